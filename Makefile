@@ -1,0 +1,106 @@
+# rcni. `make help` lists the targets. `sudo make …` and `make …` as root are the same.
+SHELL := /bin/bash
+.ONESHELL:
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help build demo demo-down test lint bench bench-long fuzz packages-demo packages-test clean
+
+CARGO      := .ci/cargo
+CACHE      := $(or $(RCNI_CACHE),/var/cache/rcni)
+TARGET     := $(shell uname -m)-unknown-linux-gnu
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+DIST       := target/dist
+FUZZ_RUNS  ?= 200000
+export RCNI_CACHE := $(CACHE)
+
+# Debian packages by what needs them. cc and libc are there wherever Rust links anything.
+PACKAGES_BUILD := gcc libc6-dev
+PACKAGES_DEMO  := iproute2 iptables iputils-ping
+PACKAGES_TEST  := $(PACKAGES_DEMO) debootstrap nftables
+PACKAGES_FUZZ  := g++
+
+# install PACKAGES, those that are missing, and only those
+define install
+	missing=$$(for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done)
+	if [ -n "$$missing" ]; then
+		[ "$$(id -u)" = 0 ] || { echo "missing packages: $$missing: run this as root (sudo make …)" >&2; exit 1; }
+		echo "installing" $$missing
+		apt-get update -qq
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null
+	fi
+endef
+
+define need_root
+	[ "$$(id -u)" = 0 ] || { echo "make $@ makes network namespaces: run it as root (sudo make $@)" >&2; exit 1; }
+endef
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
+
+packages-demo:
+	@$(call install,$(PACKAGES_BUILD) $(PACKAGES_DEMO))
+
+packages-test:
+	@$(call install,$(PACKAGES_BUILD) $(PACKAGES_TEST))
+
+build: ## the three programs, statically linked, in target/dist
+	@$(call install,$(PACKAGES_BUILD))
+	mkdir -p $(DIST)
+	# One at a time: cargo unifies features among packages built together, and the plugin
+	# must not carry what only the daemons need.
+	for package in rcni-cni:rcni rcni-bgp:rcni-bgp felix-lite:felix-lite; do
+		RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --locked --release --target $(TARGET) -p "$${package%:*}" --bin "$${package#*:}"
+		install -m 755 "$(TARGET_DIR)/$(TARGET)/release/$${package#*:}" $(DIST)/
+	done
+	ls -l $(DIST)
+
+demo: packages-demo build ## two nodes and a ToR on this machine, from nothing (KEEP=1 leaves it up)
+	@$(need_root)
+	$(CARGO) build --locked -p rcni-tests --bin rcni-lab
+	RCNI_BIN_DIR="$(DIST)" "$(TARGET_DIR)/debug/rcni-lab" demo $(if $(KEEP),--keep)
+
+demo-down: ## remove what `make demo KEEP=1` left
+	@$(need_root)
+	"$(TARGET_DIR)/debug/rcni-lab" demo-down
+
+test: packages-test ## all tests (as root: they make network namespaces)
+	@$(need_root)
+	$(CARGO) build --locked --workspace --bins
+	export RCNI_BIN_DIR="$$(cd "$(TARGET_DIR)/debug" && pwd)"
+	"$$RCNI_BIN_DIR/rcni-lab" peers
+	if $(CARGO) nextest --version >/dev/null 2>&1; then
+		$(CARGO) nextest run --locked --workspace --all-features $(if $(CI),--profile ci)
+	else
+		$(CARGO) test --locked --workspace --all-features
+	fi
+
+lint: ## rustfmt, clippy without warnings, dependencies, arrows between crates
+	@$(call install,$(PACKAGES_BUILD))
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
+	[ -x "$(CACHE)/tools/bin/cargo-deny" ] || $(CARGO) install -q --locked --root "$(CACHE)/tools" cargo-deny
+	"$(CACHE)/tools/bin/cargo-deny" --all-features check --config .deny.toml bans licenses sources
+	.ci/lint
+
+bench: ## what the codec and the decision cost, in this machine's time
+	$(CARGO) bench --locked -p rcni-bgp-proto
+
+bench-long: ## the same with ten times the samples
+	$(CARGO) bench --locked -p rcni-bgp-proto -- --sample-size 1000 --measurement-time 60
+
+fuzz: ## every fuzz target, FUZZ_RUNS runs each, on the nightly toolchain
+	@$(call install,$(PACKAGES_BUILD) $(PACKAGES_FUZZ))
+	[ -x "$(CACHE)/tools/bin/cargo-fuzz" ] || $(CARGO) install -q --locked --root "$(CACHE)/tools" cargo-fuzz
+	export PATH="$(CACHE)/tools/bin:$$PATH"
+	cargo="$$PWD/$(CARGO)"
+	cd bgp/proto
+	for target in $$("$$cargo" +nightly fuzz list); do
+		echo "fuzz $$target"
+		# Seeds are read from the checked-in corpus and findings go elsewhere, so that a run leaves no trace.
+		work=$$(mktemp -d); cp -r "fuzz/corpus/$$target/." "$$work"
+		"$$cargo" +nightly fuzz run "$$target" "$$work" -- -runs=$(FUZZ_RUNS) -seed=1 -max_len=8192 -verbosity=0
+		rm -rf "$$work"
+	done
+
+clean: ## what the build left
+	$(CARGO) clean
