@@ -1,1 +1,28 @@
-//! See the package description; filled by the commits that follow.
+//! What a node is told to do, and the words that all of rcni's programs share.
+//!
+//! ```text
+//! file -> load -> raw (serde mirror, with lines) -> resolve -> resolved (valid by type)
+//! ```
+//!
+//! A program calls [`load_speaker`] or [`load_felix`] once and gets either a configuration that
+//! needs no further checks, or [`ConfigErrors`]: everything that is wrong, each with file, line,
+//! field, reason and what to write instead.
+
+pub mod asn;
+pub mod cidr;
+pub mod error;
+pub mod hold_time;
+pub mod kernel;
+pub mod load;
+pub mod paths;
+pub mod resolved;
+
+pub use asn::Asn;
+pub use cidr::Cidr;
+pub use error::{ConfigError, ConfigErrors};
+pub use hold_time::HoldTime;
+pub use load::{load_felix, load_speaker, parse_felix, parse_speaker};
+pub use resolved::{
+    Action, CniConfig, FelixConfig, Filter, GracefulRestart, IptablesBackend, KernelConfig,
+    Operator, PeerConfig, PrefixMatch, Rule, SpeakerConfig,
+};

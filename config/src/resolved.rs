@@ -1,0 +1,199 @@
+//! The configuration after all checks: what is here can be used as it is.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::{Asn, Cidr, HoldTime};
+
+/// All that `rcni-bgp` is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpeakerConfig {
+    /// The speaker's own autonomous system.
+    pub asn: Asn,
+    /// The BGP identifier (RFC 6286): never 0.0.0.0.
+    pub router_id: Ipv4Addr,
+    /// TCP port to listen on; never 0.
+    pub listen_port: u16,
+    /// Prefixes originated here; none lies within another.
+    pub networks: Vec<Cidr>,
+    /// How many equal paths a route may use; at least 1.
+    pub maximum_paths: u8,
+    /// RFC 4724.
+    pub graceful_restart: GracefulRestart,
+    /// How routes are written into the kernel.
+    pub kernel: KernelConfig,
+    /// Sorted by name; no two have one address.
+    pub peers: Vec<PeerConfig>,
+    /// All filters by name, also those that no peer uses.
+    pub filters: BTreeMap<String, Arc<Filter>>,
+}
+
+/// The two bounds of a graceful restart (RFC 4724).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GracefulRestart {
+    /// How long peers are asked to wait for our return: 0 to 4095 s, as the capability has 12 bits.
+    pub restart_secs: u16,
+    /// How long a returning peer's old routes are kept at most while it sends them again.
+    pub stale_secs: u16,
+}
+
+/// How BGP routes are marked in the kernel: ours are told by all three together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KernelConfig {
+    /// Route protocol number; see [`crate::kernel::protocol_reserved_for`].
+    pub protocol: u8,
+    /// Metric (priority); never 0.
+    pub metric: u32,
+    /// Metric for `0.0.0.0/0` and `::/0`; never 0.
+    pub default_route_metric: u32,
+    /// Table; never 0.
+    pub table: u32,
+    /// False: routes are learned and shown, the kernel's tables are left alone (a route reflector).
+    pub install: bool,
+}
+
+/// One configured neighbour.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerConfig {
+    /// `metadata.name`.
+    pub name: String,
+    /// Where it is dialled and where it must come from.
+    pub address: IpAddr,
+    /// TCP port to dial; never 0.
+    pub port: u16,
+    /// The AS that its OPEN must have. The same as ours: iBGP.
+    pub asn: Asn,
+    /// Wait for the peer to connect, never dial.
+    pub passive: bool,
+    /// The local address to dial from; the same family as `address` and never the same value.
+    pub source_address: Option<IpAddr>,
+    /// Proposed in OPEN.
+    pub hold_time: HoldTime,
+    /// Between attempts to dial (RFC 4271 §8, ConnectRetryTime); at least 1.
+    pub connect_retry_secs: u16,
+    /// In the order in which they are tried; see [`Filter`].
+    pub filters: Vec<Arc<Filter>>,
+}
+
+/// Rules for import and export, per family.
+///
+/// For one direction and family, a peer's filters are tried in their order, in each the rules in
+/// theirs; the first rule that matches decides. What happens if none does:
+///
+/// | the peer's filters have | import, eBGP | import, iBGP | export |
+/// | --- | --- | --- | --- |
+/// | a rule for this direction and family | reject | reject | reject |
+/// | none | reject all (RFC 8212) | accept all | own `networks` only |
+///
+/// With export rules, the candidates are all best routes and the own `networks`. Whatever the rules
+/// say, a route never returns to the peer that it came from, iBGP routes do not go to iBGP peers,
+/// and a path with the peer's own AS in it is not sent to that peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter {
+    /// `metadata.name`.
+    pub name: String,
+    /// For IPv4 routes from the peer; empty: says nothing about them.
+    pub import_v4: Vec<Rule>,
+    /// For IPv4 routes to the peer; empty: says nothing about them.
+    pub export_v4: Vec<Rule>,
+    /// For IPv6 routes from the peer; empty: says nothing about them.
+    pub import_v6: Vec<Rule>,
+    /// For IPv6 routes to the peer; empty: says nothing about them.
+    pub export_v6: Vec<Rule>,
+}
+
+/// One step of a [`Filter`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// What becomes of a route that matches.
+    pub action: Action,
+    /// `None`: every route matches.
+    pub matches: Option<PrefixMatch>,
+}
+
+/// What a [`Rule`] decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// The route is used or sent.
+    Accept,
+    /// The route is kept as refused, with this rule as the reason.
+    Reject,
+}
+
+/// A test of a route's prefix against a prefix, and against a range of lengths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PrefixMatch {
+    /// How the prefixes are compared.
+    pub operator: Operator,
+    /// What the route's prefix is compared with; of the rule's family.
+    pub cidr: Cidr,
+    /// The shortest length that matches.
+    pub min_len: u8,
+    /// The longest length that matches; not less than `min_len`.
+    pub max_len: u8,
+}
+
+/// How a [`PrefixMatch`] compares. In all four, the route's length must also be in the range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operator {
+    /// The route is exactly `cidr`.
+    Equal,
+    /// The route is anything but exactly `cidr`.
+    NotEqual,
+    /// The route lies within `cidr` (or is `cidr`).
+    In,
+    /// The route does not lie within `cidr`.
+    NotIn,
+}
+
+/// All that `felix-lite` is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FelixConfig {
+    /// The node's own pod ranges: at least one, disjoint, each within `cluster_cidrs` if those are
+    /// given.
+    pub pod_cidrs: Vec<Cidr>,
+    /// The ranges of all pods of the cluster; not translated. Not empty if `masquerade`.
+    pub cluster_cidrs: Vec<Cidr>,
+    /// Where the nodes' addresses live; not translated.
+    pub node_cidrs: Vec<Cidr>,
+    /// Further destinations that are not translated.
+    pub non_masquerade_cidrs: Vec<Cidr>,
+    /// Whether what pods send out of the cluster gets the node's address.
+    pub masquerade: bool,
+    /// Which iptables is used.
+    pub iptables_backend: IptablesBackend,
+    /// The network configuration for the container runtime.
+    pub cni: CniConfig,
+    /// How often everything is looked at again and put right, in seconds; at least 1.
+    pub refresh_secs: u32,
+    /// Route protocol number of the blackhole; see [`crate::kernel::protocol_reserved_for`].
+    pub protocol: u8,
+}
+
+/// Which of the two iptables programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IptablesBackend {
+    /// The one that the node's existing rules are in.
+    Auto,
+    /// `iptables-nft`.
+    Nft,
+    /// `iptables-legacy`.
+    Legacy,
+}
+
+/// What goes into the conflist, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CniConfig {
+    /// Absolute.
+    pub conf_dir: PathBuf,
+    /// A plain file name that ends with `.conflist`.
+    pub conf_name: String,
+    /// The CNI network's name.
+    pub network_name: String,
+    /// MTU of the pods' links in bytes; `None`: as the node's uplink has.
+    pub mtu: Option<u32>,
+    /// Where address reservations are; absolute.
+    pub data_dir: PathBuf,
+}
