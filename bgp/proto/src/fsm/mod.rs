@@ -1,0 +1,1 @@
+//! The state machines: connection (one TCP connection) and peer (at most two of them).

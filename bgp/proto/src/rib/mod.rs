@@ -1,0 +1,1 @@
+//! The routing information bases: Adj-RIB-In, decision, Loc-RIB, Adj-RIB-Out.

@@ -1,0 +1,1 @@
+//! The speaker: owner of peers and RIBs; all inputs go in here, all outputs come out.
