@@ -15,6 +15,8 @@ pub mod hold_time;
 pub mod kernel;
 pub mod load;
 pub mod paths;
+pub mod raw;
+pub mod resolve;
 pub mod resolved;
 
 pub use asn::Asn;

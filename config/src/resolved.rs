@@ -122,29 +122,34 @@ pub enum Action {
     Reject,
 }
 
-/// A test of a route's prefix against a prefix, and against a range of lengths.
+/// A test of a route's prefix, with Calico's meaning.
+///
+/// The route is *inside* if it lies within `cidr` and its length is in `min_len..=max_len`. `Equal`
+/// and `In` match what is inside, `NotEqual` and `NotIn` match everything else: the negation is of
+/// both conditions together. For `Equal` and `NotEqual` both lengths are `cidr`'s own, so that only
+/// `cidr` itself is inside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PrefixMatch {
     /// How the prefixes are compared.
     pub operator: Operator,
     /// What the route's prefix is compared with; of the rule's family.
     pub cidr: Cidr,
-    /// The shortest length that matches.
+    /// The shortest length inside; not less than `cidr`'s own.
     pub min_len: u8,
-    /// The longest length that matches; not less than `min_len`.
+    /// The longest length inside; not less than `min_len`.
     pub max_len: u8,
 }
 
-/// How a [`PrefixMatch`] compares. In all four, the route's length must also be in the range.
+/// How a [`PrefixMatch`] compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operator {
     /// The route is exactly `cidr`.
     Equal,
     /// The route is anything but exactly `cidr`.
     NotEqual,
-    /// The route lies within `cidr` (or is `cidr`).
+    /// The route lies within `cidr` (or is `cidr`) and its length is in the range.
     In,
-    /// The route does not lie within `cidr`.
+    /// Everything that [`Operator::In`] would not match.
     NotIn,
 }
 

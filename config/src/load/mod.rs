@@ -1,0 +1,209 @@
+//! From a file's bytes to a configuration.
+//!
+//! Everything is bounded before it is parsed: the file's size, the number of documents, and in each
+//! document nesting, nodes and what aliases expand to. Every document is parsed on its own, so that
+//! a mistake in one does not hide those in the others.
+
+mod document;
+mod explain;
+mod split;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+
+use crate::raw::{FelixConfigurationSpec, Object, Place, SpeakerObjects};
+use crate::resolve::{self, Report};
+use crate::{ConfigErrors, FelixConfig, SpeakerConfig, paths};
+use document::Header;
+use split::{Documents, Slice};
+
+/// More than any network's worth of peers and filters.
+pub const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
+/// Documents in one file.
+pub const MAX_DOCUMENTS: usize = 10_000;
+
+/// Reads `rcni-bgp`'s file.
+///
+/// # Errors
+/// All that is wrong with it; nothing is used from a file with errors.
+pub fn load_speaker(path: &Path) -> Result<SpeakerConfig, ConfigErrors> {
+    let name = path.display().to_string();
+    parse_speaker(&name, &read(&name, path)?)
+}
+
+/// Reads `felix-lite`'s file.
+///
+/// # Errors
+/// All that is wrong with it; nothing is used from a file with errors.
+pub fn load_felix(path: &Path) -> Result<FelixConfig, ConfigErrors> {
+    let name = path.display().to_string();
+    parse_felix(&name, &read(&name, path)?)
+}
+
+/// As [`load_speaker`], for a text that was read already; `name` is the file's name in errors.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn parse_speaker(name: &str, text: &str) -> Result<SpeakerConfig, ConfigErrors> {
+    let mut report = Report::new(name);
+    let mut objects = SpeakerObjects::default();
+    each_document(
+        name,
+        &mut report,
+        text,
+        &SPEAKER_KINDS,
+        |report, slice, header| match header.kind.as_str() {
+            "BGPConfiguration" => objects
+                .configurations
+                .extend(read_spec(report, slice, header)),
+            "BGPPeer" => objects.peers.extend(read_spec(report, slice, header)),
+            _ => objects.filters.extend(read_spec(report, slice, header)),
+        },
+    )?;
+    resolve::speaker(report, &objects)
+}
+
+/// As [`load_felix`], for a text that was read already; `name` is the file's name in errors.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn parse_felix(name: &str, text: &str) -> Result<FelixConfig, ConfigErrors> {
+    let mut report = Report::new(name);
+    let mut objects: Vec<Object<FelixConfigurationSpec>> = Vec::new();
+    each_document(
+        name,
+        &mut report,
+        text,
+        &FELIX_KINDS,
+        |report, slice, header| {
+            objects.extend(read_spec(report, slice, header));
+        },
+    )?;
+    resolve::felix(report, &objects)
+}
+
+/// Which kinds a file may have, and where those of the other program belong.
+struct Kinds {
+    own: &'static [&'static str],
+    foreign: &'static [&'static str],
+    foreign_file: &'static str,
+}
+
+const BGP_KINDS: &[&str] = &["BGPConfiguration", "BGPPeer", "BGPFilter"];
+const NODE_KINDS: &[&str] = &["FelixConfiguration"];
+const SPEAKER_KINDS: Kinds = Kinds {
+    own: BGP_KINDS,
+    foreign: NODE_KINDS,
+    foreign_file: paths::FELIX_CONFIG,
+};
+const FELIX_KINDS: Kinds = Kinds {
+    own: NODE_KINDS,
+    foreign: BGP_KINDS,
+    foreign_file: paths::BGP_CONFIG,
+};
+
+fn refused(name: &str, reason: &str, hint: &str) -> ConfigErrors {
+    let mut report = Report::new(name);
+    report.refuse(Place::default(), "", reason, hint);
+    ConfigErrors(report.into_errors())
+}
+
+fn read(name: &str, path: &Path) -> Result<String, ConfigErrors> {
+    let unreadable = |error: std::io::Error| {
+        refused(
+            name,
+            &format!("cannot be read: {error}"),
+            "check the path and its permissions",
+        )
+    };
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(unreadable)?;
+    // A pipe or device would block or never end.
+    if !file.metadata().map_err(unreadable)?.is_file() {
+        return Err(refused(name, "is not a regular file", "name a YAML file"));
+    }
+    file.take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(too_large(name));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let before = error.as_bytes().get(..valid).unwrap_or_default();
+        let lines = before.iter().filter(|byte| **byte == b'\n').count();
+        let mut report = Report::new(name);
+        let place = Place {
+            line: lines + 1,
+            column: 0,
+        };
+        let reason = format!("is not UTF-8 text (at byte {valid})");
+        report.refuse(place, "", &reason, "save it as UTF-8");
+        ConfigErrors(report.into_errors())
+    })
+}
+
+fn too_large(name: &str) -> ConfigErrors {
+    let reason = format!("is larger than {MAX_FILE_BYTES} bytes");
+    refused(
+        name,
+        &reason,
+        "a configuration is never that large: check that it is the right file",
+    )
+}
+
+/// Calls `take` for every document whose header is one of `kinds`; what is wrong with the others is
+/// in the report.
+fn each_document(
+    name: &str,
+    report: &mut Report,
+    text: &str,
+    kinds: &Kinds,
+    mut take: impl FnMut(&mut Report, &Slice<'_>, &Header),
+) -> Result<(), ConfigErrors> {
+    if text.len() as u64 > MAX_FILE_BYTES {
+        return Err(too_large(name));
+    }
+    let mut documents = 0;
+    for slice in Documents::of(text) {
+        documents += 1;
+        if documents > MAX_DOCUMENTS {
+            let reason = format!("has more than {MAX_DOCUMENTS} documents");
+            return Err(refused(name, &reason, "check that it is the right file"));
+        }
+        match document::header(&slice) {
+            Err(failure) => {
+                explain::explain(report, &slice, None, failure);
+                report.remember_broken(None, None);
+            }
+            Ok(header) => {
+                if let Some(header) = document::check(report, &slice, header, kinds) {
+                    take(report, &slice, &header);
+                }
+            }
+        }
+    }
+    if documents == 0 {
+        let hint = format!("write at least a {}; see config/samples", kinds.own[0]);
+        return Err(refused(name, "is empty", &hint));
+    }
+    Ok(())
+}
+
+fn read_spec<S: DeserializeOwned>(
+    report: &mut Report,
+    slice: &Slice<'_>,
+    header: &Header,
+) -> Option<Object<S>> {
+    match document::object(slice) {
+        Ok(object) => Some(object),
+        Err(failure) => {
+            explain::explain(report, slice, Some(header), failure);
+            report.remember_broken(Some(header.kind.clone()), header.name.clone());
+            None
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! The kinds of `rcni-bgp`'s file. The comments become the descriptions in the custom resource
+//! definitions. Integers are `i64` on purpose: what is negative or too large then gets an error
+//! that names the range, not one about Rust's types.
+
+use serde::{Deserialize, Serialize};
+
+use super::Located;
+
+/// The speaker itself. Exactly one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(kube::CustomResource, schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "crd",
+    kube(
+        group = "rcni.io",
+        version = "v1alpha1",
+        kind = "BGPConfiguration",
+        plural = "bgpconfigurations",
+        singular = "bgpconfiguration",
+        doc = "The BGP speaker's own settings."
+    )
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BGPConfigurationSpec {
+    /// The speaker's own autonomous system, 1 to 4294967295.
+    #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 4_294_967_295_i64)))]
+    pub as_number: Located<i64>,
+    /// The BGP identifier, in the form of an IPv4 address; unique in the network.
+    #[serde(rename = "routerID")]
+    pub router_id: Located<String>,
+    /// TCP port to listen on. Default: 179.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 65535)))]
+    pub listen_port: Option<Located<i64>>,
+    /// Prefixes that are originated here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub networks: Vec<NetworkSpec>,
+    /// How many equal paths a route may use at the same time. Default: 8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 255)))]
+    pub maximum_paths: Option<Located<i64>>,
+    /// What happens to routes while one side of a session restarts (RFC 4724).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub graceful_restart: Option<GracefulRestartSpec>,
+    /// How routes are written into the kernel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<KernelSpec>,
+}
+
+/// One prefix to originate.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct NetworkSpec {
+    /// An IPv4 or IPv6 prefix with its length and without host bits.
+    pub cidr: Located<String>,
+}
+
+/// The bounds of a graceful restart.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GracefulRestartSpec {
+    /// How long peers are asked to keep our routes while we are away, 0 to 4095. Default: 120.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 0, max = 4095)))]
+    pub restart_time_seconds: Option<Located<i64>>,
+    /// How long a returning peer's old routes are kept at most while it sends them again, 1 to
+    /// 65535. Default: 300.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 65535)))]
+    pub stale_path_time_seconds: Option<Located<i64>>,
+}
+
+/// How routes are written into the kernel. What is ours is told by protocol, metric and table
+/// together.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KernelSpec {
+    /// Route protocol number; not one that another program uses. Default: 77.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 5, max = 255)))]
+    pub protocol: Option<Located<i64>>,
+    /// Metric of routes, at least 1. Default: 77.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 4_294_967_295_i64)))]
+    pub metric: Option<Located<i64>>,
+    /// Metric of default routes, at least 1; greater than a DHCP client's, so that a BGP default
+    /// does not replace an existing one unasked. Default: 20077.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 4_294_967_295_i64)))]
+    pub default_route_metric: Option<Located<i64>>,
+    /// Routing table. Default: 254, the main table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 4_294_967_295_i64)))]
+    pub table: Option<Located<i64>>,
+    /// Whether routes are written into the kernel at all. Default: true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub install: Option<bool>,
+}
+
+/// One neighbour.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(kube::CustomResource, schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "crd",
+    kube(
+        group = "rcni.io",
+        version = "v1alpha1",
+        kind = "BGPPeer",
+        plural = "bgppeers",
+        singular = "bgppeer",
+        doc = "One BGP neighbour."
+    )
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BGPPeerSpec {
+    /// The neighbour's address.
+    #[serde(rename = "peerIP")]
+    pub peer_ip: Located<String>,
+    /// The neighbour's autonomous system, 1 to 4294967295. The same as ours: iBGP.
+    #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 4_294_967_295_i64)))]
+    pub as_number: Located<i64>,
+    /// TCP port to dial. Default: 179.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 65535)))]
+    pub peer_port: Option<Located<i64>>,
+    /// Wait for the neighbour to connect, never dial. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passive: Option<bool>,
+    /// Local address to dial from. Default: as the kernel routes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_address: Option<Located<String>>,
+    /// Hold time to propose: 0 (never expires, no keepalives) or 3 to 65535. Default: 90.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 0, max = 65535)))]
+    pub hold_time_seconds: Option<Located<i64>>,
+    /// Pause between attempts to dial, 1 to 65535. Default: 5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 65535)))]
+    pub connect_retry_seconds: Option<Located<i64>>,
+    /// Names of BGPFilter objects, tried in this order. Without import rules, nothing is accepted
+    /// from an eBGP neighbour (RFC 8212).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub filters: Vec<Located<String>>,
+}
+
+/// Rules for what is taken from and sent to the neighbours that name this filter.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(kube::CustomResource, schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "crd",
+    kube(
+        group = "rcni.io",
+        version = "v1alpha1",
+        kind = "BGPFilter",
+        plural = "bgpfilters",
+        singular = "bgpfilter",
+        doc = "Import and export rules."
+    )
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BGPFilterSpec {
+    /// For IPv4 routes from the neighbour; the first rule that matches decides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub import_v4: Vec<Located<RuleSpec>>,
+    /// For IPv4 routes to the neighbour; the first rule that matches decides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub export_v4: Vec<Located<RuleSpec>>,
+    /// For IPv6 routes from the neighbour; the first rule that matches decides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub import_v6: Vec<Located<RuleSpec>>,
+    /// For IPv6 routes to the neighbour; the first rule that matches decides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub export_v6: Vec<Located<RuleSpec>>,
+}
+
+/// One rule. Without cidr and matchOperator it matches every route.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RuleSpec {
+    /// What becomes of a route that matches.
+    pub action: ActionSpec,
+    /// How the route's prefix is compared with cidr; goes together with cidr.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub match_operator: Option<Located<OperatorSpec>>,
+    /// The prefix to compare with; of the family that the list is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cidr: Option<Located<String>>,
+    /// For In and NotIn: which lengths within cidr are meant. Default: from cidr's own length to 32
+    /// or 128.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix_length: Option<Located<PrefixLengthSpec>>,
+}
+
+/// Accept or Reject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub enum ActionSpec {
+    /// The route is used or sent.
+    Accept,
+    /// The route is not used or sent.
+    Reject,
+}
+
+/// Equal, NotEqual, In or NotIn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub enum OperatorSpec {
+    /// The route is exactly cidr.
+    Equal,
+    /// The route is anything but exactly cidr.
+    NotEqual,
+    /// The route lies within cidr, with a length in prefixLength.
+    In,
+    /// All that In would not match.
+    NotIn,
+}
+
+/// A range of prefix lengths.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PrefixLengthSpec {
+    /// The shortest; not shorter than cidr. Default: cidr's own length.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 0, max = 128)))]
+    pub min: Option<Located<i64>>,
+    /// The longest. Default: 32 or 128.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 0, max = 128)))]
+    pub max: Option<Located<i64>>,
+}

@@ -1,0 +1,192 @@
+//! `felix-lite`'s configuration.
+
+use std::path::PathBuf;
+
+use super::Report;
+use super::speaker::{the_one, unique_names};
+use super::subject::Subject;
+use crate::raw::{CniSpec, FelixConfigurationSpec, IptablesBackendSpec, Located, Object};
+use crate::{Cidr, CniConfig, ConfigErrors, FelixConfig, IptablesBackend, paths};
+
+const KIND: &str = "FelixConfiguration";
+
+/// Checks the one object of `felix-lite`'s file.
+pub(crate) fn felix(
+    mut report: Report,
+    objects: &[Object<FelixConfigurationSpec>],
+) -> Result<FelixConfig, ConfigErrors> {
+    unique_names(&mut report, KIND, objects);
+    let config = the_one(&mut report, KIND, objects)
+        .map(|object| configuration(&mut Subject::new(&mut report, KIND, object), &object.spec));
+    report.finish(config)
+}
+
+fn configuration(subject: &mut Subject<'_>, spec: &FelixConfigurationSpec) -> FelixConfig {
+    let cluster_cidrs = list(subject, "clusterCIDRs", &spec.cluster_cidrs, false);
+    let backend = spec.iptables_backend.unwrap_or(IptablesBackendSpec::Auto);
+    let kernel = spec.kernel.clone().unwrap_or_default();
+    let masquerade = spec.masquerade.is_none_or(|given| given.value);
+    let pod_cidrs = pod_cidrs(subject, spec, &cluster_cidrs);
+    if masquerade && spec.cluster_cidrs.is_empty() {
+        let place = spec.masquerade.map(|given| given.place);
+        let place = place.or_else(|| spec.pod_cidrs.first().map(|given| given.place));
+        let reason = "is required with masquerade (which is on unless it is switched off): without \
+                      it, traffic between pods of different nodes would be translated";
+        let hint = "list the ranges of all pods of the cluster, or write masquerade: false";
+        subject.refuse(place.unwrap_or_default(), "spec.clusterCIDRs", reason, hint);
+    }
+    FelixConfig {
+        pod_cidrs,
+        cluster_cidrs,
+        node_cidrs: list(subject, "nodeCIDRs", &spec.node_cidrs, false),
+        non_masquerade_cidrs: list(
+            subject,
+            "nonMasqueradeCIDRs",
+            &spec.non_masquerade_cidrs,
+            false,
+        ),
+        masquerade,
+        iptables_backend: match backend {
+            IptablesBackendSpec::Auto => IptablesBackend::Auto,
+            IptablesBackendSpec::Nft => IptablesBackend::Nft,
+            IptablesBackendSpec::Legacy => IptablesBackend::Legacy,
+        },
+        cni: cni(subject, &spec.cni.clone().unwrap_or_default()),
+        refresh_secs: subject.number(
+            "spec.refreshIntervalSeconds",
+            spec.refresh_interval_seconds,
+            1..=86400,
+            30,
+        ),
+        protocol: subject.protocol("spec.kernel.protocol", kernel.protocol),
+    }
+}
+
+fn list(
+    subject: &mut Subject<'_>,
+    field: &str,
+    given: &[Located<String>],
+    disjoint: bool,
+) -> Vec<Cidr> {
+    let entries = given.iter().enumerate();
+    let entries = entries.map(|(index, given)| (format!("spec.{field}[{index}]"), given));
+    subject.cidrs(entries, disjoint)
+}
+
+fn pod_cidrs(
+    subject: &mut Subject<'_>,
+    spec: &FelixConfigurationSpec,
+    cluster_cidrs: &[Cidr],
+) -> Vec<Cidr> {
+    if spec.pod_cidrs.is_empty() {
+        let hint = "list the node's own pod ranges, such as [10.244.1.0/24]";
+        subject.refuse(
+            crate::raw::Place::default(),
+            "spec.podCIDRs",
+            "is empty",
+            hint,
+        );
+    }
+    for (index, given) in spec.pod_cidrs.iter().enumerate() {
+        // What is no prefix is refused, once, by `list` below.
+        let Ok(cidr) = given.value.parse::<Cidr>() else {
+            continue;
+        };
+        let path = format!("spec.podCIDRs[{index}]");
+        if cidr.prefix_len() == 0 {
+            let reason =
+                format!("{cidr} is everything, and felix-lite blackholes unused pod ranges");
+            subject.refuse(given.place, &path, &reason, "write the node's own range");
+        } else if !cluster_cidrs.is_empty()
+            && cluster_cidrs.len() == spec.cluster_cidrs.len()
+            && !cluster_cidrs.iter().any(|cluster| cluster.contains(&cidr))
+        {
+            let ranges: Vec<String> = cluster_cidrs.iter().map(Cidr::to_string).collect();
+            let reason = format!("{cidr} is not within clusterCIDRs ({})", ranges.join(", "));
+            let hint = "add its range to clusterCIDRs, or correct one of the two";
+            subject.refuse(given.place, &path, &reason, hint);
+        }
+    }
+    list(subject, "podCIDRs", &spec.pod_cidrs, true)
+}
+
+fn cni(subject: &mut Subject<'_>, spec: &CniSpec) -> CniConfig {
+    CniConfig {
+        conf_dir: folder(
+            subject,
+            "confDir",
+            spec.conf_dir.as_ref(),
+            paths::CNI_CONF_DIR,
+        ),
+        conf_name: text(
+            subject,
+            "confName",
+            spec.conf_name.as_ref(),
+            paths::CNI_CONF_NAME,
+            is_conflist_name,
+            "write a plain file name that ends with .conflist, such as 10-rcni.conflist",
+        ),
+        network_name: text(
+            subject,
+            "networkName",
+            spec.network_name.as_ref(),
+            paths::CNI_NETWORK_NAME,
+            is_network_name,
+            "begin with a letter or digit; then letters, digits, _ . and - (CNI specification)",
+        ),
+        mtu: spec
+            .mtu
+            .map(|given| subject.number("spec.cni.mtu", Some(given), 576..=65535, 1500)),
+        data_dir: folder(
+            subject,
+            "dataDir",
+            spec.data_dir.as_ref(),
+            paths::CNI_DATA_DIR,
+        ),
+    }
+}
+
+fn folder(
+    subject: &mut Subject<'_>,
+    field: &str,
+    given: Option<&Located<String>>,
+    default: &str,
+) -> PathBuf {
+    let absolute = |text: &str| text.starts_with('/') && !text.contains('\0');
+    let hint = format!("write an absolute path such as {default}");
+    text(subject, field, given, default, absolute, &hint).into()
+}
+
+fn text(
+    subject: &mut Subject<'_>,
+    field: &str,
+    given: Option<&Located<String>>,
+    default: &str,
+    allowed: impl Fn(&str) -> bool,
+    hint: &str,
+) -> String {
+    let Some(given) = given else {
+        return default.to_owned();
+    };
+    if !allowed(&given.value) {
+        let reason = format!("{:?} cannot be used", given.value);
+        subject.refuse(given.place, &format!("spec.cni.{field}"), &reason, hint);
+    }
+    given.value.clone()
+}
+
+fn is_conflist_name(name: &str) -> bool {
+    let stem = name.strip_suffix(".conflist");
+    stem.is_some_and(|stem| !stem.is_empty() && !stem.starts_with('.'))
+        && name.len() <= 255
+        && !name.contains(['/', '\0'])
+}
+
+fn is_network_name(name: &str) -> bool {
+    let rest = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    name.bytes()
+        .next()
+        .is_some_and(|byte| byte.is_ascii_alphanumeric())
+        && name.bytes().all(rest)
+        && name.len() <= 255
+}

@@ -1,0 +1,109 @@
+//! Where everything that is refused is collected.
+
+use crate::raw::Place;
+use crate::{ConfigError, ConfigErrors};
+
+/// A file full of mistakes is still answered on a few screens.
+const MAX_ERRORS: usize = 100;
+/// Of the text that comes from the file, this much is repeated in one error.
+const MAX_TEXT: usize = 400;
+
+/// The errors found so far in one file (or in one set of objects).
+#[derive(Debug)]
+pub struct Report {
+    file: String,
+    errors: Vec<ConfigError>,
+    suppressed: usize,
+    broken: Vec<(Option<String>, Option<String>)>,
+}
+
+impl Report {
+    /// An empty report; `file` is the name shown in errors.
+    #[must_use]
+    pub fn new(file: &str) -> Self {
+        Self {
+            file: clean(file),
+            errors: Vec::new(),
+            suppressed: 0,
+            broken: Vec::new(),
+        }
+    }
+
+    pub(crate) fn refuse(&mut self, place: Place, field: &str, reason: &str, hint: &str) {
+        if self.errors.len() >= MAX_ERRORS {
+            self.suppressed += 1;
+            return;
+        }
+        self.errors.push(ConfigError {
+            file: self.file.clone(),
+            line: place.known_line(),
+            column: place.known_column(),
+            field: clean(field),
+            reason: clean(reason),
+            hint: clean(hint),
+        });
+    }
+
+    /// Remembers that a document could not be read, with its kind and name as far as known: what
+    /// refers to it is then not an error of its own.
+    pub(crate) fn remember_broken(&mut self, kind: Option<String>, name: Option<String>) {
+        self.broken.push((kind, name));
+    }
+
+    /// Whether a document that could not be read may have been this one.
+    pub(crate) fn may_be_broken(&self, kind: &str, name: Option<&str>) -> bool {
+        self.broken.iter().any(|(broken_kind, broken_name)| {
+            broken_kind.as_deref().is_none_or(|broken| broken == kind)
+                && match (broken_name.as_deref(), name) {
+                    (Some(broken), Some(name)) => broken == name,
+                    _ => true,
+                }
+        })
+    }
+
+    pub(crate) fn into_errors(self) -> Vec<ConfigError> {
+        self.errors
+    }
+
+    /// The value if nothing was refused, else the errors in the order of their lines.
+    pub(crate) fn finish<T>(mut self, value: Option<T>) -> Result<T, ConfigErrors> {
+        if let Some(value) = value
+            && self.errors.is_empty()
+        {
+            return Ok(value);
+        }
+        if self.errors.is_empty() {
+            // Every `None` comes with a refusal; an empty list of errors must not get out anyway.
+            self.refuse(Place::default(), "", "nothing could be read from it", "");
+        }
+        self.errors.sort_by_key(|error| (error.line, error.column));
+        if self.suppressed > 0 {
+            self.errors.push(ConfigError {
+                file: self.file,
+                line: None,
+                column: None,
+                field: String::new(),
+                reason: format!("{} further errors are not shown", self.suppressed),
+                hint: "correct these first".to_owned(),
+            });
+        }
+        Err(ConfigErrors(self.errors))
+    }
+}
+
+/// Text from a file must neither move a terminal's cursor nor fill its screen.
+fn clean(text: &str) -> String {
+    let mut out = String::with_capacity(text.len().min(MAX_TEXT));
+    for (position, character) in text.chars().enumerate() {
+        if position == MAX_TEXT {
+            out.push('…');
+            break;
+        }
+        if character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') {
+            out.extend(character.escape_debug());
+        } else {
+            out.push(character);
+        }
+    }
+    out
+}

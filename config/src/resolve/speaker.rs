@@ -1,0 +1,206 @@
+//! `rcni-bgp`'s configuration from its objects.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use super::subject::Subject;
+use super::{Report, filter, peer};
+use crate::raw::{BGPConfigurationSpec, KernelSpec, Located, Object, Place, SpeakerObjects};
+use crate::{Asn, ConfigErrors, Filter, GracefulRestart, KernelConfig, SpeakerConfig, kernel};
+
+/// Checks the objects of one speaker, whether they came from a file or from Kubernetes; `report` may
+/// hold what was refused while they were read.
+///
+/// # Errors
+/// All that is wrong with them.
+pub fn speaker(
+    mut report: Report,
+    objects: &SpeakerObjects,
+) -> Result<SpeakerConfig, ConfigErrors> {
+    unique_names(&mut report, "BGPConfiguration", &objects.configurations);
+    unique_names(&mut report, "BGPPeer", &objects.peers);
+    unique_names(&mut report, "BGPFilter", &objects.filters);
+
+    let filters: BTreeMap<String, Arc<Filter>> = objects
+        .filters
+        .iter()
+        .map(|object| {
+            let mut subject = Subject::new(&mut report, "BGPFilter", object);
+            (
+                object.name.value.clone(),
+                Arc::new(filter::filter(&mut subject, object)),
+            )
+        })
+        .collect();
+    let peers = peer::peers(&mut report, &objects.peers, &filters);
+    let base = the_one(&mut report, "BGPConfiguration", &objects.configurations)
+        .and_then(|object| configuration(&mut report, object));
+    report.finish(base.map(|base| SpeakerConfig {
+        peers,
+        filters,
+        ..base
+    }))
+}
+
+fn configuration(
+    report: &mut Report,
+    object: &Object<BGPConfigurationSpec>,
+) -> Option<SpeakerConfig> {
+    let spec = &object.spec;
+    let mut subject = Subject::new(report, "BGPConfiguration", object);
+    let asn: Option<Asn> = subject.asn("spec.asNumber", spec.as_number);
+    let router_id = router_id(&mut subject, &spec.router_id);
+    let listen_port = subject.port("spec.listenPort", spec.listen_port, 179);
+    let networks = spec.networks.iter().enumerate();
+    let networks = subject.cidrs(
+        networks.map(|(index, network)| (format!("spec.networks[{index}].cidr"), &network.cidr)),
+        true,
+    );
+    let maximum_paths = subject.number("spec.maximumPaths", spec.maximum_paths, 1..=u8::MAX, 8);
+    let restart = spec.graceful_restart.clone().unwrap_or_default();
+    let graceful_restart = GracefulRestart {
+        restart_secs: subject.number(
+            "spec.gracefulRestart.restartTimeSeconds",
+            restart.restart_time_seconds,
+            0..=4095,
+            120,
+        ),
+        stale_secs: subject.number(
+            "spec.gracefulRestart.stalePathTimeSeconds",
+            restart.stale_path_time_seconds,
+            1..=u16::MAX,
+            300,
+        ),
+    };
+    let kernel = kernel_config(&mut subject, &spec.kernel.clone().unwrap_or_default());
+    Some(SpeakerConfig {
+        asn: asn?,
+        router_id: router_id?,
+        listen_port,
+        networks,
+        maximum_paths,
+        graceful_restart,
+        kernel,
+        peers: Vec::new(),
+        filters: BTreeMap::new(),
+    })
+}
+
+fn router_id(subject: &mut Subject<'_>, given: &Located<String>) -> Option<Ipv4Addr> {
+    let hint = "write four numbers such as 10.0.1.11, unique in the network";
+    let reason = match given.value.parse::<Ipv4Addr>() {
+        Ok(id) if !id.is_unspecified() => return Some(id),
+        Ok(_) => "0.0.0.0 is not a BGP identifier (RFC 6286)".to_owned(),
+        Err(_) => format!(
+            "{:?} does not have the form of an IPv4 address",
+            given.value
+        ),
+    };
+    subject.refuse(given.place, "spec.routerID", &reason, hint);
+    None
+}
+
+fn kernel_config(subject: &mut Subject<'_>, spec: &KernelSpec) -> KernelConfig {
+    let all = 1..=u32::MAX;
+    let metric = |subject: &mut Subject<'_>, path, given: Option<Located<i64>>, default| {
+        let metric = subject.number(path, given, all.clone(), default);
+        if let Some(given) = given.filter(|_| metric == kernel::BLACKHOLE_METRIC) {
+            let reason = format!("metric {metric} marks felix-lite's blackhole routes");
+            subject.refuse(given.place, path, &reason, "write any other");
+        }
+        metric
+    };
+    let path = "spec.kernel.metric";
+    let default_path = "spec.kernel.defaultRouteMetric";
+    let default_metric = kernel::BGP_DEFAULT_ROUTE_METRIC;
+    let table = subject.number(
+        "spec.kernel.table",
+        spec.table,
+        all.clone(),
+        kernel::TABLE_MAIN,
+    );
+    if let Some(given) = spec.table.filter(|_| table == kernel::TABLE_LOCAL) {
+        let reason = "table 255 (local) is filled by the kernel itself";
+        let hint = "write 254 (main) or another number";
+        subject.refuse(given.place, "spec.kernel.table", reason, hint);
+    }
+    KernelConfig {
+        protocol: subject.protocol("spec.kernel.protocol", spec.protocol),
+        metric: metric(subject, path, spec.metric, kernel::BGP_METRIC),
+        default_route_metric: metric(
+            subject,
+            default_path,
+            spec.default_route_metric,
+            default_metric,
+        ),
+        table,
+        install: spec.install.unwrap_or(true),
+    }
+}
+
+/// Refuses names that Kubernetes would refuse, and the second of two equal ones.
+pub(super) fn unique_names<S>(report: &mut Report, kind: &'static str, objects: &[Object<S>]) {
+    let mut seen: HashMap<&str, Place> = HashMap::new();
+    for object in objects {
+        let mut subject = Subject::new(report, kind, object);
+        let place = object.name.place;
+        if !is_object_name(&object.name.value) {
+            let reason = "an object's name has only a-z, 0-9, - and ., and begins and ends with a \
+                          letter or digit";
+            subject.refuse(place, "metadata.name", reason, "write one such as tor-a");
+        }
+        if let Some(first) = seen.get(object.name.value.as_str()) {
+            let line = first
+                .known_line()
+                .map(|line| format!(" (the first is in line {line})"));
+            let reason = format!(
+                "there is already a {kind} with this name{}",
+                line.unwrap_or_default()
+            );
+            subject.refuse(place, "metadata.name", &reason, "give each its own name");
+        } else {
+            let place = subject.absolute(place);
+            seen.insert(&object.name.value, place);
+        }
+    }
+}
+
+/// RFC 1123 subdomain, as Kubernetes wants names of objects.
+fn is_object_name(name: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let edge = |byte: Option<u8>| byte.is_some_and(inner);
+    name.len() <= 253
+        && edge(name.bytes().next())
+        && edge(name.bytes().next_back())
+        && name
+            .bytes()
+            .all(|byte| inner(byte) || byte == b'-' || byte == b'.')
+}
+
+/// The only object of a kind that there must be exactly one of.
+pub(super) fn the_one<'o, S>(
+    report: &mut Report,
+    kind: &'static str,
+    objects: &'o [Object<S>],
+) -> Option<&'o Object<S>> {
+    for object in objects.iter().skip(1) {
+        let mut subject = Subject::new(report, kind, object);
+        let reason = format!("there is more than one {kind}");
+        subject.refuse(
+            object.name.place,
+            "metadata.name",
+            &reason,
+            "keep exactly one",
+        );
+    }
+    if objects.is_empty() && !report.may_be_broken(kind, None) {
+        let reason = format!("there is no {kind}");
+        let hint = format!(
+            "add one, with apiVersion {}; see config/samples",
+            crate::raw::API_VERSION
+        );
+        report.refuse(Place::default(), "", &reason, &hint);
+    }
+    objects.first()
+}

@@ -1,0 +1,234 @@
+//! Checks of single values, each with the object that they belong to.
+
+use std::fmt::Display;
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+
+use super::Report;
+use crate::cidr::CidrError;
+use crate::raw::{Located, Object, Place};
+use crate::{Asn, Cidr, kernel};
+
+/// The object whose fields are looked at.
+pub(super) struct Subject<'a> {
+    pub(super) report: &'a mut Report,
+    kind: &'static str,
+    name: &'a str,
+    line_offset: usize,
+}
+
+impl<'a> Subject<'a> {
+    pub(super) fn new<S>(
+        report: &'a mut Report,
+        kind: &'static str,
+        object: &'a Object<S>,
+    ) -> Self {
+        Self {
+            report,
+            kind,
+            name: &object.name.value,
+            line_offset: object.line_offset,
+        }
+    }
+
+    /// Where `place` is in the whole file.
+    pub(super) fn absolute(&self, place: Place) -> Place {
+        place.moved_down(self.line_offset)
+    }
+
+    pub(super) fn refuse(&mut self, place: Place, path: &str, reason: &str, hint: &str) {
+        let place = self.absolute(place);
+        let field = format!("{path} ({} {})", self.kind, self.name);
+        self.report.refuse(place, &field, reason, hint);
+    }
+
+    /// `given` if it is within `range`; `default` if it is absent or was refused.
+    pub(super) fn number<T>(
+        &mut self,
+        path: &str,
+        given: Option<Located<i64>>,
+        range: RangeInclusive<T>,
+        default: T,
+    ) -> T
+    where
+        T: TryFrom<i64> + PartialOrd + Display + Copy,
+    {
+        let Some(given) = given else { return default };
+        match T::try_from(given.value) {
+            Ok(value) if range.contains(&value) => value,
+            _ => {
+                let reason = format!("{} is out of range", given.value);
+                let hint = format!("write {} to {}", range.start(), range.end());
+                self.refuse(given.place, path, &reason, &hint);
+                default
+            }
+        }
+    }
+
+    pub(super) fn port(&mut self, path: &str, given: Option<Located<i64>>, default: u16) -> u16 {
+        self.number(path, given, 1..=u16::MAX, default)
+    }
+
+    pub(super) fn asn(&mut self, path: &str, given: Located<i64>) -> Option<Asn> {
+        const HINT: &str = "write 1 to 4294967295";
+        match u32::try_from(given.value).map(Asn::new) {
+            Ok(Ok(asn)) => Some(asn),
+            Ok(Err(error)) => {
+                self.refuse(given.place, path, &error.to_string(), HINT);
+                None
+            }
+            Err(_) => {
+                let reason = format!("{} is out of range", given.value);
+                self.refuse(given.place, path, &reason, HINT);
+                None
+            }
+        }
+    }
+
+    pub(super) fn cidr(&mut self, path: &str, given: &Located<String>) -> Option<Cidr> {
+        let error = match given.value.parse() {
+            Ok(cidr) => return Some(cidr),
+            Err(error) => error,
+        };
+        let (reason, hint) = match error {
+            CidrError::HostBits { given, meant } => (
+                format!("{given} has host bits set"),
+                format!("the network is {meant}"),
+            ),
+            CidrError::NoLength(address, length) => (
+                format!("{address} has no prefix length"),
+                format!("write {address}/{length} for the one address"),
+            ),
+            CidrError::Length { given, max } => (
+                format!("{given} has no valid prefix length"),
+                format!("write /0 to /{max}"),
+            ),
+            CidrError::NotAPrefix(given) => (
+                format!("{given:?} is not an IP prefix"),
+                "write one such as 10.244.1.0/24 or fd00:10::/64".to_owned(),
+            ),
+        };
+        self.refuse(given.place, path, &reason, &hint);
+        None
+    }
+
+    /// Prefixes that can be routed; duplicates are refused, and with `disjoint` also those that lie
+    /// within one another (a default route lies around everything and is left out of this).
+    pub(super) fn cidrs<'c>(
+        &mut self,
+        entries: impl IntoIterator<Item = (String, &'c Located<String>)>,
+        disjoint: bool,
+    ) -> Vec<Cidr> {
+        let mut accepted: Vec<(Cidr, Place)> = Vec::new();
+        for (path, given) in entries {
+            let Some(cidr) = self.cidr(&path, given) else {
+                continue;
+            };
+            if let Some(what) = unroutable(&cidr) {
+                let reason = format!("{cidr} is {what} and is never routed");
+                self.refuse(given.place, &path, &reason, "remove it");
+                continue;
+            }
+            let clash = accepted.iter().find(|(other, _)| {
+                let defaults = other.prefix_len() == 0 || cidr.prefix_len() == 0;
+                cidr == *other || (disjoint && !defaults && cidr.overlaps(other))
+            });
+            match clash.copied() {
+                None => accepted.push((cidr, given.place)),
+                Some((other, place)) => self.refuse_clash(&path, given, cidr, other, place),
+            }
+        }
+        accepted.into_iter().map(|(cidr, _)| cidr).collect()
+    }
+
+    fn refuse_clash(
+        &mut self,
+        path: &str,
+        given: &Located<String>,
+        cidr: Cidr,
+        other: Cidr,
+        place: Place,
+    ) {
+        let whereabouts = self.whereabouts(place);
+        let (reason, hint) = if cidr == other {
+            (
+                format!("{cidr} is listed twice{whereabouts}"),
+                "remove one of them".to_owned(),
+            )
+        } else {
+            let reason = format!("{cidr} overlaps {other}{whereabouts}");
+            let wider = if cidr.contains(&other) { cidr } else { other };
+            (reason, format!("list disjoint prefixes, or {wider} alone"))
+        };
+        self.refuse(given.place, path, &reason, &hint);
+    }
+
+    /// ` (line 12)`, or nothing for what came from no file.
+    pub(super) fn whereabouts(&self, place: Place) -> String {
+        let line = self.absolute(place).known_line();
+        line.map(|line| format!(" (line {line})"))
+            .unwrap_or_default()
+    }
+
+    /// An address that a single host can have.
+    pub(super) fn address(&mut self, path: &str, given: &Located<String>) -> Option<IpAddr> {
+        let Ok(address) = given.value.parse::<IpAddr>() else {
+            let reason = format!("{:?} is not an IP address", given.value);
+            self.refuse(
+                given.place,
+                path,
+                &reason,
+                "write one such as 10.0.1.1 or fd00::1",
+            );
+            return None;
+        };
+        let (what, hint) = match address {
+            IpAddr::V4(v4) if v4.is_broadcast() => ("a broadcast address", HOST_HINT.to_owned()),
+            IpAddr::V6(v6) if let Some(v4) = v6.to_ipv4_mapped() => {
+                ("an IPv4 address in IPv6 form", format!("write {v4}"))
+            }
+            IpAddr::V6(v6) if v6.is_unicast_link_local() => (
+                "a link-local address, which means nothing without an interface",
+                "write a global or unique local address".to_owned(),
+            ),
+            _ if address.is_unspecified() => ("no host's address", HOST_HINT.to_owned()),
+            _ if address.is_multicast() => ("a multicast address", HOST_HINT.to_owned()),
+            _ => return Some(address),
+        };
+        self.refuse(given.place, path, &format!("{address} is {what}"), &hint);
+        None
+    }
+
+    /// A route protocol number that no other program thinks is its own.
+    pub(super) fn protocol(&mut self, path: &str, given: Option<Located<i64>>) -> u8 {
+        let protocol = self.number(path, given, 0..=u8::MAX, kernel::PROTOCOL);
+        if let Some(owner) = kernel::protocol_reserved_for(protocol)
+            && let Some(given) = given
+        {
+            let reason = format!("route protocol {protocol} belongs to {owner}");
+            let hint = format!(
+                "leave it out for {}, or write 5 to 255 without 11, 12, 80 and 186 to 199",
+                kernel::PROTOCOL
+            );
+            self.refuse(given.place, path, &reason, &hint);
+        }
+        protocol
+    }
+}
+
+const HOST_HINT: &str = "write the address of one host";
+
+/// What a prefix is, if it can never be somebody's network.
+fn unroutable(cidr: &Cidr) -> Option<&'static str> {
+    let address = cidr.ip();
+    match address {
+        // A default route, or an aggregate that begins at zero.
+        _ if address.is_unspecified() && cidr.prefix_len() < cidr.max_len() => None,
+        _ if address.is_unspecified() => Some("no host's address"),
+        _ if address.is_multicast() => Some("multicast"),
+        _ if address.is_loopback() => Some("loopback"),
+        IpAddr::V4(v4) if v4.is_link_local() => Some("link-local"),
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => Some("link-local"),
+        _ => None,
+    }
+}
