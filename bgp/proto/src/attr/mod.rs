@@ -1,0 +1,147 @@
+//! Path attributes: the values, the table that knows each code, and their codec.
+
+pub mod as_path;
+pub mod mp;
+pub mod next_hop;
+pub mod table;
+mod values;
+
+use std::net::Ipv4Addr;
+
+use bytes::Bytes;
+
+pub use as_path::{AsPath, SegmentKind};
+pub use next_hop::NextHop;
+
+use crate::iana::AttributeCode;
+
+/// ORIGIN (RFC 4271 §5.1.1); the order is that of preference.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Origin {
+    /// Interior to the originating AS.
+    #[default]
+    Igp,
+    /// Learned via EGP.
+    Egp,
+    /// Learned by other means.
+    Incomplete,
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Igp => "igp",
+            Self::Egp => "egp",
+            Self::Incomplete => "incomplete",
+        })
+    }
+}
+
+/// AGGREGATOR (RFC 4271 §5.1.7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Aggregator {
+    /// AS number of the aggregating speaker; four octets also from a 2-octet peer where
+    /// AS4_AGGREGATOR told it.
+    pub asn: u32,
+    /// Its BGP identifier.
+    pub bgp_id: Ipv4Addr,
+}
+
+/// An attribute that is passed on without being understood (RFC 4271 §5).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct UnknownAttribute {
+    /// Flags to send: as received, with Partial set, without the extended length bit.
+    pub flags: u8,
+    /// Type code.
+    pub code: AttributeCode,
+    /// Value; an own copy that keeps no receive buffer alive.
+    pub value: Bytes,
+}
+
+/// The attributes of a path. One [`std::sync::Arc`] of it is shared by all prefixes of an
+/// UPDATE; what few paths have is in a boxed tail, so that the common case is small.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct PathAttributes {
+    /// ORIGIN.
+    pub origin: Origin,
+    /// ATOMIC_AGGREGATE is present.
+    pub atomic_aggregate: bool,
+    /// AS_PATH, with AS4_PATH merged in.
+    pub as_path: AsPath,
+    /// From NEXT_HOP or MP_REACH_NLRI; `None` only for paths made here that have none yet.
+    pub next_hop: Option<NextHop>,
+    /// MULTI_EXIT_DISC.
+    pub med: Option<u32>,
+    /// LOCAL_PREF; received only from internal peers.
+    pub local_pref: Option<u32>,
+    /// COMMUNITIES (RFC 1997) in the order of the wire.
+    pub communities: Box<[u32]>,
+    /// Attributes that few paths have; read it through the accessors.
+    pub rare: Option<Box<RareAttributes>>,
+}
+
+/// The tail of [`PathAttributes`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct RareAttributes {
+    /// AGGREGATOR.
+    pub aggregator: Option<Aggregator>,
+    /// ORIGINATOR_ID (RFC 4456).
+    pub originator_id: Option<Ipv4Addr>,
+    /// CLUSTER_LIST (RFC 4456), nearest cluster first.
+    pub cluster_list: Vec<Ipv4Addr>,
+    /// EXTENDED COMMUNITIES (RFC 4360).
+    pub extended_communities: Vec<[u8; 8]>,
+    /// IPv6 address specific extended communities (RFC 5701).
+    pub ipv6_extended_communities: Vec<[u8; 20]>,
+    /// LARGE_COMMUNITIES (RFC 8092): global administrator and two local parts.
+    pub large_communities: Vec<[u32; 3]>,
+    /// Optional transitive attributes that are not in the table, in ascending order of code.
+    pub unknown: Vec<UnknownAttribute>,
+}
+
+impl PathAttributes {
+    /// AGGREGATOR.
+    #[must_use]
+    pub fn aggregator(&self) -> Option<Aggregator> {
+        self.rare.as_ref()?.aggregator
+    }
+
+    /// ORIGINATOR_ID.
+    #[must_use]
+    pub fn originator_id(&self) -> Option<Ipv4Addr> {
+        self.rare.as_ref()?.originator_id
+    }
+
+    /// CLUSTER_LIST, empty where absent.
+    #[must_use]
+    pub fn cluster_list(&self) -> &[Ipv4Addr] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.cluster_list)
+    }
+
+    /// EXTENDED COMMUNITIES, empty where absent.
+    #[must_use]
+    pub fn extended_communities(&self) -> &[[u8; 8]] {
+        self.rare
+            .as_ref()
+            .map_or(&[], |rare| &rare.extended_communities)
+    }
+
+    /// LARGE_COMMUNITIES, empty where absent.
+    #[must_use]
+    pub fn large_communities(&self) -> &[[u32; 3]] {
+        self.rare
+            .as_ref()
+            .map_or(&[], |rare| &rare.large_communities)
+    }
+
+    /// Attributes that are passed on without being understood.
+    #[must_use]
+    pub fn unknown(&self) -> &[UnknownAttribute] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.unknown)
+    }
+
+    /// The tail, made where absent.
+    pub fn rare_mut(&mut self) -> &mut RareAttributes {
+        self.rare.get_or_insert_default()
+    }
+}

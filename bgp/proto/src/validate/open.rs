@@ -1,0 +1,185 @@
+//! Whether an OPEN is accepted (RFC 4271 §6.2) and what the session can do then.
+
+use std::net::Ipv4Addr;
+
+use super::SessionOptions;
+use crate::capability::{Capability, GracefulRestartCapability};
+use crate::iana::{Family, open_subcode};
+use crate::{Notification, Open};
+
+/// What the own OPEN says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalOpen {
+    /// Own AS number.
+    pub asn: u32,
+    /// Own BGP identifier.
+    pub bgp_id: Ipv4Addr,
+    /// Proposed hold time in seconds.
+    pub hold_time: u16,
+    /// Families to announce.
+    pub families: Vec<Family>,
+    /// Graceful restart capability; `None`: not announced.
+    pub graceful_restart: Option<GracefulRestartCapability>,
+}
+
+impl LocalOpen {
+    /// The message: multiprotocol per family, route refresh, 4-octet AS, graceful restart.
+    #[must_use]
+    pub fn to_open(&self) -> Open {
+        let mut capabilities: Vec<Capability> = self
+            .families
+            .iter()
+            .copied()
+            .map(Capability::Multiprotocol)
+            .collect();
+        capabilities.push(Capability::RouteRefresh);
+        capabilities.extend(
+            self.graceful_restart
+                .clone()
+                .map(Capability::GracefulRestart),
+        );
+        capabilities.push(Capability::FourOctetAs(self.asn));
+        Open {
+            version: 4,
+            my_as: Open::two_octet_as(self.asn),
+            hold_time: self.hold_time,
+            bgp_id: self.bgp_id,
+            capabilities,
+        }
+    }
+}
+
+/// What the peer's OPEN is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExpectedPeer {
+    /// Configured AS number of the peer.
+    pub asn: u32,
+    /// Own AS number.
+    pub local_asn: u32,
+    /// Own BGP identifier.
+    pub local_bgp_id: Ipv4Addr,
+}
+
+/// Whether the peer's OPEN is acceptable (RFC 4271 §6.2, RFC 6286 §2.2, RFC 7607).
+///
+/// # Errors
+/// The NOTIFICATION to send before closing the connection.
+pub fn open(open: &Open, expected: &ExpectedPeer) -> Result<(), Notification> {
+    let asn = open.asn();
+    if open.my_as == 0 || asn == 0 || asn != expected.asn {
+        return Err(Notification::open(open_subcode::BAD_PEER_AS));
+    }
+    if matches!(open.hold_time, 1 | 2) {
+        return Err(Notification::open(open_subcode::UNACCEPTABLE_HOLD_TIME));
+    }
+    let internal = asn == expected.local_asn;
+    if open.bgp_id.is_unspecified() || internal && open.bgp_id == expected.local_bgp_id {
+        return Err(Notification::open(open_subcode::BAD_BGP_ID));
+    }
+    Ok(())
+}
+
+/// What both sides can do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Negotiated {
+    /// The smaller of the two hold times, in seconds; 0: no hold and no keepalive timer.
+    pub hold_time_secs: u16,
+    /// Families that both sides announced, ascending.
+    pub families: Vec<Family>,
+    /// What coding and decoding depend on.
+    pub options: SessionOptions,
+    /// The peer's graceful restart capability, if both sides sent one.
+    pub peer_graceful_restart: Option<GracefulRestartCapability>,
+    /// ROUTE-REFRESH may be sent and is expected.
+    pub route_refresh: bool,
+}
+
+impl Negotiated {
+    /// Seconds between keepalives: a third of the hold time, at least one; 0: none.
+    #[must_use]
+    pub fn keepalive_secs(&self) -> u16 {
+        if self.hold_time_secs == 0 {
+            0
+        } else {
+            (self.hold_time_secs / 3).max(1)
+        }
+    }
+}
+
+/// What a session between the senders of two OPEN messages can do.
+#[must_use]
+pub fn negotiate(sent: &Open, received: &Open) -> Negotiated {
+    let both = |wanted: &dyn Fn(&Capability) -> bool| {
+        sent.capabilities.iter().any(wanted) && received.capabilities.iter().any(wanted)
+    };
+    let families = common_families(sent, received);
+    let options = SessionOptions {
+        four_octet_as: both(&|c| matches!(c, Capability::FourOctetAs(_))),
+        extended_message: both(&|c| matches!(c, Capability::ExtendedMessage)),
+        enhanced_route_refresh: both(&|c| matches!(c, Capability::EnhancedRouteRefresh)),
+        families: families.clone(),
+        extended_next_hop: common_extended_next_hop(sent, received),
+    };
+    let graceful_restart = both(&|c| matches!(c, Capability::GracefulRestart(_)));
+    Negotiated {
+        hold_time_secs: sent.hold_time.min(received.hold_time),
+        families,
+        options,
+        peer_graceful_restart: received.capabilities.iter().rev().find_map(|c| match c {
+            Capability::GracefulRestart(value) if graceful_restart => Some(value.clone()),
+            _ => None,
+        }),
+        route_refresh: both(&|c| matches!(c, Capability::RouteRefresh)),
+    }
+}
+
+/// The families of an OPEN; without any capability it is IPv4 unicast (RFC 4760 §8).
+fn families_of(open: &Open) -> Vec<Family> {
+    let mut families: Vec<Family> = open
+        .capabilities
+        .iter()
+        .filter_map(|capability| match capability {
+            Capability::Multiprotocol(family) => Some(*family),
+            _ => None,
+        })
+        .collect();
+    if families.is_empty() {
+        families.push(Family::IPV4_UNICAST);
+    }
+    families.sort_unstable();
+    families.dedup();
+    families
+}
+
+fn common_families(sent: &Open, received: &Open) -> Vec<Family> {
+    let theirs = families_of(received);
+    families_of(sent)
+        .into_iter()
+        .filter(|family| theirs.contains(family))
+        .collect()
+}
+
+fn common_extended_next_hop(sent: &Open, received: &Open) -> Vec<Family> {
+    let entries = |open: &Open| -> Vec<(Family, u16)> {
+        let lists = open
+            .capabilities
+            .iter()
+            .filter_map(|capability| match capability {
+                Capability::ExtendedNextHop(list) => Some(list.clone()),
+                _ => None,
+            });
+        lists
+            .flatten()
+            .filter(|(_, next_hop)| *next_hop == crate::iana::afi::IPV6)
+            .collect()
+    };
+    let theirs = entries(received);
+    let mut families: Vec<Family> = entries(sent)
+        .into_iter()
+        .filter(|e| theirs.contains(e))
+        .map(|(family, _)| family)
+        .collect();
+    families.sort_unstable();
+    families.dedup();
+    families
+}
