@@ -1,1 +1,87 @@
-//! The state machines: connection (one TCP connection) and peer (at most two of them).
+//! The finite state machine of RFC 4271 §8, split where the RFC's text creaks: a machine per TCP
+//! connection, and one per peer above at most two of them.
+//!
+//! ```text
+//! peer                                             connection (one TCP connection, no Idle:
+//!                                                  it begins when TCP is up and ends once)
+//!        Start              Stop
+//!  Idle ------> Connect ----------> Idle                TCP is up: send OPEN
+//!   ^            |  ^ |                                        |
+//!   | back-off   |  | | dial succeeded                         v
+//!   | over:      |  | +-----------------------------> +---------------+  hold 240 s, 4/0
+//!   | dial       |  | ConnectRetry: dial              |   OpenSent    |  not an OPEN: 5/1
+//!   |            v  |                                 +---------------+
+//!   |           Active ------- accepted ------------->       | valid OPEN: send KEEPALIVE;
+//!   |            ^                                           | collision is decided here
+//!   |            | dial failed                               v
+//!   |            |                                    +---------------+  hold negotiated, 4/0
+//!   |            |                                    |  OpenConfirm  |  UPDATE, OPEN ..: 5/2
+//!   |            |                                    +---------------+
+//!   |            |                                           | KEEPALIVE
+//!   |            | not an error                              v
+//!   |            | (stopped waiting)                  +---------------+  hold negotiated, 4/0
+//!   +------------+---- connection ended <-------------|  Established  |  OPEN: 5/3
+//!    error: 1, 2, 4 .. 60 s                           +---------------+  KEEPALIVE, UPDATE in/out
+//! ```
+//!
+//! Deviations from the letter, and why:
+//!
+//! * *Idle after an error still accepts.* The back-off protects the peer from our dials; refusing
+//!   its own attempts would only delay the return of a session whose fault is repaired.
+//! * *Collision is also decided while the other connection is in OpenSent.* Both connections are
+//!   with the same configured peer, so its BGP Identifier is known from either (RFC 4271 §6.8
+//!   allows that). A dial that completes while the other connection is already past OpenSent is
+//!   closed before its OPEN. Together these make both ends choose the same survivor whatever the
+//!   order in which messages arrive.
+//! * *A newer accepted connection replaces an older one* that is not yet Established: TCP told the
+//!   peer that the old one is dead, and nobody else.
+//! * *GR* (RFC 4724 §4.2): a new connection while Established replaces the old one without a
+//!   NOTIFICATION once its OPEN has proved valid, if graceful restart was negotiated; without GR
+//!   it gets Cease/7.
+
+mod cause;
+mod timers;
+
+use std::fmt;
+
+pub use cause::{Cause, CauseClass, LastError};
+pub use timers::{TimerKind, TimerTable};
+
+/// The session state as RFC 4271 §8.2.2 names it: the furthest that any of the peer's connections
+/// has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// Stopped, or waiting after an error before the next dial.
+    Idle,
+    /// A dial is under way.
+    Connect,
+    /// Waiting for the peer to dial, or for ConnectRetry.
+    Active,
+    /// TCP is up, our OPEN is sent.
+    OpenSent,
+    /// The peer's OPEN is fine, its KEEPALIVE is awaited.
+    OpenConfirm,
+    /// Routes are exchanged.
+    Established,
+}
+
+impl State {
+    /// As the RFC spells it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "Idle",
+            Self::Connect => "Connect",
+            Self::Active => "Active",
+            Self::OpenSent => "OpenSent",
+            Self::OpenConfirm => "OpenConfirm",
+            Self::Established => "Established",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}

@@ -1,0 +1,175 @@
+//! Why a session is not up: kept for `status` after the moment has passed.
+
+use std::fmt;
+use std::time::Instant;
+
+use crate::error::Notification;
+use crate::iana::{cease_subcode, error_code, open_subcode};
+use crate::speaker::{CloseCause, ConnectError};
+
+/// The kinds of reasons, so that an operator (and a script) sees at a glance whom to ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CauseClass {
+    /// Nobody listens on the peer's port, or not for us.
+    Refused,
+    /// No route, or the link is down.
+    Unreachable,
+    /// No answer to the TCP connect, or TCP gave up (a wrong MD5 key looks like this too).
+    TimedOut,
+    /// The peer's OPEN, or its answer to ours, says that the AS numbers do not fit.
+    WrongAs,
+    /// Two connections crossed and this one had to go (RFC 4271 §6.8).
+    Collision,
+    /// No message came within the hold time.
+    HoldExpired,
+    /// This side ended it with a NOTIFICATION.
+    NotificationSent,
+    /// The peer ended it with a NOTIFICATION.
+    NotificationReceived,
+    /// The peer closed or reset the connection without a word.
+    ClosedByPeer,
+    /// The peer came with a new connection while graceful restart was negotiated.
+    Restarted,
+    /// Stopped on this side.
+    Stopped,
+    /// Something else that the operating system said.
+    Other,
+}
+
+impl CauseClass {
+    /// Stable lower-case word for scripts.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+            Self::TimedOut => "timed-out",
+            Self::WrongAs => "wrong-as",
+            Self::Collision => "collision",
+            Self::HoldExpired => "hold-expired",
+            Self::NotificationSent => "notification-sent",
+            Self::NotificationReceived => "notification-received",
+            Self::ClosedByPeer => "closed-by-peer",
+            Self::Restarted => "restarted",
+            Self::Stopped => "stopped",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl fmt::Display for CauseClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why the last connection or attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastError {
+    /// When.
+    pub at: Instant,
+    /// Which kind.
+    pub class: CauseClass,
+    /// For people; the peer's bytes in it are escaped.
+    pub text: String,
+}
+
+impl fmt::Display for LastError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.text, self.class)
+    }
+}
+
+/// Why one connection ended, as the machines see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// This NOTIFICATION was sent.
+    Sent(Notification),
+    /// This NOTIFICATION came. It is never answered (RFC 4271 §6).
+    Received(Notification),
+    /// The transport went away.
+    Closed(CloseCause),
+    /// A dial failed.
+    Connect(ConnectError),
+    /// A dial had not succeeded by the next ConnectRetry.
+    DialTimeout,
+    /// The peer's new connection replaced this one (RFC 4724 §4.2).
+    Replaced,
+    /// A connection that was not needed was closed before a word was said.
+    Superseded,
+    /// Stopped here without a NOTIFICATION, so that peers keep our routes.
+    Stopped,
+}
+
+impl Cause {
+    /// May the peer be restarting, so that its routes are worth keeping (RFC 4724 §4.2)?
+    /// A NOTIFICATION in either direction says no (RFC 8538 is not offered).
+    #[must_use]
+    pub fn may_be_restart(&self) -> bool {
+        matches!(self, Self::Closed(_) | Self::Replaced)
+    }
+
+    /// An error for which the next dial is delayed by the growing back-off, rather than a
+    /// peer that is not there or a crossing of connections.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        match self {
+            Self::Sent(n) | Self::Received(n) => !is_collision(n),
+            Self::Closed(_) => true,
+            _ => false,
+        }
+    }
+
+    /// For status and log.
+    #[must_use]
+    pub fn describe(&self, at: Instant) -> LastError {
+        let (class, text) = match self {
+            Self::Sent(n) => (class_of(n, CauseClass::NotificationSent), format!("sent {n}")),
+            Self::Received(n) => {
+                (class_of(n, CauseClass::NotificationReceived), format!("received {n}"))
+            }
+            Self::Closed(CloseCause::Eof) => {
+                (CauseClass::ClosedByPeer, "the peer closed the connection".to_owned())
+            }
+            Self::Closed(CloseCause::Reset) => {
+                (CauseClass::ClosedByPeer, "the peer reset the connection".to_owned())
+            }
+            Self::Closed(CloseCause::TimedOut) => {
+                (CauseClass::TimedOut, "the connection timed out".to_owned())
+            }
+            Self::Closed(CloseCause::Other(text)) | Self::Connect(ConnectError::Other(text)) => {
+                (CauseClass::Other, text.clone())
+            }
+            Self::Connect(ConnectError::Refused) => {
+                (CauseClass::Refused, "connection refused".to_owned())
+            }
+            Self::Connect(ConnectError::Unreachable) => {
+                (CauseClass::Unreachable, "no route to the peer".to_owned())
+            }
+            Self::Connect(ConnectError::TimedOut) | Self::DialTimeout => {
+                (CauseClass::TimedOut, "no answer to the connection attempt".to_owned())
+            }
+            Self::Replaced => {
+                (CauseClass::Restarted, "the peer came back with a new connection".to_owned())
+            }
+            Self::Superseded => {
+                (CauseClass::Collision, "another connection with the peer is in use".to_owned())
+            }
+            Self::Stopped => (CauseClass::Stopped, "stopped".to_owned()),
+        };
+        LastError { at, class, text }
+    }
+}
+
+fn is_collision(n: &Notification) -> bool {
+    n.code == error_code::CEASE && n.subcode == cease_subcode::COLLISION_RESOLUTION
+}
+
+fn class_of(n: &Notification, otherwise: CauseClass) -> CauseClass {
+    match (n.code, n.subcode) {
+        (error_code::OPEN, open_subcode::BAD_PEER_AS) => CauseClass::WrongAs,
+        (error_code::HOLD_TIMER_EXPIRED, _) => CauseClass::HoldExpired,
+        (error_code::CEASE, cease_subcode::COLLISION_RESOLUTION) => CauseClass::Collision,
+        _ => otherwise,
+    }
+}

@@ -1,0 +1,306 @@
+//! The decision process (RFC 4271 §9.1) as one pure, total function.
+//!
+//! Before it, paths drop out that are not eligible at all: rejected by the import rules, own AS in
+//! the AS_PATH (§9.1.2), own address as next hop. Then, in this order, until one is left:
+//!
+//! 1. an own network beats what is learned,
+//! 2. highest LOCAL_PREF, 100 where it is missing (§9.1.1),
+//! 3. shortest AS_PATH (§9.1.2.2 a),
+//! 4. lowest ORIGIN (b),
+//! 5. lowest MED among the paths from one neighbouring AS, 0 where it is missing (c),
+//! 6. learned over eBGP before iBGP (d),
+//!
+//!    *what is left here is equal: the multipath set. The AS_PATHs may differ ("as-path relax"),
+//!    their lengths do not; all are external or all internal.*
+//!
+//! 7. lowest BGP Identifier, ORIGINATOR_ID in its place if there is one (f, RFC 4456 §9),
+//! 8. shortest CLUSTER_LIST (RFC 4456 §9),
+//! 9. lowest peer address (g); then the lower peer number, so that the order is total.
+//!
+//! Deliberately absent: the IGP metric (e; there is no IGP here, next hops are neighbours or
+//! reached through kernel routes) and the age of routes (RFC 5004): the result depends on the set
+//! of paths and on nothing else, not on the order in which they came.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::attr::PathAttributes;
+use crate::policy::DecidedBy;
+
+/// LOCAL_PREF of a path that carries none.
+pub const DEFAULT_LOCAL_PREF: u32 = 100;
+
+/// Who told a path, as far as the decision cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Teller {
+    /// Originated here.
+    Own,
+    /// A peer.
+    Peer {
+        /// eBGP, else iBGP.
+        external: bool,
+        /// Its BGP Identifier.
+        bgp_id: Ipv4Addr,
+        /// Its address.
+        address: IpAddr,
+        /// Its number, the last resort.
+        number: u32,
+    },
+}
+
+/// One eligible path.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'a> {
+    /// What the path says.
+    pub attributes: &'a PathAttributes,
+    /// Who says so.
+    pub teller: Teller,
+}
+
+/// The step at which a path lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// 1: there is an own network.
+    OwnNetwork,
+    /// 2: lower LOCAL_PREF.
+    LocalPref,
+    /// 3: longer AS_PATH.
+    AsPathLength,
+    /// 4: worse ORIGIN.
+    Origin,
+    /// 5: higher MED.
+    Med,
+    /// 6: internal.
+    External,
+    /// 7: higher BGP Identifier.
+    BgpId,
+    /// 8: longer CLUSTER_LIST.
+    ClusterList,
+    /// 9: higher address.
+    PeerAddress,
+    /// Equal, but `maximum_paths` others are in use.
+    MaximumPaths,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OwnNetwork => "an own network is preferred",
+            Self::LocalPref => "lower LOCAL_PREF",
+            Self::AsPathLength => "longer AS_PATH",
+            Self::Origin => "worse ORIGIN",
+            Self::Med => "higher MED",
+            Self::External => "internal, an external path exists",
+            Self::BgpId => "higher BGP Identifier",
+            Self::ClusterList => "longer CLUSTER_LIST",
+            Self::PeerAddress => "higher peer address",
+            Self::MaximumPaths => "equal, but enough paths are in use",
+        })
+    }
+}
+
+/// Why a path does not take part in the decision at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unusable {
+    /// The own AS is in the AS_PATH: a loop (RFC 4271 §9.1.2).
+    OwnAs,
+    /// The next hop is an own address, unspecified, multicast or missing (RFC 4271 §5.1.3).
+    NextHop,
+    /// ORIGINATOR_ID is our own BGP Identifier: a loop (RFC 4456 §8).
+    OriginatorId,
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OwnAs => "own AS in the AS_PATH",
+            Self::NextHop => "next hop is not usable",
+            Self::OriginatorId => "ORIGINATOR_ID is this speaker",
+        })
+    }
+}
+
+/// What became of a path, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PathStatus {
+    /// Accepted, not decided yet: selection is deferred after a restart.
+    Pending,
+    /// The best path.
+    Best,
+    /// Equal to the best path and used beside it.
+    Multipath,
+    /// Lost at this step.
+    Lost(Step),
+    /// Never took part.
+    Unusable(Unusable),
+    /// Refused by the import rules.
+    Rejected(DecidedBy),
+}
+
+impl PathStatus {
+    /// Accepted by the import rules and usable.
+    #[must_use]
+    pub fn is_eligible(self) -> bool {
+        !matches!(self, Self::Unusable(_) | Self::Rejected(_))
+    }
+
+    /// In use for forwarding.
+    #[must_use]
+    pub fn is_used(self) -> bool {
+        matches!(self, Self::Best | Self::Multipath)
+    }
+}
+
+impl fmt::Display for PathStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pending => f.write_str("waits for the end of the restart"),
+            Self::Best => f.write_str("best"),
+            Self::Multipath => f.write_str("multipath"),
+            Self::Lost(step) => write!(f, "not best: {step}"),
+            Self::Unusable(why) => write!(f, "not usable: {why}"),
+            Self::Rejected(by) => write!(f, "rejected: {by}"),
+        }
+    }
+}
+
+/// The outcome: one status per candidate, in their order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decision {
+    /// Index of the best path; `None` only without candidates.
+    pub best: Option<usize>,
+    /// `Best`, `Multipath` or `Lost` for each candidate.
+    pub statuses: Vec<PathStatus>,
+}
+
+/// Chooses among eligible paths. `maximum_paths` 0 and 1 both mean one.
+#[must_use]
+pub fn decide(candidates: &[Candidate<'_>], maximum_paths: usize) -> Decision {
+    if candidates.len() <= 1 {
+        let statuses = candidates.iter().map(|_| PathStatus::Best).collect();
+        return Decision { best: (!candidates.is_empty()).then_some(0), statuses };
+    }
+    let mut field = Field::new(candidates);
+    field.keep_least(Step::OwnNetwork, |c| u32::from(c.teller != Teller::Own));
+    field.keep_least(Step::LocalPref, |c| {
+        u32::MAX - c.attributes.local_pref.unwrap_or(DEFAULT_LOCAL_PREF)
+    });
+    field.keep_least(Step::AsPathLength, |c| {
+        u32::try_from(c.attributes.as_path.path_len()).unwrap_or(u32::MAX)
+    });
+    field.keep_least(Step::Origin, |c| c.attributes.origin as u32);
+    field.keep_least_med();
+    field.keep_least(Step::External, |c| {
+        u32::from(matches!(c.teller, Teller::Peer { external: false, .. }))
+    });
+    field.finish(maximum_paths.max(1))
+}
+
+/// The paths that are still in, and the status of those that are not.
+struct Field<'a, 'b> {
+    candidates: &'b [Candidate<'a>],
+    alive: Vec<usize>,
+    statuses: Vec<PathStatus>,
+}
+
+impl<'a, 'b> Field<'a, 'b> {
+    fn new(candidates: &'b [Candidate<'a>]) -> Self {
+        Self {
+            candidates,
+            alive: (0..candidates.len()).collect(),
+            statuses: vec![PathStatus::Best; candidates.len()],
+        }
+    }
+
+    fn drop_if(&mut self, step: Step, mut loses: impl FnMut(&Candidate<'a>) -> bool) {
+        let Self { candidates, alive, statuses } = self;
+        alive.retain(|&index| {
+            let lost = candidates.get(index).is_none_or(&mut loses);
+            if let Some(status) = statuses.get_mut(index).filter(|_| lost) {
+                *status = PathStatus::Lost(step);
+            }
+            !lost
+        });
+    }
+
+    fn living(&self) -> impl Iterator<Item = &Candidate<'a>> {
+        self.alive.iter().filter_map(|&index| self.candidates.get(index))
+    }
+
+    fn keep_least(&mut self, step: Step, key: impl Fn(&Candidate<'a>) -> u32) {
+        if self.alive.len() > 1
+            && let Some(least) = self.living().map(&key).min()
+        {
+            self.drop_if(step, |candidate| key(candidate) != least);
+        }
+    }
+
+    /// MED compares only within one neighbouring AS; the set of survivors is the same whatever
+    /// the order of comparison.
+    fn keep_least_med(&mut self) {
+        if self.alive.len() <= 1 {
+            return;
+        }
+        let mut least: BTreeMap<Option<u32>, u32> = BTreeMap::new();
+        for candidate in self.living() {
+            let med = candidate.attributes.med.unwrap_or(0);
+            least
+                .entry(candidate.attributes.as_path.first())
+                .and_modify(|lowest| *lowest = med.min(*lowest))
+                .or_insert(med);
+        }
+        self.drop_if(Step::Med, |candidate| {
+            let med = candidate.attributes.med.unwrap_or(0);
+            least.get(&candidate.attributes.as_path.first()).is_some_and(|lowest| med > *lowest)
+        });
+    }
+
+    /// Steps 7 to 9 choose the best; the others of the field share with it or lost to it.
+    fn finish(mut self, maximum_paths: usize) -> Decision {
+        let candidates = self.candidates;
+        self.alive.sort_by(|&a, &b| match (candidates.get(a), candidates.get(b)) {
+            (Some(a), Some(b)) => break_tie(a, b).0,
+            _ => Ordering::Equal,
+        });
+        let best = self.alive.first().copied();
+        for (rank, &index) in self.alive.iter().enumerate().skip(1) {
+            let status = if rank < maximum_paths {
+                PathStatus::Multipath
+            } else if maximum_paths > 1 {
+                PathStatus::Lost(Step::MaximumPaths)
+            } else {
+                let winner = best.and_then(|best| candidates.get(best));
+                let step = winner.zip(candidates.get(index)).map(|(w, l)| break_tie(w, l).1);
+                PathStatus::Lost(step.unwrap_or(Step::PeerAddress))
+            };
+            if let Some(slot) = self.statuses.get_mut(index) {
+                *slot = status;
+            }
+        }
+        Decision { best, statuses: self.statuses }
+    }
+}
+
+/// Steps 7 to 9: the order, and the step that made it.
+fn break_tie(a: &Candidate<'_>, b: &Candidate<'_>) -> (Ordering, Step) {
+    let id = |c: &Candidate<'_>| match c.teller {
+        Teller::Own => Ipv4Addr::UNSPECIFIED,
+        Teller::Peer { bgp_id, .. } => c.attributes.originator_id().unwrap_or(bgp_id),
+    };
+    let clusters = |c: &Candidate<'_>| c.attributes.cluster_list().len();
+    let address = |c: &Candidate<'_>| match c.teller {
+        Teller::Own => None,
+        Teller::Peer { address, number, .. } => Some((address, number)),
+    };
+    let by_id = id(a).cmp(&id(b));
+    if by_id.is_ne() {
+        return (by_id, Step::BgpId);
+    }
+    let by_clusters = clusters(a).cmp(&clusters(b));
+    if by_clusters.is_ne() {
+        return (by_clusters, Step::ClusterList);
+    }
+    (address(a).cmp(&address(b)), Step::PeerAddress)
+}

@@ -1,0 +1,310 @@
+//! What goes into a [`Speaker`](super::Speaker) and what comes out of it.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use crate::error::Notification;
+use crate::fsm::{LastError, State};
+use crate::iana::Family;
+use crate::policy::Policy;
+use crate::wire::Prefix;
+
+/// A configured peer: its index in [`SpeakerConfig::peers`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerId(pub u32);
+
+impl PeerId {
+    /// The index in [`SpeakerConfig::peers`].
+    #[must_use]
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A TCP connection, or the attempt to open one. Never used twice by one speaker.
+///
+/// For dials the speaker chooses it ([`Output::Dial`]); for accepted connections the caller
+/// takes one from [`Speaker::new_conn`](super::Speaker::new_conn).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(pub u64);
+
+impl fmt::Display for ConnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "connection {}", self.0)
+    }
+}
+
+/// What the speaker is and whom it talks to. Values are valid by the caller's configuration
+/// check; the speaker corrects nothing.
+#[derive(Clone, Debug)]
+pub struct SpeakerConfig {
+    /// Own AS number, never 0 (RFC 7607).
+    pub asn: u32,
+    /// BGP Identifier, never 0.0.0.0 (RFC 6286).
+    pub router_id: Ipv4Addr,
+    /// Prefixes originated here, e.g. the node's pod CIDRs.
+    pub networks: Vec<Prefix>,
+    /// How many equal paths may share a prefix in the FIB; 0 and 1 both mean one.
+    pub maximum_paths: usize,
+    /// Graceful restart, both roles (RFC 4724).
+    pub graceful_restart: GracefulRestartConfig,
+    /// True if the caller found and kept routes of an earlier run: OPENs carry the R bit, and
+    /// route selection waits for the peers' End-of-RIB (RFC 4724 §4.1).
+    pub restarting: bool,
+    /// The peers; [`PeerId`] is the index here.
+    pub peers: Vec<PeerConfig>,
+    /// Seed of all jitter: the same seed and inputs give the same outputs.
+    pub seed: u64,
+}
+
+/// Graceful restart times. `restart_secs` 0 switches graceful restart off in both roles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GracefulRestartConfig {
+    /// Advertised Restart Time: how long peers may wait for this speaker to come back, in
+    /// seconds; the field on the wire has 12 bits.
+    pub restart_secs: u16,
+    /// How long this speaker keeps a peer's stale routes at most, in seconds: as a bound on the
+    /// peer's Restart Time, and from its return to its End-of-RIB.
+    pub stale_secs: u16,
+}
+
+impl Default for GracefulRestartConfig {
+    fn default() -> Self {
+        Self { restart_secs: 120, stale_secs: 300 }
+    }
+}
+
+/// One configured peer.
+#[derive(Clone, Debug)]
+pub struct PeerConfig {
+    /// Name for status and log.
+    pub name: String,
+    /// The peer's address: dialled, and the only address connections are accepted from.
+    pub address: IpAddr,
+    /// TCP port that is dialled.
+    pub port: u16,
+    /// The peer's AS number; equal to the own one means iBGP.
+    pub asn: u32,
+    /// Never dial, only accept.
+    pub passive: bool,
+    /// Source address of dials; also the only local address that accepts from this peer.
+    pub local_address: Option<IpAddr>,
+    /// Proposed hold time in seconds: 0 (none) or at least 3.
+    pub hold_time_secs: u16,
+    /// ConnectRetryTime before jitter (RFC 4271 §10).
+    pub connect_retry: Duration,
+    /// Families offered in the OPEN.
+    pub families: Vec<Family>,
+    /// Import rules.
+    pub import: Policy,
+    /// Export rules.
+    pub export: Policy,
+}
+
+/// How to stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StopMode {
+    /// Close without a NOTIFICATION: peers that negotiated graceful restart keep our routes.
+    Restart,
+    /// Cease/Administrative Shutdown with a text for the peer's operator (RFC 9003).
+    Shutdown(String),
+}
+
+/// Why a dial failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConnectError {
+    /// ECONNREFUSED: nobody listens, or not for us.
+    Refused,
+    /// No route to the host or network, or the link is down.
+    Unreachable,
+    /// No answer.
+    TimedOut,
+    /// Anything else, as the operating system says it.
+    Other(String),
+}
+
+/// Why a connection ended without this side closing it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CloseCause {
+    /// The peer closed in order.
+    Eof,
+    /// The peer reset the connection.
+    Reset,
+    /// TCP gave up retransmitting.
+    TimedOut,
+    /// Anything else, as the operating system says it.
+    Other(String),
+}
+
+/// All that can happen to a speaker.
+#[derive(Clone, Debug)]
+pub enum Input<'a> {
+    /// Begin to dial and to accept. Before it, connections are refused.
+    Start,
+    /// End all sessions. Afterwards only `Start` has an effect.
+    Stop(StopMode),
+    /// A dial succeeded.
+    Connected {
+        /// From [`Output::Dial`].
+        conn: ConnId,
+        /// Own end.
+        local: SocketAddr,
+        /// Peer's end.
+        remote: SocketAddr,
+    },
+    /// A dial failed.
+    ConnectFailed {
+        /// From [`Output::Dial`].
+        conn: ConnId,
+        /// Why.
+        cause: ConnectError,
+    },
+    /// The listening socket accepted a connection.
+    Accepted {
+        /// From [`Speaker::new_conn`](super::Speaker::new_conn).
+        conn: ConnId,
+        /// Own end.
+        local: SocketAddr,
+        /// Peer's end. An address that no peer has is answered with [`Output::Close`].
+        remote: SocketAddr,
+    },
+    /// Bytes from the connection, in any portions.
+    Received {
+        /// Which connection.
+        conn: ConnId,
+        /// The bytes; the speaker copies what it must keep.
+        bytes: &'a [u8],
+    },
+    /// The connection is gone. Not needed after [`Output::Close`], harmless then.
+    Closed {
+        /// Which connection.
+        conn: ConnId,
+        /// Why.
+        cause: CloseCause,
+    },
+    /// The deadline of [`Speaker::poll_timeout`](super::Speaker::poll_timeout) passed. Early or
+    /// needless ticks are harmless.
+    Tick,
+}
+
+/// All that a speaker can want.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Open a TCP connection; answer with `Connected` or `ConnectFailed`.
+    Dial {
+        /// Name for the connection from now on.
+        conn: ConnId,
+        /// For which peer.
+        peer: PeerId,
+        /// Whither.
+        remote: SocketAddr,
+        /// Source address, if configured.
+        local: Option<IpAddr>,
+        /// eBGP: the peer is directly connected, TTL 1 is enough.
+        external: bool,
+    },
+    /// There is something to send:
+    /// [`Speaker::poll_transmit`](super::Speaker::poll_transmit) until it returns `None`.
+    WantSend {
+        /// Which connection.
+        conn: ConnId,
+    },
+    /// Close it, or give up the dial. First send what `poll_transmit` still returns (it may be a
+    /// NOTIFICATION), then flush, shut the writing side down, and drain for up to a second so that
+    /// the kernel does not reset the last words away.
+    Close {
+        /// Which connection.
+        conn: ConnId,
+    },
+    /// A change for the forwarding table.
+    Fib(FibChange),
+    /// The Loc-RIB is complete: routes of an earlier run that no [`Output::Fib`] has confirmed may
+    /// be swept. Exactly once per `Start`; see [`Speaker`](super::Speaker) for when.
+    FibSynced,
+    /// Something for the log.
+    Event(Event),
+}
+
+/// A prefix' next hops have changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FibChange {
+    /// Which prefix. Never one of the own networks.
+    pub prefix: Prefix,
+    /// Empty: remove. More than one: ECMP. Sorted, without duplicates.
+    pub next_hops: Vec<IpAddr>,
+}
+
+/// A line for the log: printable, with peers' bytes escaped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// When.
+    pub at: Instant,
+    /// Which peer, if it concerns one.
+    pub peer: Option<PeerId>,
+    /// What.
+    pub kind: EventKind,
+}
+
+/// Kinds of [`Event`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// A peer's session state changed.
+    StateChange {
+        /// Before.
+        from: State,
+        /// Now.
+        to: State,
+        /// Why, if it was a step back.
+        cause: Option<LastError>,
+    },
+    /// This side ended a connection with this NOTIFICATION.
+    NotificationSent(Notification),
+    /// The peer ended a connection with this NOTIFICATION.
+    NotificationReceived(Notification),
+    /// A malformed attribute was discarded or its routes were treated as withdrawn (RFC 7606).
+    UpdateProblem(String),
+    /// The peer's initial routes of this family are complete.
+    EndOfRib(Family),
+    /// The peer left without a NOTIFICATION: this many routes are kept as stale.
+    StaleKept {
+        /// Routes kept.
+        routes: usize,
+        /// How long at most, in seconds.
+        secs: u64,
+    },
+    /// This many stale routes were removed.
+    StaleFlushed(usize),
+    /// A connection from an address that no peer has, or before `Start`.
+    Refused(SocketAddr),
+    /// The Loc-RIB is complete.
+    Synced {
+        /// Peers that had not sent End-of-RIB when the wait ended.
+        missing: Vec<PeerId>,
+    },
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::StateChange { from, to, cause: None } => write!(f, "{from} -> {to}"),
+            Self::StateChange { from, to, cause: Some(cause) } => {
+                write!(f, "{from} -> {to}: {cause}")
+            }
+            Self::NotificationSent(n) => write!(f, "sent NOTIFICATION {n}"),
+            Self::NotificationReceived(n) => write!(f, "received NOTIFICATION {n}"),
+            Self::UpdateProblem(text) => write!(f, "malformed UPDATE: {text}"),
+            Self::EndOfRib(family) => write!(f, "End-of-RIB for {family}"),
+            Self::StaleKept { routes, secs } => {
+                write!(f, "peer is restarting: {routes} routes kept as stale for up to {secs} s")
+            }
+            Self::StaleFlushed(routes) => write!(f, "{routes} stale routes removed"),
+            Self::Refused(remote) => write!(f, "refused a connection from {remote}: no such peer"),
+            Self::Synced { missing } if missing.is_empty() => write!(f, "routes are complete"),
+            Self::Synced { missing } => {
+                write!(f, "routes are complete as far as they came: no End-of-RIB from")?;
+                missing.iter().try_for_each(|peer| write!(f, " #{}", peer.0))
+            }
+        }
+    }
+}

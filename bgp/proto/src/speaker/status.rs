@@ -1,0 +1,109 @@
+//! A snapshot of a [`Speaker`](super::Speaker) for people and scripts.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::api::PeerId;
+use crate::attr::PathAttributes;
+use crate::capability::Capability;
+use crate::fsm::{LastError, State};
+use crate::rib::PathStatus;
+use crate::wire::Prefix;
+
+/// The speaker and all its peers.
+#[derive(Clone, Debug)]
+pub struct SpeakerStatus {
+    /// Own AS number.
+    pub asn: u32,
+    /// BGP Identifier.
+    pub router_id: Ipv4Addr,
+    /// False while route selection waits for End-of-RIB after a restart.
+    pub synced: bool,
+    /// Prefixes in the Loc-RIB, own networks included.
+    pub prefixes: usize,
+    /// By [`PeerId`].
+    pub peers: Vec<PeerStatus>,
+}
+
+/// One peer.
+#[derive(Clone, Debug)]
+pub struct PeerStatus {
+    /// Which.
+    pub id: PeerId,
+    /// Configured name.
+    pub name: String,
+    /// Configured address.
+    pub address: IpAddr,
+    /// The peer's AS number.
+    pub asn: u32,
+    /// The AS number that this speaker shows to it.
+    pub local_asn: u32,
+    /// eBGP, else iBGP.
+    pub external: bool,
+    /// The furthest state of its connections.
+    pub state: State,
+    /// When it entered the state.
+    pub since: Instant,
+    /// Why the last connection or attempt ended.
+    pub last_error: Option<LastError>,
+    /// When the next dial is due, if one is planned.
+    pub next_attempt: Option<Instant>,
+    /// Times the session reached Established.
+    pub established_count: u64,
+    /// Of the session, if it is Established.
+    pub session: Option<SessionStatus>,
+    /// Route counts.
+    pub prefixes: PrefixCounts,
+}
+
+/// An established session.
+#[derive(Clone, Debug)]
+pub struct SessionStatus {
+    /// Own end.
+    pub local: SocketAddr,
+    /// Peer's end.
+    pub remote: SocketAddr,
+    /// The peer's BGP Identifier.
+    pub peer_bgp_id: Ipv4Addr,
+    /// Negotiated hold time in seconds; 0: none.
+    pub hold_time_secs: u16,
+    /// A third of it.
+    pub keepalive_secs: u16,
+    /// What this side offered.
+    pub capabilities_sent: Vec<Capability>,
+    /// What the peer offered.
+    pub capabilities_received: Vec<Capability>,
+}
+
+/// Route counts of one peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PrefixCounts {
+    /// Paths in its Adj-RIB-In, rejected and stale ones included.
+    pub received: usize,
+    /// Of these, usable and accepted by the import rules.
+    pub accepted: usize,
+    /// Of these, not: rejected by a rule or unusable.
+    pub rejected: usize,
+    /// Of these, kept from an earlier session (RFC 4724).
+    pub stale: usize,
+    /// Of these, in use: the best path or an equal one beside it.
+    pub best: usize,
+    /// Prefixes that the peer has from this speaker.
+    pub advertised: usize,
+}
+
+/// One path of one prefix, with what became of it and why.
+#[derive(Clone, Debug)]
+pub struct RouteStatus {
+    /// Which prefix.
+    pub prefix: Prefix,
+    /// From whom; `None`: originated here.
+    pub peer: Option<PeerId>,
+    /// As received.
+    pub attributes: Arc<PathAttributes>,
+    /// Kept from an earlier session of the peer.
+    pub stale: bool,
+    /// Best, equal, lost at a step, unusable or rejected by a rule.
+    pub status: PathStatus,
+}
