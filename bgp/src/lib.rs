@@ -1,1 +1,3 @@
-//! See the package description; filled by the commits that follow.
+//! The IO edge of the speaker.
+pub mod fib;
+pub mod jitter;

@@ -1,0 +1,109 @@
+//! From the Loc-RIB into the kernel's tables, and back again when somebody else changes them.
+//!
+//! ```text
+//!   Output::Fib ---> task (owns everything here) <--- monitor (what others changed)
+//!                      |            ^
+//!                      v            | outcome per prefix
+//!                  reconcile ---> netlink (batches, dumps) ---> kernel
+//!                  (desired set     |
+//!                   against ours)   message (bytes <-> routes)
+//! ```
+//!
+//! A route is ours if protocol, metric, table and type all say so ([`Ownership`]). Nothing else is
+//! ever written, replaced or deleted.
+
+pub mod message;
+pub mod monitor;
+pub mod netlink;
+pub mod reconcile;
+pub mod task;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnetwork::IpNetwork;
+
+/// A destination, without host bits.
+pub type Prefix = IpNetwork;
+
+/// The gateways of one route: sorted, without duplicates, shared between routes that have the same.
+pub type NextHops = Arc<[IpAddr]>;
+
+/// How own routes are told from all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ownership {
+    /// Route protocol number (`rtm_protocol`).
+    pub protocol: u8,
+    /// Metric (`RTA_PRIORITY`) of all but default routes.
+    pub metric: u32,
+    /// Metric of `0.0.0.0/0` and `::/0`.
+    pub default_route_metric: u32,
+    /// Table (`RTA_TABLE`).
+    pub table: u32,
+}
+
+impl Ownership {
+    /// The metric that an own route for `prefix` has.
+    #[must_use]
+    pub fn metric_of(&self, prefix: Prefix) -> u32 {
+        if prefix.prefix() == 0 {
+            self.default_route_metric
+        } else {
+            self.metric
+        }
+    }
+
+    /// Whether `route` is one of ours.
+    #[must_use]
+    pub fn owns(&self, route: &KernelRoute) -> bool {
+        route.protocol == self.protocol && route.unicast && self.same_place(route)
+    }
+
+    /// Whether `route` stands where an own route for its prefix would stand: an own route cannot
+    /// be created beside it.
+    #[must_use]
+    pub fn same_place(&self, route: &KernelRoute) -> bool {
+        route.table == self.table && route.metric == self.metric_of(route.prefix)
+    }
+}
+
+/// A route as the kernel tells it, as far as it matters here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KernelRoute {
+    /// Destination.
+    pub prefix: Prefix,
+    /// `rtm_protocol`.
+    pub protocol: u8,
+    /// `RTA_PRIORITY`, 0 if absent.
+    pub metric: u32,
+    /// `RTA_TABLE`, else `rtm_table`.
+    pub table: u32,
+    /// Type is `unicast` (no blackhole, local, …).
+    pub unicast: bool,
+    /// Gateways that the kernel would use: sorted, without those that it calls dead. Empty if the
+    /// route has none or is of a shape that is never made here.
+    pub next_hops: Vec<IpAddr>,
+}
+
+/// What the kernel's side looks like at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct FibStatus {
+    /// Routes that are wanted and are in the kernel as wanted.
+    pub installed: usize,
+    /// Adopted from an earlier run and not learned again yet.
+    pub stale: usize,
+    /// Waiting to be written.
+    pub pending: usize,
+    /// Refused by the kernel, with the reason, in order of prefix; the first
+    /// [`FAILED_SHOWN`] of them.
+    pub failed: Vec<(Prefix, String)>,
+    /// How many are refused in all.
+    pub failed_count: usize,
+    /// How many own routes were put back or put right after somebody else changed them.
+    pub repaired: u64,
+    /// All prefixes that are wanted and are not in the kernel as wanted.
+    pub unsettled: Vec<Prefix>,
+}
+
+/// How many refused prefixes a [`FibStatus`] lists.
+pub const FAILED_SHOWN: usize = 100;

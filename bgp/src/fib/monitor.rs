@@ -1,0 +1,191 @@
+//! What others do to routes, links and addresses.
+//!
+//! A socket filter drops notifications of our own writes in the kernel: a hundred thousand of them
+//! would cost more than the writing.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+
+use bytes::BytesMut;
+use netlink_packet_core::{NLM_F_REPLACE, NlasIterator};
+use netlink_sys::{AsyncSocket, TokioSocket};
+use socket2::SockFilter;
+
+use super::message::{self, RawMessage, kind, u32_at};
+use super::netlink::{DATAGRAM, enlarge_receive_buffer, receive};
+use super::{Ownership, Prefix};
+
+/// Links of this name prefix are pods' host ends: no next hop is ever there, and a busy node makes
+/// and removes many.
+const POD_LINK: &[u8] = b"rcni";
+
+/// Something that was done by others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Observed {
+    /// An own route was deleted.
+    OwnGone(Prefix),
+    /// A route with our marks was made or changed.
+    OwnSeen(Prefix, Vec<std::net::IpAddr>),
+    /// A foreign route stands where ours would; `replaced`: in the place of what was there.
+    ForeignSeen {
+        /// Destination.
+        prefix: Prefix,
+        /// `NLM_F_REPLACE`.
+        replaced: bool,
+    },
+    /// A foreign route left such a place.
+    ForeignGone(Prefix),
+    /// A link came up or an address was added: what was unreachable may be reachable.
+    Reachable,
+    /// A link or an address went: the kernel deletes routes then and does not say which.
+    Flushed,
+    /// Notifications were lost.
+    Lost,
+}
+
+/// The socket and what was read from it.
+pub struct Monitor {
+    socket: TokioSocket,
+    owner: Ownership,
+    buffer: BytesMut,
+    ready: VecDeque<Observed>,
+    links: HashMap<u32, bool>,
+}
+
+impl Monitor {
+    /// Subscribes. Notifications that `own_port`'s writes cause are not delivered.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn open(owner: Ownership, own_port: u32) -> io::Result<Self> {
+        let mut socket = TokioSocket::new(netlink_sys::protocols::NETLINK_ROUTE)?;
+        socket.socket_mut().bind_auto()?;
+        drop_own_echo(socket.socket_ref(), own_port)?;
+        enlarge_receive_buffer(socket.socket_ref());
+        for group in [
+            libc::RTNLGRP_LINK,
+            libc::RTNLGRP_IPV4_IFADDR,
+            libc::RTNLGRP_IPV4_ROUTE,
+            libc::RTNLGRP_IPV6_IFADDR,
+            libc::RTNLGRP_IPV6_ROUTE,
+        ] {
+            socket.socket_ref().add_membership(group)?;
+        }
+        Ok(Self {
+            socket,
+            owner,
+            buffer: BytesMut::with_capacity(DATAGRAM),
+            ready: VecDeque::new(),
+            links: HashMap::new(),
+        })
+    }
+
+    /// The next observation. Safe to drop while it waits.
+    ///
+    /// # Errors
+    /// The kernel's, other than that it lost something.
+    pub async fn next(&mut self) -> io::Result<Observed> {
+        loop {
+            if let Some(observed) = self.ready.pop_front() {
+                return Ok(observed);
+            }
+            match receive(&self.socket, &mut self.buffer).await {
+                Ok(()) => {}
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {
+                    return Ok(Observed::Lost);
+                }
+                Err(error) => return Err(error),
+            }
+            for raw in message::split(&self.buffer) {
+                let observed = match raw.kind {
+                    kind::NEW_LINK | kind::DEL_LINK => link_change(&mut self.links, &raw),
+                    _ => classify(&self.owner, &raw),
+                };
+                self.ready.extend(observed);
+            }
+        }
+    }
+}
+
+/// `BPF_LD | BPF_W | BPF_ABS`, `BPF_JMP | BPF_JEQ | BPF_K`, `BPF_RET | BPF_K`.
+const LOAD_WORD: u16 = 0x20;
+const JUMP_IF_EQUAL: u16 = 0x15;
+const RETURN: u16 = 0x06;
+/// Where `nlmsg_pid` is.
+const PORT_OFFSET: u32 = 12;
+
+fn drop_own_echo(socket: &netlink_sys::Socket, own_port: u32) -> io::Result<()> {
+    // The filter machine reads words in network order, the kernel wrote it in host order.
+    let port = u32::from_be_bytes(own_port.to_ne_bytes());
+    socket2::SockRef::from(socket).attach_filter(&[
+        SockFilter::new(LOAD_WORD, 0, 0, PORT_OFFSET),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 1, port),
+        SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+    ])
+}
+
+/// Routes and addresses.
+fn classify(owner: &Ownership, raw: &RawMessage<'_>) -> Option<Observed> {
+    match raw.kind {
+        kind::NEW_ADDRESS => return Some(Observed::Reachable),
+        kind::DEL_ADDRESS => return Some(Observed::Flushed),
+        kind::NEW_ROUTE | kind::DEL_ROUTE => {}
+        _ => return None,
+    }
+    let route = message::parse_route(raw.payload)?;
+    let gone = raw.kind == kind::DEL_ROUTE;
+    let prefix = route.prefix;
+    if owner.owns(&route) {
+        return Some(if gone {
+            Observed::OwnGone(prefix)
+        } else {
+            Observed::OwnSeen(prefix, route.next_hops)
+        });
+    }
+    if !owner.same_place(&route) {
+        return None;
+    }
+    Some(if gone {
+        Observed::ForeignGone(prefix)
+    } else {
+        Observed::ForeignSeen {
+            prefix,
+            replaced: raw.flags & NLM_F_REPLACE != 0,
+        }
+    })
+}
+
+/// `struct ifinfomsg`: index at 4, flags at 8, attributes from 16.
+fn link_change(links: &mut HashMap<u32, bool>, raw: &RawMessage<'_>) -> Option<Observed> {
+    const IFLA_IFNAME: u16 = 3;
+    // Neighbour tables of bridges come as links of another family.
+    if raw.payload.first() != Some(&0) {
+        return None;
+    }
+    let index = u32_at(raw.payload, 4)?;
+    let flags = u32_at(raw.payload, 8)?;
+    let attributes = raw.payload.get(16..)?;
+    let pod = NlasIterator::new(attributes)
+        .map_while(Result::ok)
+        .any(|attribute| {
+            attribute.kind() == IFLA_IFNAME && attribute.value().starts_with(POD_LINK)
+        });
+    if pod {
+        return None;
+    }
+    if raw.kind == kind::DEL_LINK {
+        return links.remove(&index).map(|_| Observed::Flushed);
+    }
+    let both = (libc::IFF_UP | libc::IFF_RUNNING).cast_unsigned();
+    let up = flags & both == both;
+    match links.insert(index, up) {
+        Some(before) if before == up => None,
+        _ if up => Some(Observed::Reachable),
+        // Seen for the first time and down: it may just have gone down.
+        _ => Some(Observed::Flushed),
+    }
+}
+
+#[cfg(test)]
+mod tests;

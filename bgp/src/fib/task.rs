@@ -1,0 +1,270 @@
+//! The task that owns kernel routes: takes what the speaker wants, writes the difference, repairs
+//! what others change.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, info, warn};
+
+use super::monitor::{Monitor, Observed};
+use super::netlink::{BATCH, Netlink};
+use super::reconcile::{Change, Drift, Outcome, Table};
+use super::{FibStatus, Ownership, Prefix};
+use crate::jitter::jitter;
+
+/// Everything is looked at again so often, whatever was noticed.
+const AUDIT: Duration = Duration::from_secs(60);
+/// From a hint that something changed unseen to the dump; further hints meanwhile cost nothing.
+const SETTLE: Duration = Duration::from_millis(50);
+/// Dumps that were caused by hints are at least so far apart.
+const DUMP_APART: Duration = Duration::from_secs(1);
+/// How many prefixes a log line about drift names.
+const NAMED: usize = 3;
+
+/// From the core.
+#[derive(Debug)]
+pub enum Command {
+    /// Next hops per prefix; none: remove.
+    Want(Vec<(Prefix, Vec<std::net::IpAddr>)>),
+    /// The desired set is complete.
+    Synced,
+}
+
+/// From whoever wants to know.
+pub type Query = oneshot::Sender<FibStatus>;
+
+/// The state of the task.
+pub struct Fib {
+    owner: Ownership,
+    netlink: Netlink,
+    monitor: Monitor,
+    table: Table,
+    resync_at: Option<Instant>,
+    /// The next dump must tell whose routes stand in the way.
+    name_foreign: bool,
+    last_dump: Instant,
+}
+
+impl Fib {
+    /// Opens the sockets and adopts the own routes that an earlier run left, before anything is
+    /// written. Returns how many those are.
+    ///
+    /// # Errors
+    /// The kernel's; `EPERM` if routes may not be written.
+    pub async fn open(owner: Ownership) -> io::Result<(Self, usize)> {
+        let mut netlink = Netlink::open()?;
+        netlink.probe(&owner).await?;
+        // Subscribed before the dump: nothing falls between the two.
+        let monitor = Monitor::open(owner, netlink.port())?;
+        let mut table = Table::new(jitter);
+        let found = netlink.find(&owner, false).await?;
+        let adopted = found.ours.len();
+        for (prefix, next_hops) in found.ours {
+            table.adopt(prefix, next_hops);
+        }
+        let fib = Self {
+            owner,
+            netlink,
+            monitor,
+            table,
+            resync_at: None,
+            name_foreign: false,
+            last_dump: Instant::now(),
+        };
+        Ok((fib, adopted))
+    }
+
+    /// Runs until the core is gone. What was not written by then is left: the kernel's routes
+    /// survive the daemon.
+    ///
+    /// # Errors
+    /// The notification socket broke.
+    pub async fn run(
+        mut self,
+        mut commands: mpsc::Receiver<Command>,
+        mut queries: mpsc::Receiver<Query>,
+    ) -> io::Result<()> {
+        loop {
+            let timer = self.next_timer();
+            let work = self.table.has_work();
+            // Not biased: neither commands nor notifications nor writing can starve the others.
+            tokio::select! {
+                command = commands.recv() => match command {
+                    Some(command) => self.obey(command),
+                    None => return Ok(()),
+                },
+                observed = self.monitor.next() => self.observe(observed?),
+                Some(query) = queries.recv() => {
+                    // Whoever asked may have given up.
+                    let _ = query.send(self.table.status());
+                }
+                () = sleep_until(timer) => self.on_time().await,
+                () = std::future::ready(()), if work => self.write_batch().await,
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Want(changes) => {
+                for (prefix, next_hops) in changes {
+                    self.table.want(prefix, next_hops);
+                }
+            }
+            Command::Synced => {
+                let stale = self.table.synced();
+                if stale > 0 {
+                    info!(
+                        routes = stale,
+                        "removing adopted routes that no peer announced again"
+                    );
+                }
+            }
+        }
+    }
+
+    async fn write_batch(&mut self) {
+        let changes = self.table.next_changes(BATCH);
+        if changes.is_empty() {
+            return;
+        }
+        let outcomes = self.netlink.apply(&self.owner, &changes).await;
+        let now = std::time::Instant::now();
+        for (change, outcome) in changes.iter().zip(outcomes) {
+            self.log_outcome(change, outcome);
+            if self.table.settle(change, outcome, now) {
+                self.name_foreign |= outcome == Outcome::Exists;
+                self.resync_soon();
+            }
+        }
+        // Notifications and sessions get their turn between two batches.
+        tokio::task::yield_now().await;
+    }
+
+    fn log_outcome(&self, change: &Change, outcome: Outcome) {
+        let prefix = change.prefix();
+        match outcome {
+            Outcome::Refused(_) | Outcome::Exists if self.table.failure(prefix).is_none() => {
+                let error = match outcome {
+                    Outcome::Refused(errno) => super::reconcile::Reason::Errno(errno),
+                    _ => super::reconcile::Reason::Held(None),
+                };
+                warn!(%prefix, %error, "route not written; will be tried again");
+            }
+            Outcome::Unknown => debug!(%prefix, "no answer from the kernel; will ask what it has"),
+            _ => debug!(%prefix, ?change, ?outcome, "route written"),
+        }
+    }
+
+    fn observe(&mut self, observed: Observed) {
+        match observed {
+            Observed::OwnGone(prefix) => {
+                if self.table.vanished(prefix) {
+                    warn!(%prefix, "another program deleted this route; putting it back");
+                }
+            }
+            Observed::OwnSeen(prefix, next_hops) => {
+                if self.table.appeared(prefix, next_hops) {
+                    warn!(%prefix, "another program wrote a route with our marks; putting it right");
+                }
+            }
+            Observed::ForeignSeen { prefix, replaced } => {
+                self.table.foreign_appeared(prefix, replaced);
+            }
+            Observed::ForeignGone(prefix) => self.table.foreign_vanished(prefix),
+            Observed::Reachable => {
+                self.table.retry_all();
+                // A link that went down and up between two reads took its routes with it.
+                self.resync_soon();
+            }
+            Observed::Flushed => self.resync_soon(),
+            Observed::Lost => {
+                info!("notifications were lost; asking the kernel for all own routes");
+                self.resync_soon();
+            }
+        }
+    }
+
+    fn resync_soon(&mut self) {
+        if self.resync_at.is_none() {
+            let now = Instant::now();
+            self.resync_at = Some((now + SETTLE).max(self.last_dump + DUMP_APART));
+        }
+    }
+
+    fn next_timer(&self) -> Instant {
+        let audit = self.last_dump + AUDIT;
+        let retry = self.table.next_retry().map(Instant::from_std);
+        [self.resync_at, retry]
+            .into_iter()
+            .flatten()
+            .fold(audit, Instant::min)
+    }
+
+    async fn on_time(&mut self) {
+        let now = Instant::now();
+        self.table.retry_due(now.into_std());
+        let due = self.resync_at.is_some_and(|at| at <= now);
+        if due || self.last_dump + AUDIT <= now {
+            self.resync().await;
+        }
+    }
+
+    async fn resync(&mut self) {
+        let found = self.netlink.find(&self.owner, self.name_foreign).await;
+        self.last_dump = Instant::now();
+        self.resync_at = None;
+        match found {
+            Ok(found) => {
+                self.name_foreign = false;
+                report(&self.table.resync(found));
+            }
+            Err(error) => {
+                warn!(%error, "cannot read the kernel's routes; will be tried again");
+                self.resync_soon();
+            }
+        }
+    }
+}
+
+fn report(drift: &Drift) {
+    for (what, prefixes) in [
+        ("own routes were gone; putting them back", &drift.vanished),
+        (
+            "own routes had other next hops; putting them right",
+            &drift.altered,
+        ),
+        (
+            "found routes with our marks that are not ours",
+            &drift.unexpected,
+        ),
+    ] {
+        if !prefixes.is_empty() {
+            let some: Vec<String> = prefixes
+                .iter()
+                .take(NAMED)
+                .map(ToString::to_string)
+                .collect();
+            warn!(routes = prefixes.len(), such_as = some.join(" "), "{what}");
+        }
+    }
+}
+
+/// Stands in for [`Fib::run`] where routes are not to be installed.
+pub async fn run_without_kernel(
+    mut commands: mpsc::Receiver<Command>,
+    mut queries: mpsc::Receiver<Query>,
+) -> io::Result<()> {
+    loop {
+        tokio::select! {
+            command = commands.recv() => if command.is_none() {
+                return Ok(());
+            },
+            Some(query) = queries.recv() => {
+                let _ = query.send(FibStatus::default());
+            }
+        }
+    }
+}
