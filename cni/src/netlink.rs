@@ -1,0 +1,406 @@
+//! A plain netlink socket: many messages to one send, the answers read until the last one's.
+//!
+//! No async runtime and no thread: a CNI plugin asks a handful of questions and exits, and starting
+//! a runtime would cost more than asking them. Only the last message of a batch asks for an
+//! acknowledgement; errors of the others come unasked.
+//!
+//! Of the kernel's answers only the few attributes that are needed are read, by hand: a newer kernel
+//! that adds attributes cannot make an answer unreadable.
+
+use std::io;
+use std::time::Duration;
+
+use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
+use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
+use rustix::net::sockopt;
+
+/// The kernel answers within the send, but for dumps; this only bounds what must not happen.
+const ANSWER_WAIT: Duration = Duration::from_secs(10);
+/// A dump's pieces are at most this long (`NLMSG_GOODSIZE` up to 32 KiB).
+const RECEIVE_BYTES: usize = 64 * 1024;
+
+const HEADER_LEN: usize = 16;
+const IFINFO_LEN: usize = 16;
+const NLMSG_ERROR: u16 = 2;
+const NLMSG_DONE: u16 = 3;
+/// Without `NLA_F_NESTED` and `NLA_F_NET_BYTEORDER`.
+const NLA_TYPE_MASK: u16 = 0x3fff;
+const ATTRIBUTE_LEN: usize = 4;
+const NLM_F_ACK_TLVS: u16 = 0x200;
+const NLMSGERR_ATTR_MSG: u16 = 1;
+const IFLA_IFNAME: u16 = 3;
+const IFLA_MTU: u16 = 4;
+const IFLA_LINK: u16 = 5;
+const IFLA_OPERSTATE: u16 = 16;
+const IFLA_IFALIAS: u16 = 20;
+const IFLA_ADDRESS: u16 = 1;
+
+/// A step that the kernel refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetlinkError {
+    /// What was being done.
+    pub step: String,
+    /// The kernel's `errno`, positive.
+    pub errno: i32,
+    /// The kernel's own words, where it has some.
+    pub kernel: Option<String>,
+}
+
+impl std::fmt::Display for NetlinkError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let cause = io::Error::from_raw_os_error(self.errno);
+        write!(f, "cannot {}: {cause}", self.step)?;
+        match &self.kernel {
+            Some(words) => write!(f, ": {words}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for NetlinkError {}
+
+/// One message of a batch.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// What it does, to follow "cannot".
+    pub name: String,
+    /// The message.
+    pub message: RouteNetlinkMessage,
+    /// `NLM_F_*` besides `REQUEST` and `ACK`.
+    pub flags: u16,
+}
+
+impl Step {
+    /// A message with its purpose.
+    pub fn new(name: impl Into<String>, message: RouteNetlinkMessage, flags: u16) -> Self {
+        Self {
+            name: name.into(),
+            message,
+            flags,
+        }
+    }
+
+    /// The question for one link, by name.
+    #[must_use]
+    pub fn get_link(name: &str) -> Self {
+        let mut link = LinkMessage::default();
+        link.attributes = vec![
+            LinkAttribute::IfName(name.to_owned()),
+            LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]),
+        ];
+        let purpose = format!("look up interface {name}");
+        Self::new(purpose, RouteNetlinkMessage::GetLink(link), 0)
+    }
+}
+
+/// What is needed of a link.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Link {
+    /// Its index in its namespace.
+    pub index: u32,
+    /// `IFF_*`.
+    pub flags: u32,
+    /// Its name.
+    pub name: String,
+    /// Its MTU in bytes.
+    pub mtu: u32,
+    /// Of a veth end, the other end's index in the other end's namespace.
+    pub peer: u32,
+    /// `IF_OPER_*` (RFC 2863).
+    pub operstate: u8,
+    /// Its MAC address.
+    pub address: Vec<u8>,
+    /// Its ifalias, or empty.
+    pub alias: String,
+}
+
+/// A netlink route socket in the namespace in which it was opened.
+#[derive(Debug)]
+pub struct Netlink {
+    socket: Socket,
+    sequence: u32,
+}
+
+impl Netlink {
+    /// Opens a socket in the calling thread's network namespace.
+    ///
+    /// # Errors
+    /// If the kernel gives none.
+    pub fn open() -> Result<Self, NetlinkError> {
+        let open = || -> io::Result<Socket> {
+            let socket = Socket::new(NETLINK_ROUTE)?;
+            // Both are only for better error texts: kernels that lack them do without.
+            let _ = socket.set_ext_ack(true);
+            let _ = socket.set_cap_ack(true);
+            sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(ANSWER_WAIT))?;
+            Ok(socket)
+        };
+        open()
+            .map(|socket| Self {
+                socket,
+                sequence: 0,
+            })
+            .map_err(|error| transport("open a netlink socket", &error))
+    }
+
+    /// Sends all steps at once and reads until the last one is answered. The answers' bodies come
+    /// back in order. The kernel does not stop at a failed message: the caller takes back the others.
+    ///
+    /// # Errors
+    /// The first step that failed.
+    pub fn run(&mut self, steps: Vec<Step>) -> Result<Vec<Vec<u8>>, NetlinkError> {
+        self.exchange(steps, NLM_F_ACK)
+    }
+
+    /// All answers to one question.
+    ///
+    /// # Errors
+    /// If the kernel refuses it or the dump breaks off.
+    pub fn dump(&mut self, step: Step) -> Result<Vec<Vec<u8>>, NetlinkError> {
+        self.exchange(vec![step], NLM_F_DUMP)
+    }
+
+    /// The link of that name, if there is one.
+    ///
+    /// # Errors
+    /// Anything but "no such device".
+    pub fn link(&mut self, name: &str) -> Result<Option<Link>, NetlinkError> {
+        match self.run(vec![Step::get_link(name)]) {
+            Ok(answers) => Ok(answers.first().and_then(|body| parse_link(body))),
+            Err(error) if error.errno == libc::ENODEV => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn exchange(
+        &mut self,
+        steps: Vec<Step>,
+        last_flags: u16,
+    ) -> Result<Vec<Vec<u8>>, NetlinkError> {
+        let names: Vec<String> = steps.iter().map(|step| step.name.clone()).collect();
+        let first = self.sequence.wrapping_add(1);
+        let bytes = self.emit(steps, last_flags);
+        let last_name = names.last().map_or("send nothing", String::as_str);
+        self.socket
+            .send(&bytes, 0)
+            .map_err(|error| transport(last_name, &error))?;
+        let mut answers = Answers {
+            names: &names,
+            first,
+            last: self.sequence,
+            bodies: Vec::new(),
+            failure: None,
+        };
+        let mut buffer = Vec::with_capacity(RECEIVE_BYTES);
+        loop {
+            buffer.clear();
+            match self.socket.recv(&mut buffer, 0) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(transport(last_name, &error)),
+            }
+            if answers.take(&buffer) {
+                return match answers.failure {
+                    Some(failure) => Err(failure),
+                    None => Ok(answers.bodies),
+                };
+            }
+        }
+    }
+
+    fn emit(&mut self, steps: Vec<Step>, last_flags: u16) -> Vec<u8> {
+        let count = steps.len();
+        let mut bytes = Vec::new();
+        for (at, step) in steps.into_iter().enumerate() {
+            self.sequence = self.sequence.wrapping_add(1);
+            let mut message = NetlinkMessage::from(step.message);
+            message.header.sequence_number = self.sequence;
+            message.header.flags = NLM_F_REQUEST | step.flags;
+            if at + 1 == count {
+                message.header.flags |= last_flags;
+            }
+            message.finalize();
+            let start = bytes.len();
+            let end = start + message.buffer_len();
+            // NLMSG_ALIGN: the next message begins at a multiple of four.
+            bytes.resize(end.next_multiple_of(4), 0);
+            message.serialize(&mut bytes[start..end]);
+            debug_assert!(matches!(message.payload, NetlinkPayload::InnerMessage(_)));
+        }
+        bytes
+    }
+}
+
+/// The reading side of one exchange.
+struct Answers<'a> {
+    names: &'a [String],
+    first: u32,
+    last: u32,
+    bodies: Vec<Vec<u8>>,
+    failure: Option<NetlinkError>,
+}
+
+impl Answers<'_> {
+    /// Takes one datagram; true once the last message has its answer.
+    fn take(&mut self, datagram: &[u8]) -> bool {
+        let mut rest = datagram;
+        while let Some((header, body, next)) = split_message(rest) {
+            rest = next;
+            match header.kind {
+                NLMSG_ERROR => {
+                    let errno = read_i32(body, 0).unwrap_or(0).saturating_neg();
+                    if errno != 0 && self.failure.is_none() {
+                        self.failure = Some(NetlinkError {
+                            step: self.name_of(header.sequence),
+                            errno,
+                            kernel: kernel_words(header.flags, body),
+                        });
+                    }
+                    if header.sequence == self.last {
+                        return true;
+                    }
+                }
+                NLMSG_DONE if header.sequence == self.last => return true,
+                NLMSG_DONE => {}
+                _ => self.bodies.push(body.to_vec()),
+            }
+        }
+        false
+    }
+
+    fn name_of(&self, sequence: u32) -> String {
+        let at = sequence.wrapping_sub(self.first) as usize;
+        self.names.get(at).cloned().unwrap_or_default()
+    }
+}
+
+struct MessageHeader {
+    kind: u16,
+    flags: u16,
+    sequence: u32,
+}
+
+fn split_message(bytes: &[u8]) -> Option<(MessageHeader, &[u8], &[u8])> {
+    let length = usize::try_from(read_u32(bytes, 0)?).ok()?;
+    if length < HEADER_LEN {
+        return None;
+    }
+    let header = MessageHeader {
+        kind: read_u16(bytes, 4)?,
+        flags: read_u16(bytes, 6)?,
+        sequence: read_u32(bytes, 8)?,
+    };
+    let body = bytes.get(HEADER_LEN..length)?;
+    let next = bytes.get(length.next_multiple_of(4)..).unwrap_or(&[]);
+    Some((header, body, next))
+}
+
+/// `NLMSGERR_ATTR_MSG`, which follows the echoed header.
+fn kernel_words(flags: u16, body: &[u8]) -> Option<String> {
+    if flags & NLM_F_ACK_TLVS == 0 {
+        return None;
+    }
+    let attributes = body.get(4 + HEADER_LEN..)?;
+    attributes_of(attributes)
+        .find(|(kind, _)| *kind == NLMSGERR_ATTR_MSG)
+        .map(|(_, value)| text(value))
+}
+
+/// The attributes (kind, value) of a message body, behind its fixed header; ends where they stop
+/// making sense.
+pub(crate) fn attributes_of(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    std::iter::from_fn(move || {
+        let length = usize::from(read_u16(bytes, 0)?);
+        let kind = read_u16(bytes, 2)? & NLA_TYPE_MASK;
+        let value = bytes.get(ATTRIBUTE_LEN..length)?;
+        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or(&[]);
+        Some((kind, value))
+    })
+}
+
+/// Reads an `RTM_NEWLINK` body.
+pub(crate) fn parse_link(body: &[u8]) -> Option<Link> {
+    let mut link = Link {
+        index: read_u32(body, 4)?,
+        flags: read_u32(body, 8)?,
+        ..Link::default()
+    };
+    for (kind, value) in attributes_of(body.get(IFINFO_LEN..)?) {
+        match kind {
+            IFLA_IFNAME => link.name = text(value),
+            IFLA_IFALIAS => link.alias = text(value),
+            IFLA_MTU => link.mtu = read_u32(value, 0)?,
+            IFLA_LINK => link.peer = read_u32(value, 0)?,
+            IFLA_OPERSTATE => link.operstate = *value.first()?,
+            IFLA_ADDRESS => link.address = value.to_vec(),
+            _ => {}
+        }
+    }
+    Some(link)
+}
+
+fn text(value: &[u8]) -> String {
+    let end = value.iter().position(|byte| *byte == 0);
+    String::from_utf8_lossy(&value[..end.unwrap_or(value.len())]).into_owned()
+}
+
+fn read_u16(bytes: &[u8], at: usize) -> Option<u16> {
+    let bytes = bytes.get(at..at + 2)?.try_into().ok()?;
+    Some(u16::from_ne_bytes(bytes))
+}
+
+pub(crate) fn read_u32(bytes: &[u8], at: usize) -> Option<u32> {
+    let bytes = bytes.get(at..at + 4)?.try_into().ok()?;
+    Some(u32::from_ne_bytes(bytes))
+}
+
+fn read_i32(bytes: &[u8], at: usize) -> Option<i32> {
+    read_u32(bytes, at).map(u32::cast_signed)
+}
+
+fn transport(step: &str, error: &io::Error) -> NetlinkError {
+    NetlinkError {
+        step: step.to_owned(),
+        errno: error.raw_os_error().unwrap_or(libc::EIO),
+        kernel: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn loopback_is_found_and_nonsense_is_not() {
+        let mut netlink = Netlink::open().expect("netlink socket");
+        let lo = netlink.link("lo").expect("answer").expect("lo exists");
+        assert_eq!((lo.name.as_str(), lo.index), ("lo", 1));
+        assert!(lo.mtu > 0);
+        assert_eq!(netlink.link("no-such-link").expect("answer"), None);
+    }
+
+    #[test]
+    fn a_failed_message_in_the_middle_is_named() {
+        let mut netlink = Netlink::open().expect("netlink socket");
+        let steps = ["lo", "no-such-link", "lo"].map(Step::get_link).to_vec();
+        let error = netlink.run(steps).expect_err("one of them is missing");
+        assert_eq!(error.errno, libc::ENODEV);
+        assert_eq!(error.step, "look up interface no-such-link");
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_makes_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let names = ["a".to_owned()];
+            let mut answers = Answers {
+                names: &names, first: 1, last: 1, bodies: Vec::new(), failure: None,
+            };
+            answers.take(&bytes);
+            let _ = parse_link(&bytes);
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The MTU for pods when the configuration names none.
+//!
+//! A pod's packet may leave by any uplink, and path MTU discovery is often filtered: so the smallest
+//! one decides. Looked at are links that are up, not loopback and not host ends of pods. If all have
+//! one MTU, that is it, without looking at routes (a full table would be 100,000 messages). If they
+//! differ, only links that carry a route with a gateway count, since that is where pods' packets
+//! leave; on a node without any gateway, links that carry any route. Without a link: 1500.
+
+use std::collections::BTreeSet;
+
+use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
+use netlink_packet_route::route::RouteMessage;
+use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+
+use crate::naming::HOST_PREFIX;
+use crate::netlink::{Link, Netlink, NetlinkError, Step, attributes_of, parse_link, read_u32};
+
+/// Ethernet's, for a node without uplinks.
+const DEFAULT_MTU: u32 = 1500;
+const RTMSG_LEN: usize = 12;
+const RTN_UNICAST: u8 = 1;
+const RT_TABLE_LOCAL: u8 = 255;
+const RTA_OIF: u16 = 4;
+const RTA_GATEWAY: u16 = 5;
+const RTA_MULTIPATH: u16 = 9;
+const RTA_VIA: u16 = 18;
+
+/// The smallest MTU of the uplinks, in bytes.
+///
+/// # Errors
+/// If the kernel does not list its links or routes.
+pub fn mtu(netlink: &mut Netlink) -> Result<u32, NetlinkError> {
+    let links: Vec<Link> = netlink
+        .dump(links_question())?
+        .iter()
+        .filter_map(|body| parse_link(body))
+        .filter(is_candidate)
+        .collect();
+    let sizes: BTreeSet<u32> = links.iter().map(|link| link.mtu).collect();
+    if sizes.len() < 2 {
+        return Ok(sizes.first().copied().unwrap_or(DEFAULT_MTU));
+    }
+    let routes = netlink.dump(routes_question())?;
+    Ok(smallest(&links, &Uses::of(&routes)))
+}
+
+fn is_candidate(link: &Link) -> bool {
+    let up = libc::IFF_UP.cast_unsigned();
+    let loopback = libc::IFF_LOOPBACK.cast_unsigned();
+    link.flags & up != 0 && link.flags & loopback == 0 && !link.name.starts_with(HOST_PREFIX)
+}
+
+fn smallest(links: &[Link], uses: &Uses) -> u32 {
+    let among = |indices: &BTreeSet<u32>| {
+        links
+            .iter()
+            .filter(|link| indices.contains(&link.index))
+            .map(|link| link.mtu)
+            .min()
+    };
+    among(&uses.gateways)
+        .or_else(|| among(&uses.any))
+        .or_else(|| links.iter().map(|link| link.mtu).min())
+        .unwrap_or(DEFAULT_MTU)
+}
+
+/// Which links (by index) carry routes.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Uses {
+    gateways: BTreeSet<u32>,
+    any: BTreeSet<u32>,
+}
+
+impl Uses {
+    fn of(routes: &[Vec<u8>]) -> Self {
+        let mut uses = Self::default();
+        for route in routes {
+            let unicast = route.get(7) == Some(&RTN_UNICAST);
+            let local = route.get(4) == Some(&RT_TABLE_LOCAL);
+            if let (true, false, Some(attributes)) = (unicast, local, route.get(RTMSG_LEN..)) {
+                uses.note(attributes, None);
+            }
+        }
+        uses
+    }
+
+    fn note(&mut self, attributes: &[u8], hop: Option<u32>) {
+        let mut oif = hop;
+        let mut gateway = false;
+        for (kind, value) in attributes_of(attributes) {
+            match kind {
+                RTA_OIF => oif = read_u32(value, 0),
+                RTA_GATEWAY | RTA_VIA => gateway = true,
+                RTA_MULTIPATH if hop.is_none() => self.note_multipath(value),
+                _ => {}
+            }
+        }
+        if let Some(oif) = oif {
+            self.any.insert(oif);
+            if gateway {
+                self.gateways.insert(oif);
+            }
+        }
+    }
+
+    /// `struct rtnexthop { u16 len; u8 flags; u8 hops; int ifindex; }` and attributes, repeated.
+    fn note_multipath(&mut self, mut rest: &[u8]) {
+        while let (Some(length), Some(index)) = (rest.get(..2), read_u32(rest, 4)) {
+            let length = usize::from(u16::from_ne_bytes([length[0], length[1]]));
+            let Some(attributes) = rest.get(8..length) else {
+                return;
+            };
+            self.note(attributes, Some(index));
+            rest = rest.get(length.next_multiple_of(4)..).unwrap_or(&[]);
+        }
+    }
+}
+
+fn links_question() -> Step {
+    let mut link = LinkMessage::default();
+    link.attributes = vec![LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats])];
+    Step::new("list the links", RouteNetlinkMessage::GetLink(link), 0)
+}
+
+fn routes_question() -> Step {
+    let mut route = RouteMessage::default();
+    route.header.address_family = AddressFamily::Inet;
+    Step::new("list the routes", RouteNetlinkMessage::GetRoute(route), 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn link(index: u32, mtu: u32) -> Link {
+        Link {
+            index,
+            mtu,
+            ..Link::default()
+        }
+    }
+
+    #[test]
+    fn the_smallest_link_with_a_gateway_decides() {
+        let links = [link(2, 9000), link(3, 8900), link(4, 1500)];
+        let uses = Uses {
+            gateways: [2, 3].into(),
+            any: [2, 3, 4].into(),
+        };
+        assert_eq!(
+            smallest(&links, &uses),
+            8900,
+            "docker0 at 1500 does not count"
+        );
+        let uses = Uses {
+            gateways: BTreeSet::new(),
+            any: [2, 3].into(),
+        };
+        assert_eq!(
+            smallest(&links, &uses),
+            8900,
+            "no gateway at all: any route"
+        );
+        assert_eq!(smallest(&links, &Uses::default()), 1500);
+    }
+
+    #[test]
+    fn plain_and_multipath_routes_are_understood() {
+        let mut plain = vec![2, 0, 0, 0, 254, 3, 0, RTN_UNICAST, 0, 0, 0, 0];
+        plain.extend([8, 0, 4, 0, 7, 0, 0, 0]); // oif 7
+        plain.extend([8, 0, 5, 0, 10, 0, 0, 1]); // gateway
+        let mut multipath = vec![2, 0, 0, 0, 254, 3, 0, RTN_UNICAST, 0, 0, 0, 0];
+        multipath.extend([36, 0, 9, 0]);
+        for index in [8, 9] {
+            multipath.extend([16, 0, 0, 0, index, 0, 0, 0, 8, 0, 5, 0, 10, 0, 0, 1]);
+        }
+        let mut local = plain.clone();
+        local[4] = RT_TABLE_LOCAL;
+        local[16] = 99;
+        let uses = Uses::of(&[plain, multipath, local]);
+        assert_eq!(uses.gateways, [7, 8, 9].into());
+        assert_eq!(uses.any, [7, 8, 9].into());
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_makes_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
+            let _ = Uses::of(&[bytes.clone()]);
+            Uses::default().note_multipath(&bytes);
+        }
+    }
+}
