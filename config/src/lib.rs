@@ -10,6 +10,8 @@
 
 pub mod asn;
 pub mod cidr;
+#[cfg(feature = "crd")]
+pub mod crd;
 pub mod error;
 pub mod hold_time;
 pub mod kernel;

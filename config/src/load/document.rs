@@ -42,6 +42,20 @@ pub(super) fn header(slice: &Slice<'_>) -> Result<RawHeader, Failure> {
     parse(slice.text, DuplicateKeyPolicy::FirstWins)
 }
 
+/// Of a document whose text is wrong somewhere: what the lines above `spec:` say that it is.
+pub(super) fn header_above_spec(slice: &Slice<'_>) -> Option<Header> {
+    let lines = slice.text.split_inclusive('\n');
+    let above = lines
+        .take_while(|line| !line.starts_with("spec"))
+        .map(str::len)
+        .sum();
+    let raw: RawHeader = parse(slice.text.get(..above)?, DuplicateKeyPolicy::FirstWins).ok()?;
+    Some(Header {
+        kind: raw.kind?.value,
+        name: raw.metadata.and_then(|metadata| metadata.name),
+    })
+}
+
 /// The header of a document that this file may have; `None` if it was refused.
 pub(super) fn check(
     report: &mut Report,
@@ -158,6 +172,7 @@ fn options(duplicates: DuplicateKeyPolicy) -> Options {
         duplicate_keys: duplicates,
         merge_keys: MergeKeyPolicy::Error,
         strict_booleans: true,
+        reject_unsupported_tags: true,
         emit_comments: false,
         with_snippet: false,
     }

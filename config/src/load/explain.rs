@@ -20,6 +20,10 @@ pub(super) fn explain(
     let place: Place = place.unwrap_or_default();
     let place = place.moved_down(slice.line_offset);
     let (leaf, reason, hint) = explanation(&error);
+    if matches!(error, Error::ExternalMessage { .. }) {
+        // Where the text is no YAML, the reader's idea of the field is a guess.
+        path.clear();
+    }
     if let Some(leaf) = leaf.filter(|leaf| !ends_with(&path, leaf)) {
         if !path.is_empty() {
             path.push('.');
@@ -47,7 +51,7 @@ fn explanation(error: &Error) -> (Option<String>, String, String) {
         Error::SerdeUnknownField {
             field, expected, ..
         } => {
-            let known = format!("known here: {}", expected.join(", "));
+            let known = format!("Known here: {}", expected.join(", "));
             let hint = match closest(field, expected) {
                 Some(meant) => format!("did you mean {meant}? {known}"),
                 None => known,
@@ -79,11 +83,13 @@ fn explanation(error: &Error) -> (Option<String>, String, String) {
             unexpected,
             expected,
             ..
-        } => (
-            None,
-            format!("wrong type: {unexpected}"),
-            format!("write {}", wanted(expected)),
-        ),
+        } => {
+            let reason = match unexpected.as_str() {
+                "unit value" | "null" => "has no value".to_owned(),
+                unexpected => format!("wrong type: {unexpected}"),
+            };
+            (None, reason, format!("write {}", wanted(expected)))
+        }
         Error::InvalidScalar { ty, .. } => (
             None,
             "wrong type".to_owned(),
@@ -138,7 +144,6 @@ fn text(error: &Error) -> String {
 /// The reader's names for types, in words.
 fn wanted(name: &str) -> &str {
     match name {
-        "i64" | "integer" => "a whole number",
         "bool" | "boolean" | "a boolean" => "true or false",
         "string" | "a string" | "string scalar" => "a text",
         "mapping start" | "mapping" => "fields (name: value)",

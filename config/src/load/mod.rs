@@ -176,8 +176,10 @@ fn each_document(
         }
         match document::header(&slice) {
             Err(failure) => {
-                explain::explain(report, &slice, None, failure);
-                report.remember_broken(None, None);
+                let header = document::header_above_spec(&slice);
+                explain::explain(report, &slice, header.as_ref(), failure);
+                let (kind, name) = header.map(|header| (header.kind, header.name)).unzip();
+                report.remember_broken(kind, name.flatten());
             }
             Ok(header) => {
                 if let Some(header) = document::check(report, &slice, header, kinds) {

@@ -1,10 +1,10 @@
 //! The kinds of `rcni-bgp`'s file. The comments become the descriptions in the custom resource
-//! definitions. Integers are `i64` on purpose: what is negative or too large then gets an error
-//! that names the range, not one about Rust's types.
+//! definitions. Integers are [`Int`] on purpose: what is negative or too large then gets an
+//! error that names the field's range, not one about Rust's types.
 
 use serde::{Deserialize, Serialize};
 
-use super::Located;
+use super::{Int, Located};
 
 /// The speaker itself. Exactly one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -24,21 +24,21 @@ use super::Located;
 pub struct BGPConfigurationSpec {
     /// The speaker's own autonomous system, 1 to 4294967295.
     #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 4_294_967_295_i64)))]
-    pub as_number: Located<i64>,
+    pub as_number: Located<Int>,
     /// The BGP identifier, in the form of an IPv4 address; unique in the network.
     #[serde(rename = "routerID")]
     pub router_id: Located<String>,
     /// TCP port to listen on. Default: 179.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 65535)))]
-    pub listen_port: Option<Located<i64>>,
+    pub listen_port: Option<Located<Int>>,
     /// Prefixes that are originated here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub networks: Vec<NetworkSpec>,
     /// How many equal paths a route may use at the same time. Default: 8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 255)))]
-    pub maximum_paths: Option<Located<i64>>,
+    pub maximum_paths: Option<Located<Int>>,
     /// What happens to routes while one side of a session restarts (RFC 4724).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub graceful_restart: Option<GracefulRestartSpec>,
@@ -64,12 +64,12 @@ pub struct GracefulRestartSpec {
     /// How long peers are asked to keep our routes while we are away, 0 to 4095. Default: 120.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "crd", schemars(range(min = 0, max = 4095)))]
-    pub restart_time_seconds: Option<Located<i64>>,
+    pub restart_time_seconds: Option<Located<Int>>,
     /// How long a returning peer's old routes are kept at most while it sends them again, 1 to
     /// 65535. Default: 300.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 65535)))]
-    pub stale_path_time_seconds: Option<Located<i64>>,
+    pub stale_path_time_seconds: Option<Located<Int>>,
 }
 
 /// How routes are written into the kernel. What is ours is told by protocol, metric and table
@@ -81,20 +81,20 @@ pub struct KernelSpec {
     /// Route protocol number; not one that another program uses. Default: 77.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "crd", schemars(range(min = 5, max = 255)))]
-    pub protocol: Option<Located<i64>>,
+    pub protocol: Option<Located<Int>>,
     /// Metric of routes, at least 1. Default: 77.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 4_294_967_295_i64)))]
-    pub metric: Option<Located<i64>>,
+    pub metric: Option<Located<Int>>,
     /// Metric of default routes, at least 1; greater than a DHCP client's, so that a BGP default
     /// does not replace an existing one unasked. Default: 20077.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 4_294_967_295_i64)))]
-    pub default_route_metric: Option<Located<i64>>,
+    pub default_route_metric: Option<Located<Int>>,
     /// Routing table. Default: 254, the main table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 4_294_967_295_i64)))]
-    pub table: Option<Located<i64>>,
+    pub table: Option<Located<Int>>,
     /// Whether routes are written into the kernel at all. Default: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub install: Option<bool>,
@@ -121,11 +121,11 @@ pub struct BGPPeerSpec {
     pub peer_ip: Located<String>,
     /// The neighbour's autonomous system, 1 to 4294967295. The same as ours: iBGP.
     #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 4_294_967_295_i64)))]
-    pub as_number: Located<i64>,
+    pub as_number: Located<Int>,
     /// TCP port to dial. Default: 179.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 65535)))]
-    pub peer_port: Option<Located<i64>>,
+    pub peer_port: Option<Located<Int>>,
     /// Wait for the neighbour to connect, never dial. Default: false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub passive: Option<bool>,
@@ -135,11 +135,11 @@ pub struct BGPPeerSpec {
     /// Hold time to propose: 0 (never expires, no keepalives) or 3 to 65535. Default: 90.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "crd", schemars(range(min = 0, max = 65535)))]
-    pub hold_time_seconds: Option<Located<i64>>,
+    pub hold_time_seconds: Option<Located<Int>>,
     /// Pause between attempts to dial, 1 to 65535. Default: 5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 65535)))]
-    pub connect_retry_seconds: Option<Located<i64>>,
+    pub connect_retry_seconds: Option<Located<Int>>,
     /// Names of BGPFilter objects, tried in this order. Without import rules, nothing is accepted
     /// from an eBGP neighbour (RFC 8212).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -227,9 +227,9 @@ pub struct PrefixLengthSpec {
     /// The shortest; not shorter than cidr. Default: cidr's own length.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "crd", schemars(range(min = 0, max = 128)))]
-    pub min: Option<Located<i64>>,
+    pub min: Option<Located<Int>>,
     /// The longest. Default: 32 or 128.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "crd", schemars(range(min = 0, max = 128)))]
-    pub max: Option<Located<i64>>,
+    pub max: Option<Located<Int>>,
 }

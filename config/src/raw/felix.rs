@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Located;
+use super::{Int, Located};
 
 /// What `felix-lite` keeps true on its node. Exactly one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -36,7 +36,7 @@ pub struct FelixConfigurationSpec {
     pub iptables_backend: Option<IptablesBackendSpec>,
     /// How often everything is looked at again, 1 to 86400. Default: 30.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refresh_interval_seconds: Option<Located<i64>>,
+    pub refresh_interval_seconds: Option<Located<Int>>,
     /// The container runtime's network configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cni: Option<CniSpec>,
@@ -72,7 +72,7 @@ pub struct CniSpec {
     pub network_name: Option<Located<String>>,
     /// MTU of the pods' links, 576 to 65535. Default: as the node's uplink has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mtu: Option<Located<i64>>,
+    pub mtu: Option<Located<Int>>,
     /// Absolute folder of the address reservations. Default: /var/lib/cni/networks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_dir: Option<Located<String>>,
@@ -84,5 +84,5 @@ pub struct CniSpec {
 pub struct FelixKernelSpec {
     /// Route protocol number; the same as in the speaker's file. Default: 77.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub protocol: Option<Located<i64>>,
+    pub protocol: Option<Located<Int>>,
 }

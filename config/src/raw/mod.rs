@@ -5,10 +5,12 @@
 
 mod bgp;
 mod felix;
+mod int;
 mod located;
 
 pub use bgp::*;
 pub use felix::*;
+pub use int::Int;
 pub use located::{Located, Place};
 
 use serde::{Deserialize, Serialize};

@@ -2,7 +2,7 @@
 
 use super::subject::Subject;
 use crate::raw::{
-    ActionSpec, BGPFilterSpec, Located, Object, OperatorSpec, PrefixLengthSpec, RuleSpec,
+    ActionSpec, BGPFilterSpec, Int, Located, Object, OperatorSpec, PrefixLengthSpec, RuleSpec,
 };
 use crate::{Action, Cidr, Filter, Operator, PrefixMatch, Rule};
 
@@ -153,7 +153,7 @@ fn lengths(
 fn bound(
     subject: &mut Subject<'_>,
     path: &str,
-    given: Option<Located<i64>>,
+    given: Option<Located<Int>>,
     cidr: Cidr,
     default: u8,
 ) -> Option<u8> {
@@ -161,12 +161,12 @@ fn bound(
         return Some(default);
     };
     let (own, longest) = (cidr.prefix_len(), cidr.max_len());
-    let reason = match u8::try_from(given.value) {
+    let reason = match u8::try_from(given.value.0) {
         Ok(length) if (own..=longest).contains(&length) => return Some(length),
         Ok(length) if length < own => {
             format!("{length} is shorter than {cidr} itself, so nothing that short is within it")
         }
-        _ => format!("{} is not a prefix length of this family", given.value),
+        _ => format!("{} is not a prefix length of this family", given.value.0),
     };
     subject.refuse(
         given.place,

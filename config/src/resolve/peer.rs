@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Report;
 use super::subject::Subject;
-use crate::raw::{BGPPeerSpec, Located, Object, Place};
+use crate::raw::{BGPPeerSpec, Int, Located, Object, Place};
 use crate::{Filter, HoldTime, PeerConfig};
 
 /// All neighbours that could be made sense of, by name.
@@ -102,7 +102,7 @@ fn source_address_of(
     Some(source)
 }
 
-fn hold_time(subject: &mut Subject<'_>, given: Option<Located<i64>>) -> HoldTime {
+fn hold_time(subject: &mut Subject<'_>, given: Option<Located<Int>>) -> HoldTime {
     let path = "spec.holdTimeSeconds";
     let default = HoldTime::DEFAULT;
     let secs = subject.number(path, given, 0..=u16::MAX, default.secs());

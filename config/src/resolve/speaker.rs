@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::subject::Subject;
 use super::{Report, filter, peer};
-use crate::raw::{BGPConfigurationSpec, KernelSpec, Located, Object, Place, SpeakerObjects};
+use crate::raw::{BGPConfigurationSpec, Int, KernelSpec, Located, Object, Place, SpeakerObjects};
 use crate::{Asn, ConfigErrors, Filter, GracefulRestart, KernelConfig, SpeakerConfig, kernel};
 
 /// Checks the objects of one speaker, whether they came from a file or from Kubernetes; `report` may
@@ -103,7 +103,7 @@ fn router_id(subject: &mut Subject<'_>, given: &Located<String>) -> Option<Ipv4A
 
 fn kernel_config(subject: &mut Subject<'_>, spec: &KernelSpec) -> KernelConfig {
     let all = 1..=u32::MAX;
-    let metric = |subject: &mut Subject<'_>, path, given: Option<Located<i64>>, default| {
+    let metric = |subject: &mut Subject<'_>, path, given: Option<Located<Int>>, default| {
         let metric = subject.number(path, given, all.clone(), default);
         if let Some(given) = given.filter(|_| metric == kernel::BLACKHOLE_METRIC) {
             let reason = format!("metric {metric} marks felix-lite's blackhole routes");

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 
 use super::Report;
 use crate::cidr::CidrError;
-use crate::raw::{Located, Object, Place};
+use crate::raw::{Int, Located, Object, Place};
 use crate::{Asn, Cidr, kernel};
 
 /// The object whose fields are looked at.
@@ -46,7 +46,7 @@ impl<'a> Subject<'a> {
     pub(super) fn number<T>(
         &mut self,
         path: &str,
-        given: Option<Located<i64>>,
+        given: Option<Located<Int>>,
         range: RangeInclusive<T>,
         default: T,
     ) -> T
@@ -54,10 +54,10 @@ impl<'a> Subject<'a> {
         T: TryFrom<i64> + PartialOrd + Display + Copy,
     {
         let Some(given) = given else { return default };
-        match T::try_from(given.value) {
+        match T::try_from(given.value.0) {
             Ok(value) if range.contains(&value) => value,
             _ => {
-                let reason = format!("{} is out of range", given.value);
+                let reason = format!("{} is out of range", given.value.0);
                 let hint = format!("write {} to {}", range.start(), range.end());
                 self.refuse(given.place, path, &reason, &hint);
                 default
@@ -65,20 +65,20 @@ impl<'a> Subject<'a> {
         }
     }
 
-    pub(super) fn port(&mut self, path: &str, given: Option<Located<i64>>, default: u16) -> u16 {
+    pub(super) fn port(&mut self, path: &str, given: Option<Located<Int>>, default: u16) -> u16 {
         self.number(path, given, 1..=u16::MAX, default)
     }
 
-    pub(super) fn asn(&mut self, path: &str, given: Located<i64>) -> Option<Asn> {
+    pub(super) fn asn(&mut self, path: &str, given: Located<Int>) -> Option<Asn> {
         const HINT: &str = "write 1 to 4294967295";
-        match u32::try_from(given.value).map(Asn::new) {
+        match u32::try_from(given.value.0).map(Asn::new) {
             Ok(Ok(asn)) => Some(asn),
             Ok(Err(error)) => {
                 self.refuse(given.place, path, &error.to_string(), HINT);
                 None
             }
             Err(_) => {
-                let reason = format!("{} is out of range", given.value);
+                let reason = format!("{} is out of range", given.value.0);
                 self.refuse(given.place, path, &reason, HINT);
                 None
             }
@@ -200,7 +200,7 @@ impl<'a> Subject<'a> {
     }
 
     /// A route protocol number that no other program thinks is its own.
-    pub(super) fn protocol(&mut self, path: &str, given: Option<Located<i64>>) -> u8 {
+    pub(super) fn protocol(&mut self, path: &str, given: Option<Located<Int>>) -> u8 {
         let protocol = self.number(path, given, 0..=u8::MAX, kernel::PROTOCOL);
         if let Some(owner) = kernel::protocol_reserved_for(protocol)
             && let Some(given) = given
