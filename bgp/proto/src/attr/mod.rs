@@ -5,6 +5,7 @@ pub mod mp;
 pub mod next_hop;
 pub mod table;
 mod values;
+mod write;
 
 use std::net::Ipv4Addr;
 
@@ -95,6 +96,9 @@ pub struct RareAttributes {
     pub ipv6_extended_communities: Vec<[u8; 20]>,
     /// LARGE_COMMUNITIES (RFC 8092): global administrator and two local parts.
     pub large_communities: Vec<[u32; 3]>,
+    /// Optional transitive attributes of the table that came with Partial set: it stays set
+    /// (RFC 4271 §5).
+    pub partial: Vec<AttributeCode>,
     /// Optional transitive attributes that are not in the table, in ascending order of code.
     pub unknown: Vec<UnknownAttribute>,
 }

@@ -2,8 +2,11 @@
 //! value is malformed, and its codec. The generic checks run once around it, in
 //! [`crate::validate::update`].
 
-use super::{PathAttributes, values};
+use bytes::BytesMut;
+
+use super::{PathAttributes, values, write};
 use crate::iana::{AttributeCode, attribute_flag, update_subcode};
+use crate::message::put_attribute;
 use crate::validate::SessionOptions;
 
 /// Reaction to a malformed attribute (RFC 7606 §2), in ascending severity.
@@ -49,7 +52,7 @@ impl ValueError {
     }
 }
 
-/// What [`Spec::parse`] fills.
+/// What a row's codec fills.
 #[derive(Debug, Default)]
 pub struct Parsed {
     /// All but what follows.
@@ -62,6 +65,9 @@ pub struct Parsed {
 
 /// Reads a value into its place.
 pub type Parse = fn(&[u8], &SessionOptions, &mut Parsed) -> Result<(), ValueError>;
+
+/// Appends the value, and says whether the path has the attribute.
+pub type Put = fn(&PathAttributes, &SessionOptions, &mut BytesMut) -> bool;
 
 /// One row of the table.
 #[derive(Debug)]
@@ -76,8 +82,9 @@ pub struct Spec {
     pub scope: Scope,
     /// Reaction to a malformed value. Wrong flags are always treat-as-withdraw (RFC 7606 §3 c).
     pub on_error: ErrorAction,
-    /// `None` for the two multiprotocol attributes, which carry prefixes.
-    pub parse: Option<Parse>,
+    /// Both directions of the codec; `None` for the two multiprotocol attributes, which carry
+    /// prefixes.
+    pub codec: Option<(Parse, Put)>,
 }
 
 const WELL_KNOWN: u8 = attribute_flag::TRANSITIVE;
@@ -90,7 +97,7 @@ const fn row(
     flags: u8,
     scope: Scope,
     on_error: ErrorAction,
-    parse: Option<Parse>,
+    codec: Option<(Parse, Put)>,
 ) -> Spec {
     Spec {
         code,
@@ -98,7 +105,7 @@ const fn row(
         flags,
         scope,
         on_error,
-        parse,
+        codec,
     }
 }
 
@@ -108,27 +115,52 @@ use ErrorAction::{Discard, Reset, TreatAsWithdraw};
 /// All attributes that are understood, ascending by code.
 #[rustfmt::skip]
 pub static TABLE: &[Spec] = &[
-    row(Code::ORIGIN, "ORIGIN", WELL_KNOWN, Scope::Any, TreatAsWithdraw, Some(values::origin)),
-    row(Code::AS_PATH, "AS_PATH", WELL_KNOWN, Scope::Any, TreatAsWithdraw, Some(values::as_path)),
-    row(Code::NEXT_HOP, "NEXT_HOP", WELL_KNOWN, Scope::Any, TreatAsWithdraw, Some(values::next_hop)),
-    row(Code::MULTI_EXIT_DISC, "MULTI_EXIT_DISC", OPTIONAL, Scope::Any, TreatAsWithdraw, Some(values::med)),
-    row(Code::LOCAL_PREF, "LOCAL_PREF", WELL_KNOWN, Scope::Internal, TreatAsWithdraw, Some(values::local_pref)),
-    row(Code::ATOMIC_AGGREGATE, "ATOMIC_AGGREGATE", WELL_KNOWN, Scope::Any, Discard, Some(values::atomic_aggregate)),
-    row(Code::AGGREGATOR, "AGGREGATOR", OPTIONAL_TRANSITIVE, Scope::Any, Discard, Some(values::aggregator)),
-    row(Code::COMMUNITIES, "COMMUNITIES", OPTIONAL_TRANSITIVE, Scope::Any, TreatAsWithdraw, Some(values::communities)),
-    row(Code::ORIGINATOR_ID, "ORIGINATOR_ID", OPTIONAL, Scope::Internal, TreatAsWithdraw, Some(values::originator_id)),
-    row(Code::CLUSTER_LIST, "CLUSTER_LIST", OPTIONAL, Scope::Internal, TreatAsWithdraw, Some(values::cluster_list)),
+    row(Code::ORIGIN, "ORIGIN", WELL_KNOWN, Scope::Any, TreatAsWithdraw, Some((values::origin, write::origin))),
+    row(Code::AS_PATH, "AS_PATH", WELL_KNOWN, Scope::Any, TreatAsWithdraw, Some((values::as_path, write::as_path))),
+    row(Code::NEXT_HOP, "NEXT_HOP", WELL_KNOWN, Scope::Any, TreatAsWithdraw, Some((values::next_hop, write::next_hop))),
+    row(Code::MULTI_EXIT_DISC, "MULTI_EXIT_DISC", OPTIONAL, Scope::Any, TreatAsWithdraw, Some((values::med, write::med))),
+    row(Code::LOCAL_PREF, "LOCAL_PREF", WELL_KNOWN, Scope::Internal, TreatAsWithdraw, Some((values::local_pref, write::local_pref))),
+    row(Code::ATOMIC_AGGREGATE, "ATOMIC_AGGREGATE", WELL_KNOWN, Scope::Any, Discard, Some((values::atomic_aggregate, write::atomic_aggregate))),
+    row(Code::AGGREGATOR, "AGGREGATOR", OPTIONAL_TRANSITIVE, Scope::Any, Discard, Some((values::aggregator, write::aggregator))),
+    row(Code::COMMUNITIES, "COMMUNITIES", OPTIONAL_TRANSITIVE, Scope::Any, TreatAsWithdraw, Some((values::communities, write::communities))),
+    row(Code::ORIGINATOR_ID, "ORIGINATOR_ID", OPTIONAL, Scope::Internal, TreatAsWithdraw, Some((values::originator_id, write::originator_id))),
+    row(Code::CLUSTER_LIST, "CLUSTER_LIST", OPTIONAL, Scope::Internal, TreatAsWithdraw, Some((values::cluster_list, write::cluster_list))),
     row(Code::MP_REACH_NLRI, "MP_REACH_NLRI", OPTIONAL, Scope::Any, Reset, None),
     row(Code::MP_UNREACH_NLRI, "MP_UNREACH_NLRI", OPTIONAL, Scope::Any, Reset, None),
-    row(Code::EXTENDED_COMMUNITIES, "EXTENDED_COMMUNITIES", OPTIONAL_TRANSITIVE, Scope::Any, TreatAsWithdraw, Some(values::extended_communities)),
-    row(Code::AS4_PATH, "AS4_PATH", OPTIONAL_TRANSITIVE, Scope::TwoOctetAs, Discard, Some(values::as4_path)),
-    row(Code::AS4_AGGREGATOR, "AS4_AGGREGATOR", OPTIONAL_TRANSITIVE, Scope::TwoOctetAs, Discard, Some(values::as4_aggregator)),
-    row(Code::IPV6_EXTENDED_COMMUNITIES, "IPV6_EXTENDED_COMMUNITIES", OPTIONAL_TRANSITIVE, Scope::Any, TreatAsWithdraw, Some(values::ipv6_extended_communities)),
-    row(Code::LARGE_COMMUNITIES, "LARGE_COMMUNITIES", OPTIONAL_TRANSITIVE, Scope::Any, TreatAsWithdraw, Some(values::large_communities)),
+    row(Code::EXTENDED_COMMUNITIES, "EXTENDED_COMMUNITIES", OPTIONAL_TRANSITIVE, Scope::Any, TreatAsWithdraw, Some((values::extended_communities, write::extended_communities))),
+    row(Code::AS4_PATH, "AS4_PATH", OPTIONAL_TRANSITIVE, Scope::TwoOctetAs, Discard, Some((values::as4_path, write::as4_path))),
+    row(Code::AS4_AGGREGATOR, "AS4_AGGREGATOR", OPTIONAL_TRANSITIVE, Scope::TwoOctetAs, Discard, Some((values::as4_aggregator, write::as4_aggregator))),
+    row(Code::IPV6_EXTENDED_COMMUNITIES, "IPV6_EXTENDED_COMMUNITIES", OPTIONAL_TRANSITIVE, Scope::Any, TreatAsWithdraw, Some((values::ipv6_extended_communities, write::ipv6_extended_communities))),
+    row(Code::LARGE_COMMUNITIES, "LARGE_COMMUNITIES", OPTIONAL_TRANSITIVE, Scope::Any, TreatAsWithdraw, Some((values::large_communities, write::large_communities))),
 ];
 
 /// The row of a code.
 #[must_use]
 pub fn find(code: AttributeCode) -> Option<&'static Spec> {
-    TABLE.iter().find(|spec| spec.code == code)
+    let at = TABLE.binary_search_by_key(&code, |spec| spec.code).ok()?;
+    TABLE.get(at)
+}
+
+/// Appends all attributes in ascending order of code, those included that are passed on without
+/// being understood, but for the multiprotocol ones.
+pub fn put_all(attributes: &PathAttributes, opts: &SessionOptions, out: &mut BytesMut) {
+    let mut value = BytesMut::with_capacity(256);
+    let mut unknown = attributes.unknown().iter().peekable();
+    let partial = attributes
+        .rare
+        .as_ref()
+        .map_or(&[][..], |rare| &rare.partial);
+    for spec in TABLE {
+        while let Some(other) = unknown.next_if(|other| other.code < spec.code) {
+            put_attribute(other.flags, other.code, &other.value, out);
+        }
+        let Some((_, put)) = spec.codec else { continue };
+        value.clear();
+        if put(attributes, opts, &mut value) {
+            let set = partial.contains(&spec.code);
+            let flags = spec.flags | if set { attribute_flag::PARTIAL } else { 0 };
+            put_attribute(flags, spec.code, &value, out);
+        }
+    }
+    unknown.for_each(|other| put_attribute(other.flags, other.code, &other.value, out));
 }

@@ -10,6 +10,7 @@ pub use open::Open;
 pub use pack::{
     EncodedAttributes, announce, end_of_rib, pack_announcements, pack_withdrawals, withdraw,
 };
+pub(crate) use update::put_attribute;
 pub use update::{RawAttribute, Update};
 
 use crate::Notification;

@@ -1,23 +1,33 @@
 //! Packing routes into UPDATE messages: the attributes are encoded once per group, then each
 //! message takes as many prefixes as fit.
+//!
+//! Prefixes with a 4-octet next hop go into the classic fields, all others into MP_REACH_NLRI,
+//! which is the first attribute (RFC 7606 §5.1); the rest ascend by type code.
 
 use std::iter::Peekable;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{patch_length, put_header};
+use super::{patch_length, put_attribute, put_header};
 use crate::Prefix;
-use crate::attr::PathAttributes;
+use crate::attr::{NextHop, PathAttributes, table};
 use crate::error::EncodeError;
-use crate::iana::{Family, message_type};
+use crate::iana::{AttributeCode, Family, afi, attribute_flag, message_type};
 use crate::validate::SessionOptions;
+use crate::wire::{HEADER_LEN, nlri};
+
+/// Header and the two length fields.
+const FIXED_LEN: usize = HEADER_LEN + 4;
+/// Flags, type and extended length of a multiprotocol attribute, and the family.
+const MP_HEADER_LEN: usize = 4 + 3;
 
 /// The attributes of a group of prefixes, ready for the wire of one session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EncodedAttributes {
     family: Family,
     block: Bytes,
-    mp_next_hop: Bytes,
+    /// Next hop length, next hop and the reserved octet of MP_REACH_NLRI; `None`: classic fields.
+    mp_next_hop: Option<Bytes>,
 }
 
 impl EncodedAttributes {
@@ -28,14 +38,24 @@ impl EncodedAttributes {
     /// the attributes: such a route cannot be announced (RFC 4271 §9.2).
     pub fn new(
         family: Family,
-        _attributes: &PathAttributes,
-        _opts: &SessionOptions,
+        attributes: &PathAttributes,
+        opts: &SessionOptions,
     ) -> Result<Self, EncodeError> {
-        Ok(Self {
+        let mp_next_hop = mp_next_hop(family, attributes.next_hop, opts)?;
+        let mut block = BytesMut::with_capacity(128);
+        table::put_all(attributes, opts, &mut block);
+        let encoded = Self {
             family,
-            block: Bytes::new(),
-            mp_next_hop: Bytes::new(),
-        })
+            block: block.freeze(),
+            mp_next_hop,
+        };
+        let longest = if family.afi == afi::IPV4 { 5 } else { 17 };
+        let length = encoded.len_without_prefixes() + longest;
+        let max = opts.max_message_len();
+        if length > max {
+            return Err(EncodeError::MessageTooLong { length, max });
+        }
+        Ok(encoded)
     }
 
     /// The family that the attributes were encoded for.
@@ -43,28 +63,159 @@ impl EncodedAttributes {
     pub fn family(&self) -> Family {
         self.family
     }
+
+    fn len_without_prefixes(&self) -> usize {
+        let mp = self
+            .mp_next_hop
+            .as_ref()
+            .map_or(0, |next_hop| MP_HEADER_LEN + next_hop.len());
+        FIXED_LEN + self.block.len() + mp
+    }
+}
+
+fn mp_next_hop(
+    family: Family,
+    next_hop: Option<NextHop>,
+    opts: &SessionOptions,
+) -> Result<Option<Bytes>, EncodeError> {
+    let mut field = BytesMut::with_capacity(34);
+    match next_hop {
+        Some(NextHop::V4(_)) if family == Family::IPV4_UNICAST => return Ok(None),
+        Some(NextHop::V6(address)) => {
+            field.put_u8(16);
+            field.put_slice(&address.octets());
+        }
+        Some(NextHop::V6LinkLocal { global, link_local }) => {
+            field.put_u8(32);
+            field.put_slice(&global.octets());
+            field.put_slice(&link_local.octets());
+        }
+        _ => return Err(EncodeError::NextHop { family }),
+    }
+    if family.afi != afi::IPV6 && !opts.extended_next_hop.contains(&family) {
+        return Err(EncodeError::NextHop { family });
+    }
+    field.put_u8(0);
+    Ok(Some(field.freeze()))
 }
 
 /// One message with as many of the next prefixes as fit; `None` when there are none left. All
-/// prefixes must be of the family of `attributes`.
+/// prefixes must be of the family of `attributes`, and `opts` those that it was encoded with.
 pub fn announce<I: Iterator<Item = Prefix>>(
     attributes: &EncodedAttributes,
     prefixes: &mut Peekable<I>,
-    _opts: &SessionOptions,
+    opts: &SessionOptions,
 ) -> Option<Bytes> {
-    let _ = &attributes.block;
-    let _ = &attributes.mp_next_hop;
-    prefixes.next().map(|_| Bytes::new())
+    prefixes.peek()?;
+    let room = opts
+        .max_message_len()
+        .saturating_sub(attributes.len_without_prefixes());
+    let block = &attributes.block;
+    let Some(next_hop) = &attributes.mp_next_hop else {
+        let mut out = start_update(opts);
+        out.put_u16(0);
+        out.put_u16(wire_u16(block.len()));
+        out.put_slice(block);
+        put_prefixes(prefixes, room, &mut out);
+        return Some(finish_update(out));
+    };
+    let mut value = BytesMut::with_capacity(opts.max_message_len());
+    put_family(attributes.family, &mut value);
+    value.put_slice(next_hop);
+    put_prefixes(prefixes, room, &mut value);
+    Some(multiprotocol_update(
+        AttributeCode::MP_REACH_NLRI,
+        &value,
+        block,
+        opts,
+    ))
 }
 
 /// One message that withdraws as many of the next prefixes as fit; `None` when there are none
 /// left. All prefixes must be of `family`.
 pub fn withdraw<I: Iterator<Item = Prefix>>(
-    _family: Family,
+    family: Family,
     prefixes: &mut Peekable<I>,
-    _opts: &SessionOptions,
+    opts: &SessionOptions,
 ) -> Option<Bytes> {
-    prefixes.next().map(|_| Bytes::new())
+    prefixes.peek()?;
+    let room = opts.max_message_len() - FIXED_LEN;
+    if family == Family::IPV4_UNICAST {
+        let mut out = start_update(opts);
+        out.put_u16(0);
+        put_prefixes(prefixes, room, &mut out);
+        let length = wire_u16(out.len() - HEADER_LEN - 2);
+        if let Some(field) = out.get_mut(HEADER_LEN..HEADER_LEN + 2) {
+            field.copy_from_slice(&length.to_be_bytes());
+        }
+        out.put_u16(0);
+        return Some(finish_update(out));
+    }
+    let mut value = BytesMut::with_capacity(opts.max_message_len());
+    put_family(family, &mut value);
+    put_prefixes(prefixes, room - MP_HEADER_LEN, &mut value);
+    Some(multiprotocol_update(
+        AttributeCode::MP_UNREACH_NLRI,
+        &value,
+        &[],
+        opts,
+    ))
+}
+
+/// Appends prefixes while they fit into `room` octets.
+fn put_prefixes<I: Iterator<Item = Prefix>>(
+    prefixes: &mut Peekable<I>,
+    mut room: usize,
+    out: &mut BytesMut,
+) {
+    while let Some(prefix) = prefixes.next_if(|prefix| nlri::wire_len(prefix) <= room) {
+        room -= nlri::wire_len(&prefix);
+        nlri::put_prefix(&prefix, out);
+    }
+}
+
+fn put_family(family: Family, out: &mut BytesMut) {
+    out.put_u16(family.afi);
+    out.put_u8(family.safi);
+}
+
+/// A length that the caller has bounded by the message's.
+fn wire_u16(length: usize) -> u16 {
+    u16::try_from(length).unwrap_or(u16::MAX)
+}
+
+fn start_update(opts: &SessionOptions) -> BytesMut {
+    let mut out = BytesMut::with_capacity(opts.max_message_len());
+    put_header(message_type::UPDATE, &mut out);
+    out
+}
+
+/// A message of its own size: a queue of short ones does not hold buffers of the longest.
+fn finish_update(mut out: BytesMut) -> Bytes {
+    patch_length(0, &mut out);
+    if out.len() * 2 < out.capacity() {
+        Bytes::copy_from_slice(&out)
+    } else {
+        out.freeze()
+    }
+}
+
+fn multiprotocol_update(
+    code: AttributeCode,
+    value: &[u8],
+    block: &[u8],
+    opts: &SessionOptions,
+) -> Bytes {
+    let mut out = start_update(opts);
+    out.put_u16(0);
+    out.put_u16(0);
+    put_attribute(attribute_flag::OPTIONAL, code, value, &mut out);
+    out.put_slice(block);
+    let length = wire_u16(out.len() - FIXED_LEN);
+    if let Some(field) = out.get_mut(FIXED_LEN - 2..FIXED_LEN) {
+        field.copy_from_slice(&length.to_be_bytes());
+    }
+    finish_update(out)
 }
 
 /// All messages that announce `prefixes` with one set of attributes.
@@ -92,17 +243,13 @@ pub fn pack_withdrawals(family: Family, prefixes: &[Prefix], opts: &SessionOptio
 /// The End-of-RIB marker of a family (RFC 4724 §2).
 #[must_use]
 pub fn end_of_rib(family: Family) -> Bytes {
-    let mut out = BytesMut::with_capacity(32);
-    put_header(message_type::UPDATE, &mut out);
-    out.put_u16(0);
+    let opts = SessionOptions::default();
     if family == Family::IPV4_UNICAST {
-        out.put_u16(0);
-    } else {
-        out.put_u16(6);
-        out.put_slice(&[0x80, 15, 3]);
-        out.put_u16(family.afi);
-        out.put_u8(family.safi);
+        let mut out = start_update(&opts);
+        out.put_u32(0);
+        return finish_update(out);
     }
-    patch_length(0, &mut out);
-    out.freeze()
+    let mut value = BytesMut::with_capacity(3);
+    put_family(family, &mut value);
+    multiprotocol_update(AttributeCode::MP_UNREACH_NLRI, &value, &[], &opts)
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::SessionOptions;
+use super::judge::Judge;
 use crate::attr::PathAttributes;
 use crate::iana::{AttributeCode, Family};
 use crate::{Notification, Prefix, Update};
@@ -98,7 +99,8 @@ impl fmt::Display for AttributeProblem {
     }
 }
 
-/// Judges an UPDATE.
+/// Judges an UPDATE. Withdrawals are to be applied before announcements: a prefix that is in
+/// both is announced (RFC 4271 §4.3).
 ///
 /// # Errors
 /// The NOTIFICATION to send before closing the connection.
@@ -107,6 +109,14 @@ pub fn update(
     opts: &SessionOptions,
     ctx: &UpdateContext,
 ) -> Result<RouteUpdate, Notification> {
-    let _ = (update, opts, ctx);
-    Ok(RouteUpdate::default())
+    let mut judge = Judge::new(&update, opts, ctx);
+    for attribute in &update.attributes {
+        judge.attribute(attribute)?;
+    }
+    judge.trailing(&update.trailing)?;
+    let routes = judge.multiprotocol(&update.attributes)?;
+    let reachable = !update.nlri.is_empty() || routes.reachable;
+    judge.whole_path(reachable, !update.nlri.is_empty());
+    judge.no_reachable_nlri(reachable)?;
+    Ok(judge.finish(update, routes))
 }
