@@ -1,2 +1,18 @@
-//! Entry point.
-fn main() {}
+//! `rcni-lab`: labs from containerlab files, by hand.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+use rcni_tests::cli::{Cli, run};
+
+fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            // Nothing is left to do if even this cannot be written.
+            let _ = writeln!(std::io::stderr(), "rcni-lab: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The command line of `rcni-lab`.
+
+mod labs;
+mod signals;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+use crate::{demo, node, peers, traffic};
+
+/// Networks of network namespaces from containerlab files.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EXAMPLES)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  rcni-lab up containerlab/two-node/topology.clab.yml
+  rcni-lab list
+  rcni-lab exec two-node node1 -- rcni-bgp status
+  rcni-lab cni add node1 web
+  rcni-lab exec two-node node1 --pod web -- ip addr
+  rcni-lab down two-node
+  rcni-lab demo --keep";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Bring up the lab of a topology file and leave it up
+    Up(Up),
+    /// Remove a lab, or all labs that do not belong to a running program
+    Down {
+        /// Its name, as `list` shows it
+        name: Option<String>,
+    },
+    /// Show the labs on this machine
+    List,
+    /// Say whether the lab can realise a topology file; every problem with its line
+    Check {
+        /// The files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Run a command in a node
+    Exec(Exec),
+    /// Add or delete a pod as a container runtime would, with the node's plugin list
+    Cni(Cni),
+    /// Serve TCP, and tell every client the address that it came from
+    Serve {
+        /// Address and port
+        #[arg(default_value = "[::]:8080")]
+        listen: SocketAddr,
+    },
+    /// Transfer from a `serve`; prints the rate and the address that arrived
+    Fetch(Fetch),
+    /// Show what rcni does: two nodes, a router and pods on this machine
+    Demo {
+        /// Leave it up afterwards
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Remove what `demo --keep` has left
+    DemoDown,
+    /// Build the tree of real routers that interoperability tests use
+    Peers {
+        /// Debian suite
+        #[arg(long, default_value = "bookworm")]
+        suite: String,
+    },
+    #[command(hide = true)]
+    NodeInit,
+    #[command(hide = true)]
+    NodeEnter(node::enter::Args),
+}
+
+#[derive(Debug, Args)]
+struct Up {
+    /// The topology
+    file: PathBuf,
+    /// Name of the lab; the topology's own if not given
+    #[arg(long)]
+    name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct Exec {
+    /// The lab
+    lab: String,
+    /// The node
+    node: String,
+    /// Run it in the network of this pod
+    #[arg(long)]
+    pod: Option<String>,
+    /// The command
+    #[arg(required = true, last = true)]
+    command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct Cni {
+    #[arg(value_enum)]
+    verb: CniVerb,
+    /// The node
+    node: String,
+    /// Name of the pod
+    pod: String,
+    /// The lab; not needed while there is only one
+    #[arg(long)]
+    lab: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum CniVerb {
+    Add,
+    Del,
+}
+
+#[derive(Debug, Args)]
+struct Fetch {
+    /// Address and port of a `serve`
+    server: SocketAddr,
+    /// How much, in MiB
+    #[arg(long, default_value_t = 64)]
+    mib: u32,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Give up after so many seconds
+    #[arg(long, default_value_t = 20)]
+    deadline: u64,
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// What went wrong, for standard error.
+pub fn run(cli: Cli) -> Result<ExitCode> {
+    match cli.command {
+        Command::Up(up) => labs::up(&up.file, up.name)?,
+        Command::Down { name } => labs::down(name.as_deref())?,
+        Command::List => labs::list()?,
+        Command::Check { files } => labs::check(&files)?,
+        Command::Exec(exec) => return labs::exec(&exec),
+        Command::Cni(cni) => labs::cni(&cni)?,
+        Command::Serve { listen } => traffic::serve(listen)?,
+        Command::Fetch(fetch) => labs::fetch(&fetch)?,
+        Command::Demo { keep } => {
+            signals::remove_labs_on_interrupt()?;
+            return demo::run(keep);
+        }
+        Command::DemoDown => labs::down(Some(demo::LAB))?,
+        Command::Peers { suite } => {
+            let path = peers::build(&suite, &|step| labs::say(&format!("peers: {step}")))?;
+            labs::say(&format!("peers: {}", path.display()));
+        }
+        Command::NodeInit => return node::init::run(),
+        Command::NodeEnter(args) => return node::enter::run(&args),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Fetch {
+    fn deadline(&self) -> Duration {
+        Duration::from_secs(self.deadline)
+    }
+}

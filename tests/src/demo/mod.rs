@@ -1,0 +1,7 @@
+//! placeholder
+/// x
+pub const LAB: &str = "demo";
+/// x
+/// # Errors
+/// x
+pub fn run(_keep: bool) -> anyhow::Result<std::process::ExitCode> { anyhow::bail!("x") }

@@ -1,0 +1,297 @@
+//! A container runtime as far as CNI is concerned: network namespaces for pods, and the node's
+//! plugin list executed as the CNI specification says (versions 0.4.0 to 1.1.0).
+//!
+//! ```text
+//! pod_add: ip netns add -> lo up -> first conflist in /etc/cni/net.d -> each plugin ADD
+//!          -> result kept in /var/lib/cni/results
+//! pod_del: each plugin DEL, in reverse, with the kept result -> ip netns del
+//! ```
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use ipnetwork::IpNetwork;
+use serde_json::{Map, Value};
+
+use crate::lab::node::{Daemon, ExecOptions, Node};
+use crate::lab::process::Output;
+
+const CONF_FOLDER: &str = "/etc/cni/net.d";
+const RESULT_FOLDER: &str = "/var/lib/cni/results";
+const PLUGIN_FOLDER: &str = "/opt/cni/bin";
+/// The interface that a pod gets.
+pub const INTERFACE: &str = "eth0";
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// A pod: a network namespace that plugins have wired.
+#[derive(Clone, Debug)]
+pub struct Pod {
+    node: Node,
+    name: String,
+    /// The result of the last plugin.
+    pub result: Value,
+}
+
+/// A plugin list as it lies in the node.
+#[derive(Debug)]
+struct ConfList {
+    name: String,
+    version: String,
+    plugins: Vec<Map<String, Value>>,
+}
+
+/// An error that a plugin reported on its standard output.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("plugin {plugin} {command}: {message} (code {code}){details}")]
+pub struct PluginError {
+    /// Its `type`.
+    pub plugin: String,
+    /// ADD, DEL …
+    pub command: String,
+    /// The specification's or the plugin's number.
+    pub code: u64,
+    /// Short text.
+    pub message: String,
+    /// `": …"`, or nothing.
+    pub details: String,
+}
+
+impl Pod {
+    /// Makes the namespace and adds it to the network. What was made is removed on failure.
+    ///
+    /// # Errors
+    /// There is no plugin list, or a plugin refuses: see [`PluginError`].
+    pub fn add(node: &Node, name: &str) -> Result<Self> {
+        let list = ConfList::read(node)?;
+        node.check(&["ip", "netns", "add", name])?;
+        let mut pod = Self { node: node.clone(), name: name.to_owned(), result: Value::Null };
+        let added = pod.bring_lo_up().and_then(|()| pod.run_add(&list));
+        if let Err(error) = added {
+            // As containerd does: DEL after a failed ADD; the first error is the one to tell.
+            let _ = pod.run_del(&list);
+            let _ = node.check(&["ip", "netns", "del", name]);
+            return Err(error);
+        }
+        Ok(pod)
+    }
+
+    /// A pod that an earlier [`Pod::add`] has made.
+    ///
+    /// # Errors
+    /// There is no kept result for it.
+    pub fn find(node: &Node, name: &str) -> Result<Self> {
+        let list = ConfList::read(node)?;
+        let mut pod = Self { node: node.clone(), name: name.to_owned(), result: Value::Null };
+        let path = pod.result_path(&list);
+        let text = node.check(&["cat", &path]).with_context(|| format!("there is no pod {name}"))?;
+        pod.result = serde_json::from_str(&text).with_context(|| path)?;
+        Ok(pod)
+    }
+
+    /// Removes it from the network and removes its namespace. Can be repeated.
+    ///
+    /// # Errors
+    /// A plugin refuses; the namespace then stays.
+    pub fn del(&self) -> Result<()> {
+        let list = ConfList::read(&self.node)?;
+        self.run_del(&list)?;
+        if self.node.path(&self.netns()).exists() {
+            self.node.check(&["ip", "netns", "del", &self.name])?;
+        }
+        Ok(())
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The node that it runs on.
+    #[must_use]
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Path of its network namespace in the node.
+    #[must_use]
+    pub fn netns(&self) -> String {
+        format!("/run/netns/{}", self.name)
+    }
+
+    /// Its container id: of the length that runtimes use, the same for the same name.
+    #[must_use]
+    pub fn container_id(&self) -> String {
+        let hex: String = self.name.bytes().map(|byte| format!("{byte:02x}")).collect();
+        format!("{hex:0<64}").chars().take(64).collect()
+    }
+
+    /// Its IPv4 address, by the result.
+    ///
+    /// # Errors
+    /// The result has none.
+    pub fn ip(&self) -> Result<std::net::IpAddr> {
+        let ips = self.result.get("ips").and_then(Value::as_array);
+        let addresses = ips.into_iter().flatten().filter_map(|ip| ip.get("address")?.as_str());
+        let mut v4 = addresses.filter_map(|text| text.parse::<IpNetwork>().ok());
+        let found = v4.find(|ip| ip.is_ipv4()).map(|ip| ip.ip());
+        found.with_context(|| format!("pod {} has no IPv4 address: {}", self.name, self.result))
+    }
+
+    /// Runs a command in the pod's network.
+    ///
+    /// # Errors
+    /// As [`Node::exec`].
+    pub fn exec<S: AsRef<str>>(&self, argv: &[S]) -> Result<Output> {
+        self.exec_within(argv, DEADLINE)
+    }
+
+    /// As [`Pod::exec`], with a deadline.
+    ///
+    /// # Errors
+    /// As [`Node::exec`].
+    pub fn exec_within<S: AsRef<str>>(&self, argv: &[S], deadline: Duration) -> Result<Output> {
+        let netns = self.netns();
+        let options = ExecOptions {
+            netns: Some(&netns),
+            deadline: Some(deadline),
+            ..Default::default()
+        };
+        self.node.exec_with(argv, &options)
+    }
+
+    /// Starts a daemon in the pod's network; its log is the node's.
+    ///
+    /// # Errors
+    /// As [`Node::spawn`].
+    pub fn spawn<S: AsRef<str>>(&self, name: &str, argv: &[S]) -> Result<Daemon> {
+        let netns = self.netns();
+        let options = ExecOptions { netns: Some(&netns), ..Default::default() };
+        self.node.spawn(&format!("{}-{name}", self.name), argv, &options)
+    }
+
+    fn bring_lo_up(&self) -> Result<()> {
+        self.exec(&["ip", "link", "set", "dev", "lo", "up"])?.ok().map(drop)
+    }
+
+    fn result_path(&self, list: &ConfList) -> String {
+        format!("{RESULT_FOLDER}/{}-{}-{INTERFACE}", list.name, self.container_id())
+    }
+
+    fn run_add(&mut self, list: &ConfList) -> Result<()> {
+        let mut previous = None;
+        for plugin in &list.plugins {
+            let said = self.execute(list, plugin, "ADD", previous.as_ref())?;
+            let result = serde_json::from_str(&said)
+                .with_context(|| format!("the result is not JSON: {said:?}"))?;
+            previous = Some(result);
+        }
+        self.result = previous.context("the list has no plugin")?;
+        let script = format!("mkdir -p {RESULT_FOLDER} && cat > {}", self.result_path(list));
+        let text = self.result.to_string();
+        let options = ExecOptions { input: text.as_bytes(), ..Default::default() };
+        self.node.exec_with(&["sh", "-c", &script], &options)?.ok().map(drop)
+    }
+
+    fn run_del(&self, list: &ConfList) -> Result<()> {
+        let path = self.result_path(list);
+        let kept = self.node.exec(&["cat", &path])?.ok().ok();
+        let previous = kept.and_then(|text| serde_json::from_str::<Value>(&text).ok());
+        for plugin in list.plugins.iter().rev() {
+            self.execute(list, plugin, "DEL", previous.as_ref())?;
+        }
+        self.node.check(&["rm", "-f", &path]).map(drop)
+    }
+
+    fn execute(
+        &self,
+        list: &ConfList,
+        plugin: &Map<String, Value>,
+        command: &str,
+        previous: Option<&Value>,
+    ) -> Result<String> {
+        let kind = plugin.get("type").and_then(Value::as_str).context("a plugin has no type")?;
+        let mut config = plugin.clone();
+        config.insert("name".to_owned(), list.name.clone().into());
+        config.insert("cniVersion".to_owned(), list.version.clone().into());
+        if let Some(previous) = previous {
+            config.insert("prevResult".to_owned(), previous.clone());
+        }
+        // Sent only to plugins that declare capabilities, of which this runtime has none.
+        config.remove("capabilities");
+        let input = Value::Object(config).to_string();
+        let args = format!(
+            "IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME={};K8S_POD_INFRA_CONTAINER_ID={}",
+            self.name,
+            self.container_id()
+        );
+        let env = [
+            ("CNI_COMMAND", command.to_owned()),
+            ("CNI_CONTAINERID", self.container_id()),
+            ("CNI_NETNS", self.netns()),
+            ("CNI_IFNAME", INTERFACE.to_owned()),
+            ("CNI_ARGS", args),
+            ("CNI_PATH", PLUGIN_FOLDER.to_owned()),
+        ];
+        let options = ExecOptions {
+            env: env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            input: input.as_bytes(),
+            ..Default::default()
+        };
+        let said = self.node.exec_with(&[format!("{PLUGIN_FOLDER}/{kind}")], &options)?;
+        if said.success() { Ok(said.stdout) } else { Err(plugin_error(kind, command, &said)) }
+    }
+}
+
+fn plugin_error(plugin: &str, command: &str, said: &Output) -> anyhow::Error {
+    let Ok(error) = serde_json::from_str::<Value>(&said.stdout) else {
+        return anyhow::anyhow!(
+            "plugin {plugin} {command}: {} without an error on its standard output\n{}{}",
+            said.status,
+            said.stdout,
+            said.stderr
+        );
+    };
+    let text = |key| error.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let details = text("details");
+    PluginError {
+        plugin: plugin.to_owned(),
+        command: command.to_owned(),
+        code: error.get("code").and_then(Value::as_u64).unwrap_or_default(),
+        message: text("msg"),
+        details: if details.is_empty() { details } else { format!(": {details}") },
+    }
+    .into()
+}
+
+impl ConfList {
+    /// The first one by name, as runtimes choose.
+    fn read(node: &Node) -> Result<Self> {
+        let names = node.check(&["ls", CONF_FOLDER])?;
+        let Some(name) = names.lines().find(|name| name.ends_with(".conflist")) else {
+            bail!("node {} has no plugin list in {CONF_FOLDER}", node.name());
+        };
+        let text = node.check(&["cat", &format!("{CONF_FOLDER}/{name}")])?;
+        Self::parse(&text).with_context(|| format!("{CONF_FOLDER}/{name} on {}", node.name()))
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        let value: Value = serde_json::from_str(text)?;
+        let string = |key: &str| {
+            value.get(key).and_then(Value::as_str).map(str::to_owned).with_context(|| key.to_owned())
+        };
+        let plugins = value.get("plugins").and_then(Value::as_array).context("plugins")?;
+        let plugins = plugins.iter().map(|plugin| plugin.as_object().cloned().context("a plugin"));
+        Ok(Self {
+            name: string("name")?,
+            version: string("cniVersion")?,
+            plugins: plugins.collect::<Result<_>>()?,
+        })
+    }
+}
+
+/// Whether the node has a plugin list, which is when it can take pods.
+#[must_use]
+pub fn is_ready(node: &Node) -> bool {
+    ConfList::read(node).is_ok()
+}
