@@ -1,8 +1,8 @@
 //! What is accepted, and with which reaction: RFC 4271 §6, RFC 7606.
 
 mod judge;
-mod open;
-mod update;
+pub mod open;
+pub mod update;
 
 pub use open::{ExpectedPeer, LocalOpen, Negotiated, negotiate, open};
 pub use update::{
