@@ -1,0 +1,127 @@
+//! `felix-lite`'s file.
+
+use super::*;
+
+#[test]
+fn pod_ranges() {
+    let text =
+        |pods: &str| FELIX.replace("[10.244.1.0/24]", pods) + "  clusterCIDRs: [10.244.0.0/16]\n";
+    felix_refuses(
+        &text("[10.245.1.0/24]"),
+        &[
+            "felix.yaml:5: spec.podCIDRs[0] (FelixConfiguration default): 10.245.1.0/24 is not \
+           within clusterCIDRs (10.244.0.0/16); add its range to clusterCIDRs, or correct one of the two",
+        ],
+    );
+    felix_refuses(
+        &text("[10.244.1.0/24, 10.244.1.0/25]"),
+        &[
+            "felix.yaml:5: spec.podCIDRs[1] (FelixConfiguration default): 10.244.1.0/25 overlaps \
+           10.244.1.0/24 (line 5); list disjoint prefixes, or 10.244.1.0/24 alone",
+        ],
+    );
+    felix_refuses(
+        &text("[10.244.1.1/24]"),
+        &[
+            "felix.yaml:5: spec.podCIDRs[0] (FelixConfiguration default): 10.244.1.1/24 has host \
+           bits set; the network is 10.244.1.0/24",
+        ],
+    );
+    felix_refuses(
+        &text("[]"),
+        &[
+            "felix.yaml: spec.podCIDRs (FelixConfiguration default): is empty; list the node's own \
+           pod ranges, such as [10.244.1.0/24]",
+        ],
+    );
+    felix_refuses(
+        &text("[0.0.0.0/0]"),
+        &[
+            "felix.yaml:5: spec.podCIDRs[0] (FelixConfiguration default): 0.0.0.0/0 is everything, \
+           and felix-lite blackholes unused pod ranges; write the node's own range",
+        ],
+    );
+}
+
+#[test]
+fn masquerade_without_cluster_ranges() {
+    let reason = "is required with masquerade (which is on unless it is switched off): without \
+                  it, traffic between pods of different nodes would be translated; list the \
+                  ranges of all pods of the cluster, or write masquerade: false";
+    let field = "spec.clusterCIDRs (FelixConfiguration default)";
+    felix_refuses(FELIX, &[&format!("felix.yaml:5: {field}: {reason}")]);
+    felix_refuses(
+        &format!("{FELIX}  masquerade: true\n"),
+        &[&format!("felix.yaml:6: {field}: {reason}")],
+    );
+    parse_felix("felix.yaml", &format!("{FELIX}  masquerade: false\n")).unwrap();
+}
+
+#[test]
+fn everything_else() {
+    let text = format!(
+        "{FELIX}  clusterCIDRs: [10.244.0.0/16]\n  refreshIntervalSeconds: 0\n  kernel: {{protocol: 186}}\n  \
+         cni:\n    confDir: etc\n    confName: rcni.json\n    networkName: a/b\n    mtu: 100\n    dataDir: ../x\n"
+    );
+    let at = |line: usize, field: &str, reason: &str| {
+        format!("felix.yaml:{line}: spec.{field} (FelixConfiguration default): {reason}")
+    };
+    let expected = [
+        at(
+            7,
+            "refreshIntervalSeconds",
+            "0 is out of range; write 1 to 86400",
+        ),
+        at(
+            8,
+            "kernel.protocol",
+            "route protocol 186 belongs to FRR, whose zebra deletes 186 to 199 when it starts; \
+             leave it out for 77, or write 5 to 255 without 11, 12, 80 and 186 to 199",
+        ),
+        at(
+            10,
+            "cni.confDir",
+            "\"etc\" cannot be used; write an absolute path such as /etc/cni/net.d",
+        ),
+        at(
+            11,
+            "cni.confName",
+            "\"rcni.json\" cannot be used; write a plain file name that ends with .conflist, such \
+             as 10-rcni.conflist",
+        ),
+        at(
+            12,
+            "cni.networkName",
+            "\"a/b\" cannot be used; begin with a letter or digit; then letters, digits, _ . and - \
+             (CNI specification)",
+        ),
+        at(13, "cni.mtu", "100 is out of range; write 576 to 65535"),
+        at(
+            14,
+            "cni.dataDir",
+            "\"../x\" cannot be used; write an absolute path such as /var/lib/cni/networks",
+        ),
+    ];
+    felix_refuses(&text, &expected.each_ref().map(String::as_str));
+}
+
+#[test]
+fn a_kind_of_the_speaker() {
+    felix_refuses(
+        &format!(
+            "{FELIX}  clusterCIDRs: [10.244.0.0/16]\n{}",
+            object("BGPPeer", "a", "  x: 1\n")
+        ),
+        &[
+            "felix.yaml:9: kind (BGPPeer a): a BGPPeer does not belong into this file; move it to \
+           the other program's (/etc/rcni/bgp.yaml)",
+        ],
+    );
+    felix_refuses(
+        &FELIX.replace(
+            "metadata: {name: default}",
+            "metadata: {name: default, x: 1}",
+        ),
+        &["felix.yaml:3: metadata.x (FelixConfiguration default): unknown field; Known here: name"],
+    );
+}

@@ -1,0 +1,139 @@
+//! Neighbours.
+
+use super::*;
+
+#[test]
+fn two_with_one_address() {
+    let spec = "  peerIP: 10.0.1.1\n  asNumber: 65000\n";
+    speaker_refuses(
+        &format!("{}{}", with_peer(spec), object("BGPPeer", "tor-b", spec)),
+        &[
+            "bgp.yaml:19: spec.peerIP (BGPPeer tor-b): 10.0.1.1 is already the address of BGPPeer \
+           tor-a (line 12); there is one session to one address; remove one of the two",
+        ],
+    );
+    let v6 = |ip: &str| format!("  peerIP: {ip}\n  asNumber: 65000\n");
+    speaker_refuses(
+        &format!(
+            "{}{}",
+            with_peer(&v6("fd00::1")),
+            object("BGPPeer", "tor-b", &v6("FD00:0::1"))
+        ),
+        &[
+            "bgp.yaml:19: spec.peerIP (BGPPeer tor-b): fd00::1 is already the address of BGPPeer \
+           tor-a (line 12); there is one session to one address; remove one of the two",
+        ],
+    );
+}
+
+#[test]
+fn addresses_of_nobody() {
+    let refuses = |given: &str, reason: &str| {
+        speaker_refuses(
+            &with_peer(&format!("  peerIP: {given}\n  asNumber: 65000\n")),
+            &[&format!(
+                "bgp.yaml:12: spec.peerIP (BGPPeer tor-a): {reason}"
+            )],
+        );
+    };
+    refuses(
+        "tor",
+        r#""tor" is not an IP address; write one such as 10.0.1.1 or fd00::1"#,
+    );
+    refuses(
+        "10.0.1.1/24",
+        r#""10.0.1.1/24" is not an IP address; write one such as 10.0.1.1 or fd00::1"#,
+    );
+    refuses(
+        "0.0.0.0",
+        "0.0.0.0 is no host's address; write the address of one host",
+    );
+    refuses(
+        "224.0.0.5",
+        "224.0.0.5 is a multicast address; write the address of one host",
+    );
+    refuses(
+        "255.255.255.255",
+        "255.255.255.255 is a broadcast address; write the address of one host",
+    );
+    refuses(
+        "\"::ffff:10.0.1.1\"",
+        "::ffff:10.0.1.1 is an IPv4 address in IPv6 form; write 10.0.1.1",
+    );
+    refuses(
+        "fe80::1",
+        "fe80::1 is a link-local address, which means nothing without an interface; write a \
+         global or unique local address",
+    );
+}
+
+#[test]
+fn source_address() {
+    let text = |source: &str| {
+        with_peer(&format!(
+            "  peerIP: 10.0.1.1\n  asNumber: 65000\n  sourceAddress: {source}\n"
+        ))
+    };
+    speaker_refuses(
+        &text("10.0.1.1"),
+        &[
+            "bgp.yaml:14: spec.sourceAddress (BGPPeer tor-a): 10.0.1.1 is also peerIP: a speaker \
+           cannot be its own peer; write this node's own address",
+        ],
+    );
+    speaker_refuses(
+        &text("fd00::1"),
+        &[
+            "bgp.yaml:14: spec.sourceAddress (BGPPeer tor-a): fd00::1 and peerIP 10.0.1.1 are of \
+           different families; write an address of peerIP's family",
+        ],
+    );
+}
+
+#[test]
+fn hold_time() {
+    for secs in [1, 2] {
+        speaker_refuses(
+            &with_peer(&format!(
+                "  peerIP: 10.0.1.1\n  asNumber: 65000\n  holdTimeSeconds: {secs}\n"
+            )),
+            &[
+                "bgp.yaml:14: spec.holdTimeSeconds (BGPPeer tor-a): a hold time of 1 or 2 seconds is \
+               not allowed (RFC 4271 §4.2); write 0, or 3 to 65535",
+            ],
+        );
+    }
+    speaker_refuses(
+        &with_peer("  peerIP: 10.0.1.1\n  asNumber: 65000\n  holdTimeSeconds: 65536\n"),
+        &[
+            "bgp.yaml:14: spec.holdTimeSeconds (BGPPeer tor-a): 65536 is out of range; write 0 to 65535",
+        ],
+    );
+}
+
+#[test]
+fn filters_that_do_not_exist_or_are_named_twice() {
+    let peer = |filters: &str| {
+        with_peer(&format!(
+            "  peerIP: 10.0.1.1\n  asNumber: 65000\n  filters: [{filters}]\n"
+        ))
+    };
+    speaker_refuses(
+        &peer("from-fabric"),
+        &[
+            r#"bgp.yaml:14: spec.filters[0] (BGPPeer tor-a): there is no BGPFilter named "from-fabric"; add it as a document of kind BGPFilter"#,
+        ],
+    );
+    let filter = object(
+        "BGPFilter",
+        "from-fabric",
+        "  importV4: [{action: Accept}]\n",
+    );
+    speaker_refuses(
+        &format!("{}{filter}", peer("from-fabric, form-fabric, from-fabric")),
+        &[
+            r#"bgp.yaml:14: spec.filters[1] (BGPPeer tor-a): there is no BGPFilter named "form-fabric"; there are: from-fabric"#,
+            "bgp.yaml:14: spec.filters[2] (BGPPeer tor-a): from-fabric is listed twice; remove one of them",
+        ],
+    );
+}

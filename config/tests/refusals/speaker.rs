@@ -1,0 +1,220 @@
+//! The speaker itself, and what concerns objects of all kinds.
+
+use super::*;
+
+#[test]
+fn as_numbers() {
+    speaker_refuses(
+        &NODE.replace("65001", "0"),
+        &[
+            "bgp.yaml:5: spec.asNumber (BGPConfiguration default): AS 0 is reserved (RFC 7607); write 1 to 4294967295",
+        ],
+    );
+    for (given, peer) in [(-1_i64, "-1"), (4_294_967_296, "4294967296")] {
+        speaker_refuses(
+            &with_peer(&format!("  peerIP: 10.0.1.1\n  asNumber: {given}\n")),
+            &[&format!(
+                "bgp.yaml:13: spec.asNumber (BGPPeer tor-a): {peer} is out of range; write 1 to 4294967295"
+            )],
+        );
+    }
+}
+
+#[test]
+fn router_id() {
+    speaker_refuses(
+        &NODE.replace("10.0.1.11", "0.0.0.0"),
+        &[
+            "bgp.yaml:6: spec.routerID (BGPConfiguration default): 0.0.0.0 is not a BGP identifier \
+           (RFC 6286); write four numbers such as 10.0.1.11, unique in the network",
+        ],
+    );
+    speaker_refuses(
+        &NODE.replace("10.0.1.11", "fd00::1"),
+        &[
+            r#"bgp.yaml:6: spec.routerID (BGPConfiguration default): "fd00::1" does not have the form of an IPv4 address; write four numbers such as 10.0.1.11, unique in the network"#,
+        ],
+    );
+}
+
+#[test]
+fn ports_and_other_numbers_out_of_range() {
+    speaker_refuses(
+        &format!("{NODE}  listenPort: 0\n  maximumPaths: 256\n"),
+        &[
+            "bgp.yaml:7: spec.listenPort (BGPConfiguration default): 0 is out of range; write 1 to 65535",
+            "bgp.yaml:8: spec.maximumPaths (BGPConfiguration default): 256 is out of range; write 1 to 255",
+        ],
+    );
+    speaker_refuses(
+        &format!(
+            "{NODE}  gracefulRestart:\n    restartTimeSeconds: 4096\n    stalePathTimeSeconds: 0\n"
+        ),
+        &[
+            "bgp.yaml:8: spec.gracefulRestart.restartTimeSeconds (BGPConfiguration default): 4096 is out of range; write 0 to 4095",
+            "bgp.yaml:9: spec.gracefulRestart.stalePathTimeSeconds (BGPConfiguration default): 0 is out of range; write 1 to 65535",
+        ],
+    );
+    speaker_refuses(
+        &with_peer(
+            "  peerIP: 10.0.1.1\n  asNumber: 65000\n  peerPort: 70000\n  connectRetrySeconds: 0\n",
+        ),
+        &[
+            "bgp.yaml:14: spec.peerPort (BGPPeer tor-a): 70000 is out of range; write 1 to 65535",
+            "bgp.yaml:15: spec.connectRetrySeconds (BGPPeer tor-a): 0 is out of range; write 1 to 65535",
+        ],
+    );
+}
+
+#[test]
+fn networks() {
+    let refuses = |cidr: &str, reason: &str| {
+        speaker_refuses(
+            &format!("{NODE}  networks:\n    - cidr: {cidr}\n"),
+            &[&format!(
+                "bgp.yaml:8: spec.networks[0].cidr (BGPConfiguration default): {reason}"
+            )],
+        );
+    };
+    refuses(
+        "10.244.1.5/24",
+        "10.244.1.5/24 has host bits set; the network is 10.244.1.0/24",
+    );
+    refuses(
+        "fd00::1/64",
+        "fd00::1/64 has host bits set; the network is fd00::/64",
+    );
+    refuses(
+        "10.244.1.0",
+        "10.244.1.0 has no prefix length; write 10.244.1.0/32 for the one address",
+    );
+    refuses(
+        "10.0.0.0/255.0.0.0",
+        "10.0.0.0/255.0.0.0 has no valid prefix length; write /0 to /32",
+    );
+    refuses(
+        "10.0.0.0/33",
+        "10.0.0.0/33 has no valid prefix length; write /0 to /32",
+    );
+    refuses(
+        "fd00::/129",
+        "fd00::/129 has no valid prefix length; write /0 to /128",
+    );
+    refuses(
+        "pods",
+        r#""pods" is not an IP prefix; write one such as 10.244.1.0/24 or fd00:10::/64"#,
+    );
+    refuses(
+        "224.0.0.0/4",
+        "224.0.0.0/4 is multicast and is never routed; remove it",
+    );
+    refuses(
+        "fe80::/10",
+        "fe80::/10 is link-local and is never routed; remove it",
+    );
+}
+
+#[test]
+fn duplicate_and_overlapping_networks() {
+    speaker_refuses(
+        &format!(
+            "{NODE}  networks:\n    - cidr: 10.244.1.0/24\n    - cidr: 10.244.1.0/24\n    - cidr: 10.244.0.0/16\n"
+        ),
+        &[
+            "bgp.yaml:9: spec.networks[1].cidr (BGPConfiguration default): 10.244.1.0/24 is listed twice (line 8); remove one of them",
+            "bgp.yaml:10: spec.networks[2].cidr (BGPConfiguration default): 10.244.0.0/16 overlaps \
+             10.244.1.0/24 (line 8); list disjoint prefixes, or 10.244.0.0/16 alone",
+        ],
+    );
+    // A default route lies around everything: a router may originate both.
+    let text = format!("{NODE}  networks: [{{cidr: 0.0.0.0/0}}, {{cidr: 203.0.113.0/24}}]\n");
+    assert_eq!(parse_speaker("bgp.yaml", &text).unwrap().networks.len(), 2);
+}
+
+#[test]
+fn kernel_numbers_that_are_not_ours() {
+    let owners = [
+        (0, "the kernel and administrators (0 to 4)"),
+        (4, "the kernel and administrators (0 to 4)"),
+        (11, "zebra"),
+        (12, "BIRD"),
+        (80, "Calico"),
+        (186, "FRR, whose zebra deletes 186 to 199 when it starts"),
+        (199, "FRR, whose zebra deletes 186 to 199 when it starts"),
+    ];
+    for (protocol, owner) in owners {
+        speaker_refuses(
+            &format!("{NODE}  kernel: {{protocol: {protocol}}}\n"),
+            &[&format!(
+                "bgp.yaml:7: spec.kernel.protocol (BGPConfiguration default): route protocol \
+                 {protocol} belongs to {owner}; leave it out for 77, or write 5 to 255 without \
+                 11, 12, 80 and 186 to 199"
+            )],
+        );
+    }
+    speaker_refuses(
+        &format!(
+            "{NODE}  kernel:\n    table: 0\n    metric: 0\n    defaultRouteMetric: 0\n    protocol: 256\n"
+        ),
+        &[
+            "bgp.yaml:8: spec.kernel.table (BGPConfiguration default): 0 is out of range; write 1 to 4294967295",
+            "bgp.yaml:9: spec.kernel.metric (BGPConfiguration default): 0 is out of range; write 1 to 4294967295",
+            "bgp.yaml:10: spec.kernel.defaultRouteMetric (BGPConfiguration default): 0 is out of range; write 1 to 4294967295",
+            "bgp.yaml:11: spec.kernel.protocol (BGPConfiguration default): 256 is out of range; write 0 to 255",
+        ],
+    );
+    speaker_refuses(
+        &format!("{NODE}  kernel:\n    table: 255\n    metric: 4278198272\n"),
+        &[
+            "bgp.yaml:8: spec.kernel.table (BGPConfiguration default): table 255 (local) is filled \
+             by the kernel itself; write 254 (main) or another number",
+            "bgp.yaml:9: spec.kernel.metric (BGPConfiguration default): metric 4278198272 marks \
+             felix-lite's blackhole routes; write any other",
+        ],
+    );
+}
+
+#[test]
+fn objects_that_there_must_be_one_of() {
+    speaker_refuses(
+        &object(
+            "BGPPeer",
+            "tor-a",
+            "  peerIP: 10.0.1.1\n  asNumber: 65000\n",
+        ),
+        &[
+            "bgp.yaml: there is no BGPConfiguration; add one, with apiVersion rcni.io/v1alpha1; see config/samples",
+        ],
+    );
+    let second = object(
+        "BGPConfiguration",
+        "other",
+        "  asNumber: 65001\n  routerID: 10.0.1.11\n",
+    );
+    speaker_refuses(
+        &format!("{NODE}{second}"),
+        &[
+            "bgp.yaml:10: metadata.name (BGPConfiguration other): there is more than one BGPConfiguration; keep exactly one",
+        ],
+    );
+}
+
+#[test]
+fn names() {
+    let spec = "  peerIP: 10.0.1.1\n  asNumber: 65000\n";
+    let other = "  peerIP: 10.0.1.2\n  asNumber: 65000\n";
+    speaker_refuses(
+        &format!("{}{}", with_peer(spec), object("BGPPeer", "tor-a", other)),
+        &[
+            "bgp.yaml:17: metadata.name (BGPPeer tor-a): there is already a BGPPeer with this name \
+           (the first is in line 10); give each its own name",
+        ],
+    );
+    speaker_refuses(
+        &format!("{NODE}{}", object("BGPPeer", "Tor_A", spec)),
+        &[
+            "bgp.yaml:10: metadata.name (BGPPeer Tor_A): an object's name has only a-z, 0-9, - and \
+           ., and begins and ends with a letter or digit; write one such as tor-a",
+        ],
+    );
+}
