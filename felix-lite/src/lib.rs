@@ -1,1 +1,26 @@
-//! See the package description; filled by the commits that follow.
+//! `felix-lite`, the node agent: makes a node ready for routed pods and keeps it so.
+//!
+//! ```text
+//! felix.yaml -> desired -> rules -> table/{model, render, save, diff, apply} -> iptables-restore
+//!                  |-> sysctl      -> /proc/sys/net
+//!                  |-> blackhole   -> rtnetlink
+//!                  '-> conflist    -> /etc/cni/net.d        (last of all)
+//! monitor (nftables, routes, forwarding, folder) -> agent -> the same way again
+//! ```
+//!
+//! [`desired`] is a pure function of the configuration; everything after it compares what is with
+//! what should be and changes only the difference, so that a pass over a node that is right writes
+//! nothing. What was changed, and how it was before, is kept by [`state`] for `felix-lite clean`.
+
+pub mod agent;
+pub mod blackhole;
+pub mod clean;
+pub mod cli;
+pub mod conflist;
+pub mod desired;
+pub mod monitor;
+pub mod nfnetlink;
+pub mod rules;
+pub mod state;
+pub mod sysctl;
+pub mod table;
