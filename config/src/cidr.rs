@@ -190,3 +190,98 @@ impl fmt::Display for Cidr {
         self.0.fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cidr(text: &str) -> Cidr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn what_ipnetwork_takes_and_we_do_not() {
+        assert!("10.0.0.5/24".parse::<IpNetwork>().is_ok());
+        let meant = cidr("10.0.0.0/24");
+        let given = "10.0.0.5/24".to_owned();
+        assert_eq!(
+            "10.0.0.5/24".parse::<Cidr>(),
+            Err(CidrError::HostBits { given, meant })
+        );
+
+        assert!("10.0.0.5".parse::<IpNetwork>().is_ok());
+        let address = "10.0.0.5".parse().unwrap();
+        assert_eq!(
+            "10.0.0.5".parse::<Cidr>(),
+            Err(CidrError::NoLength(address, 32))
+        );
+
+        assert!("10.0.0.0/255.255.255.0".parse::<IpNetwork>().is_ok());
+        for text in [
+            "10.0.0.0/255.255.255.0",
+            "10.0.0.0/",
+            "10.0.0.0/+24",
+            "10.0.0.0/-1",
+            "10.0.0.0/24/8",
+        ] {
+            assert!(
+                matches!(text.parse::<Cidr>(), Err(CidrError::Length { max: 32, .. })),
+                "{text}"
+            );
+        }
+        for text in [
+            "",
+            "/24",
+            "10.0.0/24",
+            " 10.0.0.0/24",
+            "fd00:/8",
+            "fe80::1%eth0/64",
+        ] {
+            assert!(
+                matches!(text.parse::<Cidr>(), Err(CidrError::NotAPrefix(_))),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_ends_of_both_families() {
+        for text in [
+            "0.0.0.0/0",
+            "255.255.255.255/32",
+            "::/0",
+            "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff/128",
+        ] {
+            assert_eq!(cidr(text).to_string(), text);
+        }
+        assert!("0.0.0.1/0".parse::<Cidr>().is_err());
+        assert!("::1/127".parse::<Cidr>().is_err());
+        assert_eq!(Cidr::host("fd00::1".parse().unwrap()), cidr("fd00::1/128"));
+        assert_eq!(
+            Cidr::masked("10.1.2.3/8".parse().unwrap()),
+            cidr("10.0.0.0/8")
+        );
+    }
+
+    #[test]
+    fn containment() {
+        let (wide, narrow) = (cidr("10.244.0.0/16"), cidr("10.244.1.0/24"));
+        assert!(wide.contains(&narrow) && !narrow.contains(&wide) && wide.contains(&wide));
+        assert!(wide.overlaps(&narrow) && narrow.overlaps(&wide));
+        assert!(!narrow.overlaps(&cidr("10.244.2.0/24")));
+        assert!(!cidr("0.0.0.0/0").contains(&cidr("::/0")));
+        assert!(!cidr("::/0").overlaps(&narrow));
+        assert!(narrow.contains_ip("10.244.1.255".parse().unwrap()));
+        assert!(!narrow.contains_ip("10.244.2.0".parse().unwrap()));
+        assert!(!narrow.contains_ip("::ffff:10.244.1.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn json() {
+        assert_eq!(
+            serde_json::to_string(&cidr("10.244.1.0/24")).unwrap(),
+            r#""10.244.1.0/24""#
+        );
+        assert!(serde_json::from_str::<Cidr>(r#""10.244.1.1/24""#).is_err());
+    }
+}

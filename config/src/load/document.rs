@@ -14,7 +14,7 @@ use crate::resolve::Report;
 /// What is wrong with a document's text or types, and at which field.
 pub(super) struct Failure {
     pub(super) path: String,
-    pub(super) error: Error,
+    pub(super) error: Box<Error>,
 }
 
 /// What a document says that it is.
@@ -149,7 +149,10 @@ fn parse<T: DeserializeOwned>(text: &str, duplicates: DuplicateKeyPolicy) -> Res
             })
         },
     );
-    parsed.map_err(|error| Failure { path, error })
+    parsed.map_err(|error| Failure {
+        path,
+        error: Box::new(error),
+    })
 }
 
 /// No text of at most [`super::MAX_FILE_BYTES`] needs more time or memory than a moment's.

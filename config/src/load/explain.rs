@@ -20,7 +20,7 @@ pub(super) fn explain(
     let place: Place = place.unwrap_or_default();
     let place = place.moved_down(slice.line_offset);
     let (leaf, reason, hint) = explanation(&error);
-    if matches!(error, Error::ExternalMessage { .. }) {
+    if matches!(*error, Error::ExternalMessage { .. }) {
         // Where the text is no YAML, the reader's idea of the field is a guess.
         path.clear();
     }
@@ -45,16 +45,15 @@ fn ends_with(path: &str, leaf: &str) -> bool {
 
 /// The last step of the path if the error names it, the reason, and what to write instead.
 fn explanation(error: &Error) -> (Option<String>, String, String) {
-    let plain = |reason: &str, hint: &str| (None, reason.to_owned(), hint.to_owned());
     match error {
         Error::AliasError { error, .. } | Error::WithSnippet { error, .. } => explanation(error),
         Error::SerdeUnknownField {
             field, expected, ..
         } => {
-            let known = format!("Known here: {}", expected.join(", "));
+            let known = expected.join(", ");
             let hint = match closest(field, expected) {
-                Some(meant) => format!("did you mean {meant}? {known}"),
-                None => known,
+                Some(meant) => format!("did you mean {meant}? Known here: {known}"),
+                None => format!("known here: {known}"),
             };
             (Some(field.clone()), "unknown field".to_owned(), hint)
         }
@@ -74,6 +73,17 @@ fn explanation(error: &Error) -> (Option<String>, String, String) {
             let hint = format!("write one of {}", expected.join(", "));
             (None, format!("unknown value {variant:?}"), hint)
         }
+        _ => {
+            let (reason, hint) = wrong_value(error).unwrap_or_else(|| wrong_yaml(error));
+            (None, reason, hint)
+        }
+    }
+}
+
+/// A value that its field cannot have.
+fn wrong_value(error: &Error) -> Option<(String, String)> {
+    let plain = |reason: &str, hint: &str| (reason.to_owned(), hint.to_owned());
+    Some(match error {
         Error::SerdeInvalidType {
             unexpected,
             expected,
@@ -88,21 +98,26 @@ fn explanation(error: &Error) -> (Option<String>, String, String) {
                 "unit value" | "null" => "has no value".to_owned(),
                 unexpected => format!("wrong type: {unexpected}"),
             };
-            (None, reason, format!("write {}", wanted(expected)))
+            (reason, format!("write {}", wanted(expected)))
         }
-        Error::InvalidScalar { ty, .. } => (
-            None,
-            "wrong type".to_owned(),
-            format!("write {}", wanted(ty)),
-        ),
+        Error::InvalidScalar { ty, .. } => {
+            ("wrong type".to_owned(), format!("write {}", wanted(ty)))
+        }
         Error::Unexpected { expected, .. } => (
-            None,
             "wrong type".to_owned(),
             format!("write {}", wanted(expected)),
         ),
         Error::InvalidBooleanStrict { .. } => plain("is not a boolean", "write true or false"),
         Error::NullIntoString { .. } => plain("has no value", "write a text"),
         Error::Eof { .. } => plain("ends too early", "write the missing value"),
+        _ => return None,
+    })
+}
+
+/// What the document may not have anywhere.
+fn wrong_yaml(error: &Error) -> (String, String) {
+    let plain = |reason: &str, hint: &str| (reason.to_owned(), hint.to_owned());
+    match error {
         Error::MergeKeyNotAllowed { .. } => {
             plain("merge keys (<<) are not supported", "write the fields out")
         }
@@ -124,13 +139,11 @@ fn explanation(error: &Error) -> (Option<String>, String, String) {
                 text(error)
             );
             (
-                None,
                 reason,
                 "write the values out, one object per document".to_owned(),
             )
         }
         _ => (
-            None,
             format!("is not valid YAML: {}", text(error)),
             "correct the syntax".to_owned(),
         ),

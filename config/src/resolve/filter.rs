@@ -39,10 +39,6 @@ fn rules(
 }
 
 /// `None` if something was refused; `Some(None)` for a rule that matches everything.
-#[expect(
-    clippy::option_option,
-    reason = "refused, matches everything and a match are three cases"
-)]
 fn matches(
     subject: &mut Subject<'_>,
     path: &str,

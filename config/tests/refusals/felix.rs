@@ -122,6 +122,6 @@ fn a_kind_of_the_speaker() {
             "metadata: {name: default}",
             "metadata: {name: default, x: 1}",
         ),
-        &["felix.yaml:3: metadata.x (FelixConfiguration default): unknown field; Known here: name"],
+        &["felix.yaml:3: metadata.x (FelixConfiguration default): unknown field; known here: name"],
     );
 }

@@ -63,7 +63,7 @@ fn unknown_field() {
     speaker_refuses(
         &format!("{NODE}  networks:\n    - cidr: 10.0.0.0/24\n      community: 5\n"),
         &[
-            "bgp.yaml:9: spec.networks[0].community (BGPConfiguration default): unknown field; Known here: cidr",
+            "bgp.yaml:9: spec.networks[0].community (BGPConfiguration default): unknown field; known here: cidr",
         ],
     );
 }
