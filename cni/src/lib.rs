@@ -19,6 +19,7 @@ pub mod netlink;
 pub mod netns;
 pub mod result;
 pub mod rollback;
+pub mod route;
 pub mod skel;
 pub mod uplink;
 pub mod veth;

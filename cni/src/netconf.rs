@@ -461,7 +461,9 @@ fn parse_mac(text: &str) -> Option<[u8; 6]> {
     let mut mac = [0; 6];
     let mut parts = text.split([':', '-']);
     for byte in &mut mac {
-        let part = parts.next().filter(|part| part.len() == 2)?;
+        // Digits only: `from_str_radix` would also take "+2".
+        let digits = |part: &&str| part.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let part = parts.next().filter(|part| part.len() == 2).filter(digits)?;
         *byte = u8::from_str_radix(part, 16).ok()?;
     }
     let unicast = mac[0] & 1 == 0 && mac != [0; 6];

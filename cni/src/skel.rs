@@ -81,7 +81,7 @@ enum Verb {
 
 /// Runs one verb; returns the exit status.
 pub fn run(edge: &mut Edge) -> u8 {
-    if edge.environment.get(OsStr::new("CNI_COMMAND")).is_none()
+    if !edge.environment.contains_key(OsStr::new("CNI_COMMAND"))
         && let Some(status) = by_hand(edge)
     {
         return status;

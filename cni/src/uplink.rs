@@ -187,7 +187,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_answer_makes_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..120)) {
-            let _ = Uses::of(&[bytes.clone()]);
+            let _ = Uses::of(std::slice::from_ref(&bytes));
             Uses::default().note_multipath(&bytes);
         }
     }

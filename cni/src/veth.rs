@@ -34,7 +34,7 @@ use rcni_config::kernel;
 
 use crate::error::{CniError, code};
 use crate::naming::{GATEWAY_V4, HOST_MAC};
-use crate::netlink::{Link, Netlink, NetlinkError, Step, parse_link};
+use crate::netlink::{Netlink, NetlinkError, Step, parse_link};
 use crate::netns::Netns;
 
 /// `IF_OPER_UNKNOWN` and `IF_OPER_UP` (RFC 2863): the end may transmit.
@@ -287,14 +287,6 @@ pub fn delete(host: &mut Netlink, host_name: &str) -> Result<bool, NetlinkError>
         Err(error) if error.errno == libc::ENODEV => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-/// The pod end as it is, for CHECK.
-///
-/// # Errors
-/// If the kernel refuses the question.
-pub fn look_up(netlink: &mut Netlink, name: &str) -> Result<Option<Link>, NetlinkError> {
-    netlink.link(name)
 }
 
 fn set_up(index: u32) -> LinkMessage {

@@ -97,6 +97,14 @@ impl Delegate {
         self.execute("DEL").map(drop)
     }
 
+    /// Asks whether the addresses are still as ADD gave them.
+    ///
+    /// # Errors
+    /// The delegate's own error, or that it cannot be run.
+    pub fn check(&self) -> Result<(), CniError> {
+        self.execute("CHECK").map(drop)
+    }
+
     fn read(&self, answer: &[u8]) -> Result<Given, CniError> {
         let unusable = |reason: String| {
             CniError::new(

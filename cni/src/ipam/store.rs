@@ -121,6 +121,17 @@ impl Store {
         Ok(found)
     }
 
+    /// Whether the address is reserved for this attachment.
+    ///
+    /// # Errors
+    /// If the reservation cannot be read.
+    pub fn is_held_by(&self, address: IpAddr, attachment: &Attachment) -> Result<bool, IpamError> {
+        let owner = self.owner(address)?;
+        Ok(owner.is_some_and(|owner| {
+            owner == owner_text(attachment) || owner == attachment.container_id()
+        }))
+    }
+
     /// The attachment's record, if there is one that can be understood.
     pub(super) fn record(&self, attachment: &Attachment) -> Result<Option<Record>, IpamError> {
         let text = read(&self.record_path(attachment))?;

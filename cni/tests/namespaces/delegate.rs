@@ -1,0 +1,124 @@
+//! Another plugin's IPAM, as a script that notes how it was called.
+
+use crate::support::{Answer, Netns, Node, script};
+use serde_json::{Value, json};
+
+struct Delegated {
+    node: Node,
+    pod: Netns,
+}
+
+impl Delegated {
+    /// `on_add` is what the delegate does on ADD.
+    fn new(on_add: &str) -> Self {
+        let node = Node::new();
+        let folder = node.folder.path();
+        std::fs::create_dir(folder.join("bin")).expect("folder");
+        let log = folder.join("log");
+        script(
+            &folder.join("bin/other-ipam"),
+            &format!(
+                "#!/bin/sh\necho \"$CNI_COMMAND $CNI_CONTAINERID $CNI_IFNAME $(wc -c)\" >> {}\n\
+                 [ \"$CNI_COMMAND\" = ADD ] || exit 0\n{on_add}\n",
+                log.display()
+            ),
+        );
+        Self {
+            node,
+            pod: Netns::new(),
+        }
+    }
+
+    fn conf(&self) -> Value {
+        json!({
+            "cniVersion": "0.4.0", "name": "rcni", "type": "rcni",
+            "ipam": {"type": "other-ipam", "ranges": "its own business"},
+        })
+    }
+
+    fn call(&self, verb: &str) -> Answer {
+        let mut command = self.node.command(verb, "one", &self.pod.path(), "eth0");
+        let bin = self.node.folder.path().join("bin");
+        command.env("CNI_PATH", format!("/nowhere:{}", bin.display()));
+        self.node.call(command, &self.conf())
+    }
+
+    /// The calls; each one must have got our whole stdin.
+    fn calls(&self) -> Vec<String> {
+        let length = self.conf().to_string().len();
+        std::fs::read_to_string(self.node.folder.path().join("log"))
+            .unwrap_or_default()
+            .lines()
+            .map(|line| {
+                line.strip_suffix(&format!(" one eth0 {length}"))
+                    .unwrap_or_else(|| panic!("{line}"))
+                    .to_owned()
+            })
+            .collect()
+    }
+}
+
+#[test]
+fn its_addresses_routes_and_dns_are_used() {
+    let delegated = Delegated::new(
+        r#"echo '{"ips": [{"version": "4", "address": "10.9.0.7/24", "gateway": "10.9.0.1"}],
+                  "routes": [{"dst": "10.0.0.0/8"}], "dns": {"nameservers": ["10.96.0.10"]}}'"#,
+    );
+    let before = delegated.node.host.snapshot();
+    let result = delegated.call("ADD").result();
+    assert_eq!(
+        result["ips"],
+        json!([{"version": "4", "address": "10.9.0.7/32", "gateway": "169.254.1.1", "interface": 1}])
+    );
+    assert_eq!(
+        result["routes"],
+        json!([{"dst": "10.0.0.0/8", "gw": "169.254.1.1"}])
+    );
+    assert_eq!(result["dns"]["nameservers"][0], "10.96.0.10");
+    assert_eq!(
+        delegated.pod.ip_json("route show 10.0.0.0/8")[0]["gateway"],
+        "169.254.1.1"
+    );
+    assert_eq!(delegated.node.host.ip_json("route show 10.9.0.7").len(), 1);
+    assert!(delegated.call("DEL").is_silent());
+    assert_eq!(delegated.calls(), ["ADD", "DEL"]);
+    assert_eq!(delegated.node.host.snapshot(), before);
+}
+
+#[test]
+fn whatever_goes_wrong_it_gets_its_del() {
+    let own_error = r#"echo '{"code": 117, "msg": "pool is dry", "details": "fill it"}'; exit 1"#;
+    for (on_add, code) in [
+        (own_error, 117),
+        ("echo garbage", 104),
+        ("echo '{\"ips\": []}'", 104),
+        ("exit 3", 104),
+        ("echo '{\"ips\": [{\"address\": \"fd00::7/64\"}]}'", 2),
+        // Given, but the wiring fails: the pod has such an interface.
+        ("echo '{\"ips\": [{\"address\": \"10.9.0.7/24\"}]}'", 101),
+    ] {
+        let delegated = Delegated::new(on_add);
+        delegated
+            .pod
+            .ip("link add eth0 type veth peer name eth0-end");
+        let (host, pod) = (delegated.node.host.snapshot(), delegated.pod.snapshot());
+        assert_eq!(delegated.call("ADD").code(), code, "{on_add}");
+        assert_eq!(delegated.calls(), ["ADD", "DEL"], "{on_add}");
+        assert_eq!(delegated.node.host.snapshot(), host, "{on_add}");
+        assert_eq!(delegated.pod.snapshot(), pod, "{on_add}");
+    }
+}
+
+#[test]
+fn a_missing_delegate_is_named() {
+    let delegated = Delegated::new("");
+    std::fs::remove_file(delegated.node.folder.path().join("bin/other-ipam")).expect("remove");
+    for verb in ["ADD", "DEL"] {
+        let answer = delegated.call(verb);
+        assert_eq!(answer.code(), 104);
+        assert!(
+            answer.stdout.contains("other-ipam is not in CNI_PATH"),
+            "{answer:?}"
+        );
+    }
+}
