@@ -1,6 +1,13 @@
 //! The custom resources are the file's kinds: same fields, same checks, and the definitions in
 //! `crd/` are those of the types.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests may fail a test"
+)]
+
 use std::path::Path;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{

@@ -1,8 +1,14 @@
 //! Whole files: unreadable ones, and texts made to exhaust the reader.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests may fail a test"
+)]
+
 use std::fmt::Write as _;
 use std::fs;
-use std::time::{Duration, Instant};
 
 use rcni_config::load::{MAX_DOCUMENTS, MAX_FILE_BYTES};
 use rcni_config::{ConfigErrors, load_felix, load_speaker, parse_speaker};
@@ -82,20 +88,14 @@ fn a_file_is_read_up_to_its_bound() {
     assert!(only(&error).starts_with("text: is larger than"), "{error}");
 }
 
-/// Refused, and long before anybody would think that it hangs.
+/// Refused in few words; without the bounds these would take memory and time without end.
 #[track_caller]
 fn bomb(text: &str, reason: &str) {
-    let start = Instant::now();
     let error = parse_speaker("bomb.yaml", text)
         .expect_err("accepted")
         .to_string();
     assert!(error.contains(reason), "{error}");
     assert!(error.len() < 2000, "{} bytes of error", error.len());
-    assert!(
-        start.elapsed() < Duration::from_secs(60),
-        "{:?}",
-        start.elapsed()
-    );
 }
 
 const TOO_MUCH: &str = "is too large, too deep or has too many aliases";

@@ -1,5 +1,12 @@
 //! Every file under samples/ is accepted, and the two-node ones mean what their comments say.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests may fail a test"
+)]
+
 use std::path::{Path, PathBuf};
 
 use rcni_config::{

@@ -30,10 +30,11 @@ fn configuration(subject: &mut Subject<'_>, spec: &FelixConfigurationSpec) -> Fe
     if masquerade && spec.cluster_cidrs.is_empty() {
         let place = spec.masquerade.map(|given| given.place);
         let place = place.or_else(|| spec.pod_cidrs.first().map(|given| given.place));
+        let place = place.unwrap_or(subject.start);
         let reason = "is required with masquerade (which is on unless it is switched off): without \
                       it, traffic between pods of different nodes would be translated";
         let hint = "list the ranges of all pods of the cluster, or write masquerade: false";
-        subject.refuse(place.unwrap_or_default(), "spec.clusterCIDRs", reason, hint);
+        subject.refuse(place, "spec.clusterCIDRs", reason, hint);
     }
     FelixConfig {
         pod_cidrs,
@@ -80,12 +81,7 @@ fn pod_cidrs(
 ) -> Vec<Cidr> {
     if spec.pod_cidrs.is_empty() {
         let hint = "list the node's own pod ranges, such as [10.244.1.0/24]";
-        subject.refuse(
-            crate::raw::Place::default(),
-            "spec.podCIDRs",
-            "is empty",
-            hint,
-        );
+        subject.refuse(subject.start, "spec.podCIDRs", "is empty", hint);
     }
     for (index, given) in spec.pod_cidrs.iter().enumerate() {
         // What is no prefix is refused, once, by `list` below.

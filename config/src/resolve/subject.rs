@@ -15,6 +15,8 @@ pub(super) struct Subject<'a> {
     kind: &'static str,
     name: &'a str,
     line_offset: usize,
+    /// The object's name: the place of what is nowhere written.
+    pub(super) start: Place,
 }
 
 impl<'a> Subject<'a> {
@@ -28,6 +30,7 @@ impl<'a> Subject<'a> {
             kind,
             name: &object.name.value,
             line_offset: object.line_offset,
+            start: object.name.place,
         }
     }
 

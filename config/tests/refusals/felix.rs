@@ -30,7 +30,7 @@ fn pod_ranges() {
     felix_refuses(
         &text("[]"),
         &[
-            "felix.yaml: spec.podCIDRs (FelixConfiguration default): is empty; list the node's own \
+            "felix.yaml:3: spec.podCIDRs (FelixConfiguration default): is empty; list the node's own \
            pod ranges, such as [10.244.1.0/24]",
         ],
     );

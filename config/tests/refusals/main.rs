@@ -1,5 +1,12 @@
 //! Every refusal as the user sees it: file, line, field, reason, and what to write instead.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests may fail a test"
+)]
+
 mod felix;
 mod filter;
 mod peer;
