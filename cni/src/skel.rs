@@ -263,5 +263,4 @@ fn text<'a>(
 }
 
 #[cfg(test)]
-#[path = "skel_tests.rs"]
 mod tests;

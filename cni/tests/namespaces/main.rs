@@ -3,8 +3,7 @@
 #![expect(
     clippy::expect_used,
     clippy::panic,
-    clippy::print_stdout,
-    reason = "a failed expectation in a helper fails the test, and the seed is printed"
+    reason = "a failed expectation in a helper fails the test"
 )]
 
 mod attach;

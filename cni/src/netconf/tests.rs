@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 use serde_json::json;
 
+use super::wanted::parse_mac;
 use super::*;
 
 fn conf() -> Value {
