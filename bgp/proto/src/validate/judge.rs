@@ -324,13 +324,13 @@ impl<'a> Judge<'a> {
             as4_path,
             as4_aggregator,
         } = &mut self.parsed;
-        if let Some(aggregator) = attributes.aggregator() {
+        if let (Some(aggregator), Some(as4_aggregator)) = (attributes.aggregator(), as4_aggregator)
+        {
             if aggregator.asn != u32::from(AS_TRANS) {
+                // An old speaker aggregated on the way: what it did not know is out of date.
                 return;
             }
-            if as4_aggregator.is_some() {
-                attributes.rare_mut().aggregator = *as4_aggregator;
-            }
+            attributes.rare_mut().aggregator = Some(*as4_aggregator);
         }
         if let Some(as4_path) = as4_path {
             attributes.as_path = attributes.as_path.merge_as4(as4_path);
