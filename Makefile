@@ -79,7 +79,7 @@ lint: ## rustfmt, clippy without warnings, dependencies, arrows between crates
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings
 	[ -x "$(CACHE)/tools/bin/cargo-deny" ] || $(CARGO) install -q --locked --root "$(CACHE)/tools" cargo-deny
-	"$(CACHE)/tools/bin/cargo-deny" --all-features check --config .deny.toml bans licenses sources
+	"$(CACHE)/tools/bin/cargo-deny" --all-features --config .deny.toml --log-level error check bans licenses sources
 	.ci/lint
 
 bench: ## what the codec and the decision cost, in this machine's time
