@@ -47,6 +47,10 @@ pub struct RouteRefresh {
 ///
 /// # Errors
 /// The NOTIFICATION to send before closing the connection.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a frame is spent when it is decoded"
+)]
 pub fn decode(frame: Frame, opts: &SessionOptions) -> Result<Message, Notification> {
     match frame.kind {
         message_type::OPEN => Open::decode(&frame.body).map(Message::Open),

@@ -84,7 +84,7 @@ impl Update {
 
     pub(super) fn put_body(&self, out: &mut BytesMut) {
         put_counted(out, |out| {
-            self.withdrawn.iter().for_each(|p| nlri::put_prefix(p, out))
+            self.withdrawn.iter().for_each(|p| nlri::put_prefix(p, out));
         });
         put_counted(out, |out| {
             self.attributes

@@ -5,30 +5,20 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::SessionOptions;
+use super::multiprotocol::MpRoutes;
 use super::update::{Announcement, AttributeProblem, ProblemAction, RouteUpdate, UpdateContext};
-use crate::attr::mp::{MpReach, MpUnreach};
 use crate::attr::table::{self, ErrorAction, Parsed, Scope, Spec, ValueError};
 use crate::attr::{NextHop, PathAttributes, UnknownAttribute};
 use crate::iana::{AS_TRANS, AttributeCode as Code, Family, attribute_flag, update_subcode};
 use crate::message::RawAttribute;
-use crate::wire::nlri;
 use crate::{Notification, Prefix, Update};
 
 /// Octets of an attribute that a problem quotes.
 const QUOTED: usize = 64;
 
-/// What the multiprotocol attributes say.
-#[derive(Debug, Default)]
-pub(super) struct MpRoutes {
-    /// MP_REACH_NLRI has prefixes, of whatever family.
-    pub(super) reachable: bool,
-    announced: Option<(Family, Vec<Prefix>, NextHop)>,
-    withdrawn: Option<(Family, Vec<Prefix>)>,
-}
-
 /// The state of judging one UPDATE.
 pub(super) struct Judge<'a> {
-    opts: &'a SessionOptions,
+    pub(super) opts: &'a SessionOptions,
     ctx: &'a UpdateContext,
     /// NEXT_HOP says nothing where all prefixes are in MP_REACH_NLRI (RFC 4760 §3).
     ignore_next_hop: bool,
@@ -44,7 +34,7 @@ fn quote(octets: &[u8]) -> Bytes {
 }
 
 /// A copy of the offending attribute: the buffer of the whole message is not kept alive.
-fn reset(subcode: u8, attribute: &RawAttribute) -> Notification {
+pub(super) fn reset(subcode: u8, attribute: &RawAttribute) -> Notification {
     Notification::update(subcode, attribute.to_bytes())
 }
 
@@ -91,7 +81,7 @@ impl<'a> Judge<'a> {
         });
     }
 
-    fn discard(&mut self, attribute: &RawAttribute, reason: &'static str) {
+    pub(super) fn discard(&mut self, attribute: &RawAttribute, reason: &'static str) {
         let octets = attribute.to_bytes();
         self.note(
             Some(attribute.code),
@@ -224,61 +214,6 @@ impl<'a> Judge<'a> {
         Ok(())
     }
 
-    /// MP_REACH_NLRI and MP_UNREACH_NLRI. Prefixes that cannot be located end the session
-    /// (RFC 7606 §5.3, §7.11); a family that was not negotiated is ignored (RFC 4760 §7).
-    pub(super) fn multiprotocol(
-        &mut self,
-        attributes: &[RawAttribute],
-    ) -> Result<MpRoutes, Notification> {
-        let mut routes = MpRoutes::default();
-        for attribute in attributes {
-            match attribute.code {
-                Code::MP_REACH_NLRI => self.mp_reach(attribute, &mut routes)?,
-                Code::MP_UNREACH_NLRI => self.mp_unreach(attribute, &mut routes)?,
-                _ => {}
-            }
-        }
-        Ok(routes)
-    }
-
-    fn mp_reach(
-        &mut self,
-        attribute: &RawAttribute,
-        routes: &mut MpRoutes,
-    ) -> Result<(), Notification> {
-        let error = || reset(update_subcode::OPTIONAL_ATTRIBUTE, attribute);
-        let reach = MpReach::parse(&attribute.value).ok_or_else(error)?;
-        routes.reachable = !reach.nlri.is_empty();
-        if !self.opts.families.contains(&reach.family) {
-            self.discard(attribute, "the family was not negotiated");
-            return Ok(());
-        }
-        let extended = self.opts.extended_next_hop.contains(&reach.family);
-        let next_hop = reach.next_hop(extended).ok_or_else(error)?;
-        let prefixes = nlri::parse_prefixes(reach.nlri, reach.family.afi).map_err(|_| error())?;
-        if !prefixes.is_empty() {
-            routes.announced = Some((reach.family, prefixes, next_hop));
-        }
-        Ok(())
-    }
-
-    fn mp_unreach(
-        &mut self,
-        attribute: &RawAttribute,
-        routes: &mut MpRoutes,
-    ) -> Result<(), Notification> {
-        let error = || reset(update_subcode::OPTIONAL_ATTRIBUTE, attribute);
-        let unreach = MpUnreach::parse(&attribute.value).ok_or_else(error)?;
-        if !self.opts.families.contains(&unreach.family) {
-            self.discard(attribute, "the family was not negotiated");
-            return Ok(());
-        }
-        let prefixes =
-            nlri::parse_prefixes(unreach.nlri, unreach.family.afi).map_err(|_| error())?;
-        routes.withdrawn = Some((unreach.family, prefixes));
-        Ok(())
-    }
-
     /// What only the attributes together show: mandatory ones (RFC 7606 §3 d), the path of a
     /// 2-octet peer, the first AS.
     pub(super) fn whole_path(&mut self, reachable: bool, classic: bool) {
@@ -354,7 +289,8 @@ impl<'a> Judge<'a> {
         };
         let v4 = Family::IPV4_UNICAST;
         let v4_negotiated = self.opts.families.contains(&v4);
-        if !v4_negotiated && !(update.nlri.is_empty() && update.withdrawn.is_empty()) {
+        let classic = !update.nlri.is_empty() || !update.withdrawn.is_empty();
+        if classic && !v4_negotiated {
             let reason = "IPv4 unicast was not negotiated: its prefixes are ignored";
             self.note(None, ProblemAction::Discarded, reason, &[]);
         }

@@ -1,6 +1,7 @@
 //! What is accepted, and with which reaction: RFC 4271 §6, RFC 7606.
 
 mod judge;
+mod multiprotocol;
 pub mod open;
 pub mod update;
 

@@ -10,9 +10,9 @@ use rcni_bgp_proto::{Capability, Family, Message, Open, RouteRefresh, Update};
 use crate::support::{encoded, hex, prefix, receive, session, wire};
 
 #[track_caller]
-fn both_ways(octets: &[u8], message: Message, opts: &SessionOptions) {
+fn both_ways(octets: &[u8], message: &Message, opts: &SessionOptions) {
     assert_eq!(receive(octets, opts), Ok(message.clone()));
-    assert_eq!(encoded(&message, opts), octets);
+    assert_eq!(encoded(message, opts), octets);
 }
 
 fn attribute(flags: u8, code: AttributeCode, value: &str) -> RawAttribute {
@@ -42,7 +42,7 @@ fn open() {
         bgp_id,
         capabilities,
     };
-    both_ways(&octets, Message::Open(open), &session());
+    both_ways(&octets, &Message::Open(open), &session());
 }
 
 #[test]
@@ -56,13 +56,13 @@ fn open_without_parameters() {
         bgp_id,
         capabilities: vec![],
     };
-    both_ways(&octets, Message::Open(open), &session());
+    both_ways(&octets, &Message::Open(open), &session());
 }
 
 #[test]
 fn keepalive() {
     let octets = hex("ffffffffffffffffffffffffffffffff 0013 04");
-    both_ways(&octets, Message::Keepalive, &session());
+    both_ways(&octets, &Message::Keepalive, &session());
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn route_refresh() {
         family: Family::IPV6_UNICAST,
         subtype: 0,
     };
-    both_ways(&octets, Message::RouteRefresh(refresh), &session());
+    both_ways(&octets, &Message::RouteRefresh(refresh), &session());
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn update_with_all_three_fields() {
         trailing: Bytes::new(),
         nlri: vec![prefix("192.0.2.0/24"), prefix("0.0.0.0/0")],
     };
-    both_ways(&octets, Message::Update(update), &session());
+    both_ways(&octets, &Message::Update(update), &session());
 }
 
 #[test]
@@ -103,13 +103,13 @@ fn update_with_octets_that_are_no_attribute() {
         trailing: Bytes::from(hex("8004c8")),
         nlri: vec![prefix("192.0.2.0/24")],
     };
-    both_ways(&octets, Message::Update(update), &session());
+    both_ways(&octets, &Message::Update(update), &session());
 }
 
 #[test]
 fn end_of_rib() {
     let v4 = hex("ffffffffffffffffffffffffffffffff 0017 02 0000 0000");
-    both_ways(&v4, Message::Update(Update::default()), &session());
+    both_ways(&v4, &Message::Update(Update::default()), &session());
     assert_eq!(
         rcni_bgp_proto::message::end_of_rib(Family::IPV4_UNICAST),
         v4
@@ -118,7 +118,7 @@ fn end_of_rib() {
     let attributes = vec![attribute(0x80, AttributeCode::MP_UNREACH_NLRI, "000201")];
     both_ways(
         &v6,
-        Message::Update(Update {
+        &Message::Update(Update {
             attributes,
             ..Update::default()
         }),
