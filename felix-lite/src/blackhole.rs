@@ -23,7 +23,7 @@ pub enum BlackholeError {
     Socket(#[from] io::Error),
     /// The kernel lists no routes.
     #[error("cannot list the routes: {0}")]
-    List(rtnetlink::Error),
+    List(Box<rtnetlink::Error>),
     /// A route was refused.
     #[error("cannot {verb} the blackhole route for {range}: {source}{hint}")]
     Change {
@@ -32,7 +32,7 @@ pub enum BlackholeError {
         /// Whose.
         range: Cidr,
         /// Why.
-        source: rtnetlink::Error,
+        source: Box<rtnetlink::Error>,
         /// What to look at.
         hint: &'static str,
     },
@@ -95,7 +95,10 @@ impl Blackholes {
             .table_id(kernel::TABLE_MAIN)
             .build();
         let routes = self.handle.route().get(filter).execute();
-        let routes: Vec<RouteMessage> = routes.try_collect().await.map_err(BlackholeError::List)?;
+        let routes: Vec<RouteMessage> = routes
+            .try_collect()
+            .await
+            .map_err(|error| BlackholeError::List(Box::new(error)))?;
         Ok(routes.iter().filter_map(|route| self.own(route)).collect())
     }
 
@@ -157,7 +160,7 @@ fn refused(verb: &'static str, range: Cidr, source: rtnetlink::Error) -> Blackho
     BlackholeError::Change {
         verb,
         range,
-        source,
+        source: Box::new(source),
         hint,
     }
 }

@@ -21,6 +21,7 @@ pub mod desired;
 pub mod monitor;
 pub mod nfnetlink;
 pub mod rules;
+mod schedule;
 pub mod state;
 pub mod sysctl;
 pub mod table;
