@@ -1,2 +1,7 @@
-//! Entry point.
-fn main() {}
+//! Entry point; everything is in the library, where tests can reach it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    rcni_bgp::cli::main()
+}

@@ -1,1 +1,339 @@
+use super::*;
 
+fn prefix(text: &str) -> Prefix {
+    text.parse().unwrap()
+}
+
+fn hops(texts: &[&str]) -> Vec<IpAddr> {
+    texts.iter().map(|text| text.parse().unwrap()).collect()
+}
+
+fn table() -> Table {
+    Table::new(|pause| pause)
+}
+
+/// Takes all work and answers it with `outcome`.
+fn work(table: &mut Table, now: Instant, outcome: Outcome) -> Vec<String> {
+    let changes = table.next_changes(usize::MAX);
+    for change in &changes {
+        table.settle(change, outcome, now);
+    }
+    changes.iter().map(line).collect()
+}
+
+fn line(change: &Change) -> String {
+    let (word, hops) = match change {
+        Change::Create { next_hops, .. } => ("create", &next_hops[..]),
+        Change::Replace { next_hops, .. } => ("replace", &next_hops[..]),
+        Change::Delete { .. } => ("delete", &[][..]),
+    };
+    let hops: Vec<String> = hops.iter().map(ToString::to_string).collect();
+    format!("{word} {} {}", change.prefix(), hops.join("+"))
+        .trim_end()
+        .to_owned()
+}
+
+fn found(ours: &[(&str, &[&str])], foreign: Option<&[(&str, u8)]>) -> Found {
+    Found {
+        ours: ours
+            .iter()
+            .map(|(text, gateways)| (prefix(text), hops(gateways)))
+            .collect(),
+        foreign: foreign.map(|foreign| {
+            foreign
+                .iter()
+                .map(|(text, code)| (prefix(text), *code))
+                .collect()
+        }),
+    }
+}
+
+const P: &str = "10.244.2.0/24";
+
+#[test]
+fn create_replace_delete_and_nothing_for_nothing() {
+    let (mut table, now) = (table(), Instant::now());
+    table.want(prefix(P), hops(&["10.0.2.1", "10.0.1.1", "10.0.2.1"]));
+    assert_eq!(
+        work(&mut table, now, Outcome::Done),
+        [format!("create {P} 10.0.1.1+10.0.2.1")]
+    );
+    table.want(prefix(P), hops(&["10.0.1.1", "10.0.2.1"]));
+    assert_eq!(work(&mut table, now, Outcome::Done), [""; 0]);
+    table.want(prefix(P), hops(&["10.0.1.1"]));
+    assert_eq!(
+        work(&mut table, now, Outcome::Done),
+        [format!("replace {P} 10.0.1.1")]
+    );
+    assert_eq!(table.status().installed, 1);
+    table.want(prefix(P), vec![]);
+    assert_eq!(
+        work(&mut table, now, Outcome::Done),
+        [format!("delete {P}")]
+    );
+    assert!(table.entries.is_empty());
+    // Announced and withdrawn before anything was written.
+    table.want(prefix(P), hops(&["10.0.1.1"]));
+    table.want(prefix(P), vec![]);
+    assert_eq!(work(&mut table, now, Outcome::Done), [""; 0]);
+    assert!(table.entries.is_empty() && !table.has_work());
+}
+
+#[test]
+fn adopted_routes_stay_until_synced_and_the_same_again_is_no_work() {
+    let (mut table, now) = (table(), Instant::now());
+    for text in [P, "10.244.3.0/24", "10.244.4.0/24"] {
+        table.adopt(prefix(text), hops(&["10.0.1.1"]));
+    }
+    assert_eq!(table.status().stale, 3);
+    table.want(prefix(P), hops(&["10.0.1.1"]));
+    table.want(prefix("10.244.3.0/24"), hops(&["10.0.1.2"]));
+    assert_eq!(
+        work(&mut table, now, Outcome::Done),
+        ["replace 10.244.3.0/24 10.0.1.2"]
+    );
+    // Even when others delete and put back what is not wanted yet, it is not swept.
+    table.appeared(prefix("10.244.4.0/24"), hops(&["10.0.1.1"]));
+    assert_eq!(work(&mut table, now, Outcome::Done), [""; 0]);
+    assert_eq!(table.synced(), 1);
+    assert_eq!(
+        work(&mut table, now, Outcome::Done),
+        ["delete 10.244.4.0/24"]
+    );
+    let status = table.status();
+    assert_eq!((status.installed, status.stale, status.pending), (2, 0, 0));
+}
+
+#[test]
+fn an_adopted_route_that_was_learned_and_withdrawn_goes_at_once() {
+    let (mut table, now) = (table(), Instant::now());
+    table.adopt(prefix(P), hops(&["10.0.1.1"]));
+    table.want(prefix(P), hops(&["10.0.1.1"]));
+    table.want(prefix(P), vec![]);
+    assert_eq!(
+        work(&mut table, now, Outcome::Missing),
+        [format!("delete {P}")]
+    );
+    assert_eq!(table.synced(), 0);
+}
+
+#[test]
+fn a_missing_route_is_created_when_it_cannot_be_replaced() {
+    let (mut table, now) = (table(), Instant::now());
+    table.adopt(prefix(P), hops(&["10.0.1.1"]));
+    table.want(prefix(P), hops(&["10.0.1.2"]));
+    assert_eq!(
+        work(&mut table, now, Outcome::Missing),
+        [format!("replace {P} 10.0.1.2")]
+    );
+    assert_eq!(
+        work(&mut table, now, Outcome::Done),
+        [format!("create {P} 10.0.1.2")]
+    );
+}
+
+#[test]
+fn refusals_are_kept_with_their_reason_and_retried_ever_later() {
+    let (mut table, mut now) = (table(), Instant::now());
+    table.want(prefix(P), hops(&["10.0.9.1"]));
+    work(&mut table, now, Outcome::Refused(libc::ENETUNREACH));
+    let status = table.status();
+    assert_eq!(status.unsettled, [prefix(P)]);
+    assert_eq!(
+        status.failed,
+        [(
+            prefix(P),
+            "via 10.0.9.1: next hop is not on any connected network (ENETUNREACH)".to_owned()
+        )]
+    );
+    let mut pauses = Vec::new();
+    for _ in 0..8 {
+        let at = table.next_retry().unwrap();
+        pauses.push((at - now).as_secs());
+        table.retry_due(at - Duration::from_millis(1));
+        assert!(!table.has_work());
+        now = at;
+        table.retry_due(now);
+        assert_eq!(
+            work(&mut table, now, Outcome::Refused(libc::ENETUNREACH)).len(),
+            1
+        );
+    }
+    assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
+    // A link came up.
+    table.retry_all();
+    assert_eq!(
+        work(&mut table, now, Outcome::Done),
+        [format!("create {P} 10.0.9.1")]
+    );
+    assert_eq!(table.next_retry(), None);
+    assert_eq!(table.status().failed_count, 0);
+}
+
+#[test]
+fn a_new_word_of_the_speaker_does_not_wait_for_the_retry() {
+    let (mut table, now) = (table(), Instant::now());
+    table.want(prefix(P), hops(&["10.0.9.1"]));
+    work(&mut table, now, Outcome::Refused(libc::ENETUNREACH));
+    table.want(prefix(P), hops(&["10.0.1.1"]));
+    assert_eq!(
+        work(&mut table, now, Outcome::Done),
+        [format!("create {P} 10.0.1.1")]
+    );
+    table.want(prefix(P), hops(&["10.0.9.1"]));
+    work(&mut table, now, Outcome::Refused(libc::ENETUNREACH));
+    table.want(prefix(P), vec![]);
+    assert_eq!(
+        work(&mut table, now, Outcome::Done),
+        [format!("delete {P}")]
+    );
+    assert_eq!((table.status().failed_count, table.next_retry()), (0, None));
+}
+
+#[test]
+fn a_foreign_route_is_left_named_and_followed_when_it_goes() {
+    let (mut table, now) = (table(), Instant::now());
+    table.want(prefix(P), hops(&["10.0.1.1"]));
+    let changes = table.next_changes(9);
+    assert!(
+        table.settle(&changes[0], Outcome::Exists, now),
+        "the kernel must be asked"
+    );
+    let drift = table.resync(found(&[], Some(&[(P, 4)])));
+    assert_eq!(drift, Drift::default());
+    assert_eq!(table.failure(prefix(P)), Some(&Reason::Held(Some(4))));
+    assert!(!table.has_work(), "it waits for its pause");
+    // A dump that did not ask for foreign routes changes nothing.
+    table.resync(found(&[], None));
+    assert_eq!(table.failure(prefix(P)), Some(&Reason::Held(Some(4))));
+    table.foreign_vanished(prefix(P));
+    assert_eq!(
+        work(&mut table, now, Outcome::Done),
+        [format!("create {P} 10.0.1.1")]
+    );
+}
+
+#[test]
+fn an_existing_route_that_turns_out_to_be_ours_is_taken() {
+    let (mut table, now) = (table(), Instant::now());
+    table.want(prefix(P), hops(&["10.0.1.1"]));
+    work(&mut table, now, Outcome::Exists);
+    table.resync(found(&[(P, &["10.0.1.1"])], Some(&[])));
+    assert_eq!(
+        (table.status().installed, table.status().failed_count),
+        (1, 0)
+    );
+    assert_eq!(work(&mut table, now, Outcome::Done), [""; 0]);
+}
+
+#[test]
+fn beside_a_foreign_route_nothing_is_replaced() {
+    let (mut table, now) = (table(), Instant::now());
+    table.want(prefix(P), hops(&["10.0.1.1"]));
+    work(&mut table, now, Outcome::Done);
+    // Prepended to ours: a replacement would hit it.
+    table.foreign_appeared(prefix(P), false);
+    table.want(prefix(P), hops(&["10.0.1.2"]));
+    assert_eq!(
+        work(&mut table, now, Outcome::Done),
+        [format!("delete {P}")]
+    );
+    assert_eq!(
+        work(&mut table, now, Outcome::Exists),
+        [format!("create {P} 10.0.1.2")]
+    );
+}
+
+#[test]
+fn what_others_delete_or_replace_is_put_back() {
+    let (mut table, now) = (table(), Instant::now());
+    table.want(prefix(P), hops(&["10.0.1.1"]));
+    work(&mut table, now, Outcome::Done);
+    assert!(table.vanished(prefix(P)));
+    assert_eq!(
+        work(&mut table, now, Outcome::Done),
+        [format!("create {P} 10.0.1.1")]
+    );
+    assert!(table.appeared(prefix(P), hops(&["10.0.1.66"])));
+    assert_eq!(
+        work(&mut table, now, Outcome::Done),
+        [format!("replace {P} 10.0.1.1")]
+    );
+    table.foreign_appeared(prefix(P), true);
+    assert_eq!(
+        work(&mut table, now, Outcome::Exists),
+        [format!("create {P} 10.0.1.1")]
+    );
+    assert_eq!(table.status().repaired, 3);
+    // What is not ours is nobody's business here.
+    assert!(!table.vanished(prefix("192.0.2.0/24")));
+    assert!(table.entries.len() == 1);
+}
+
+#[test]
+fn after_lost_answers_a_dump_decides() {
+    let (mut table, now) = (table(), Instant::now());
+    for text in ["10.1.0.0/24", "10.2.0.0/24", "10.3.0.0/24"] {
+        table.want(prefix(text), hops(&["10.0.1.1"]));
+    }
+    work(&mut table, now, Outcome::Done);
+    table.want(prefix("10.3.0.0/24"), vec![]);
+    table.want(prefix("10.4.0.0/24"), hops(&["10.0.1.1"]));
+    let changes = table.next_changes(9);
+    assert!(
+        changes
+            .iter()
+            .all(|change| table.settle(change, Outcome::Unknown, now))
+    );
+    assert!(!table.has_work());
+    let drift = table.resync(found(
+        &[
+            ("10.2.0.0/24", &["10.0.1.9"]),
+            ("10.3.0.0/24", &["10.0.1.1"]),
+            ("10.5.0.0/24", &["10.0.1.1"]),
+        ],
+        None,
+    ));
+    assert_eq!(drift.vanished, [prefix("10.1.0.0/24")]);
+    assert_eq!(drift.altered, [prefix("10.2.0.0/24")]);
+    table.synced();
+    let mut lines = work(&mut table, now, Outcome::Done);
+    lines.sort();
+    assert_eq!(
+        lines,
+        [
+            "create 10.1.0.0/24 10.0.1.1",
+            "create 10.4.0.0/24 10.0.1.1",
+            "delete 10.3.0.0/24",
+            "delete 10.5.0.0/24",
+            "replace 10.2.0.0/24 10.0.1.1",
+        ]
+    );
+    assert!(!table.has_work());
+}
+
+#[test]
+fn a_lost_answer_to_a_retry_is_not_lost_for_ever() {
+    let (mut table, now) = (table(), Instant::now());
+    table.want(prefix(P), hops(&["10.0.9.1"]));
+    work(&mut table, now, Outcome::Refused(libc::ENETUNREACH));
+    table.retry_all();
+    work(&mut table, now, Outcome::Unknown);
+    table.resync(found(&[], None));
+    assert_eq!(
+        work(&mut table, now, Outcome::Done),
+        [format!("create {P} 10.0.9.1")]
+    );
+}
+
+#[test]
+fn sets_of_next_hops_are_shared_and_old_ones_forgotten() {
+    let mut table = table();
+    table.want(prefix("10.1.0.0/24"), hops(&["10.0.1.1"]));
+    table.want(prefix("10.2.0.0/24"), hops(&["10.0.1.1"]));
+    assert_eq!(table.shared.len(), 1);
+    for number in 0..20_000_u32 {
+        table.want(prefix(P), vec![IpAddr::V4((0x0a00_0000 + number).into())]);
+    }
+    assert!(table.shared.len() < 2048, "{}", table.shared.len());
+}

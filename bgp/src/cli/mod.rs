@@ -1,0 +1,97 @@
+//! The command line.
+
+mod check;
+mod run;
+mod status;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use rcni_config::paths;
+
+/// A refused configuration, or a question that cannot be asked.
+const REFUSED: u8 = 2;
+
+/// The rcni BGP speaker: exchanges routes with routers and other nodes, and puts what it learns
+/// into the kernel.
+#[derive(Debug, Parser)]
+#[command(name = "rcni-bgp", version, max_term_width = 100, after_help = EXAMPLES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  rcni-bgp check /etc/rcni/bgp.yaml     is this configuration all right?
+  rcni-bgp run                          run with /etc/rcni/bgp.yaml
+  rcni-bgp status                       sessions, since when, and what is wrong
+  rcni-bgp status -o json | jq .peers   the same for programs
+
+Exit codes: 0 fine; 2 configuration refused, or status cannot ask; 1 everything else
+(status: a session is down).";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the daemon in the foreground
+    #[command(after_help = "\
+SIGTERM and SIGINT stop it as for an upgrade: sessions close without a NOTIFICATION and kernel
+routes stay, so that traffic flows until the next start. The log goes to stderr.
+
+Examples:
+  rcni-bgp run
+  rcni-bgp run --config tor.yaml --socket /run/tor.sock --log-level debug")]
+    Run(run::Options),
+    /// Show sessions and routes of a running daemon
+    #[command(after_help = "\
+Exit code: 0 all sessions are established; 1 at least one is not; 2 the daemon cannot be asked.
+
+Examples:
+  rcni-bgp status
+  rcni-bgp status -o json | jq '.peers[] | select(.state != \"Established\")'")]
+    Status(status::Options),
+    /// Check a configuration file without using it
+    #[command(after_help = "\
+Exit code: 0 it would be accepted; 2 it would be refused, each reason with file and line.
+
+Example:
+  rcni-bgp check /etc/rcni/bgp.yaml")]
+    Check {
+        /// The file
+        #[arg(value_name = "FILE", default_value = paths::BGP_CONFIG)]
+        file: PathBuf,
+    },
+}
+
+/// All of `main`.
+#[must_use]
+pub fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Run(options) => run::run(&options),
+        Command::Status(options) => status::run(&options),
+        Command::Check { file } => check::run(&file),
+    }
+}
+
+/// A line to stderr, for whoever called.
+fn complain(text: impl std::fmt::Display) {
+    // Where stderr is closed there is nobody to tell.
+    let _ = writeln!(io::stderr(), "rcni-bgp: {text}");
+}
+
+/// To stdout. A reader that has seen enough (`| head`) is not an error.
+fn print(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// One thread, so that nothing needs a lock; `None` after a complaint.
+fn runtime() -> Option<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .inspect_err(|error| complain(format!("cannot start: {error}")))
+        .ok()
+}

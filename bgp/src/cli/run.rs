@@ -1,0 +1,47 @@
+//! `rcni-bgp run`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use rcni_config::paths;
+
+use super::{REFUSED, complain, runtime};
+use crate::{daemon, log};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Options {
+    /// The configuration: BGPConfiguration, BGPPeer and BGPFilter documents
+    #[arg(long, value_name = "FILE", default_value = paths::BGP_CONFIG)]
+    config: PathBuf,
+    /// Where `rcni-bgp status` asks
+    #[arg(long, value_name = "PATH", default_value = paths::BGP_SOCKET)]
+    socket: PathBuf,
+    /// error, warn, info, debug, trace, or directives like rcni_bgp::fib=debug,info
+    /// [default: $RCNI_LOG, else info]
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+}
+
+pub(super) fn run(options: &Options) -> ExitCode {
+    if let Err(text) = log::begin(options.log_level.as_deref()) {
+        complain(text);
+        return REFUSED.into();
+    }
+    let config = match rcni_config::load_speaker(&options.config) {
+        Ok(config) => config,
+        Err(errors) => {
+            errors.iter().for_each(complain);
+            return REFUSED.into();
+        }
+    };
+    let Some(runtime) = runtime() else {
+        return ExitCode::FAILURE;
+    };
+    match runtime.block_on(daemon::run(&config, &options.socket)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(error);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The command line's end of the control socket.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+
+use super::model::Status;
+
+/// For the whole question; longer than the daemon's own deadline.
+const PATIENCE: Duration = Duration::from_secs(8);
+/// The longest answer that is read, bytes.
+const ANSWER_BYTES: usize = 64 * 1024 * 1024;
+
+/// Why there is no answer. Each names the socket and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// No such file.
+    #[error(
+        "rcni-bgp is not running: there is no socket {0}; start it with \
+         `rcni-bgp run --config FILE --socket {0}`, or name its socket with --socket"
+    )]
+    Absent(PathBuf),
+    /// The file is there, nobody listens.
+    #[error(
+        "rcni-bgp is not running: nobody answers on {0}; see why it ended in its log \
+         (`journalctl -u rcni-bgp`), then start it again"
+    )]
+    Dead(PathBuf),
+    /// EACCES.
+    #[error("not allowed to open {0}: ask as root")]
+    Forbidden(PathBuf),
+    /// Nothing came in time.
+    #[error("rcni-bgp does not answer on {0} within 8 s; see its log")]
+    Silent(PathBuf),
+    /// An answer that is no status.
+    #[error("rcni-bgp on {path} answered {status}: {text}")]
+    Refused {
+        /// Which socket.
+        path: PathBuf,
+        /// HTTP.
+        status: StatusCode,
+        /// The answer's body.
+        text: String,
+    },
+    /// The answer cannot be understood.
+    #[error("the answer on {path} is not one of this version of rcni-bgp: {source}")]
+    Foreign {
+        /// Which socket.
+        path: PathBuf,
+        /// Where it goes wrong.
+        source: serde_json::Error,
+    },
+    /// Anything else.
+    #[error("cannot ask rcni-bgp on {path}: {text}")]
+    Other {
+        /// Which socket.
+        path: PathBuf,
+        /// What went wrong.
+        text: String,
+    },
+}
+
+/// Asks for the status; also returns the answer's text as it came.
+///
+/// # Errors
+/// [`AskError`].
+pub async fn status(path: &Path) -> Result<(Status, Bytes), AskError> {
+    let body = match timeout(PATIENCE, get(path, "/v1/status")).await {
+        Ok(body) => body?,
+        Err(_) => return Err(AskError::Silent(path.to_owned())),
+    };
+    match serde_json::from_slice(&body) {
+        Ok(status) => Ok((status, body)),
+        Err(source) => Err(AskError::Foreign {
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+async fn get(path: &Path, uri: &str) -> Result<Bytes, AskError> {
+    let other = |text: String| AskError::Other {
+        path: path.to_owned(),
+        text,
+    };
+    let stream = UnixStream::connect(path)
+        .await
+        .map_err(|error| connect_error(path, &error))?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| other(error.to_string()))?;
+    let request = Request::get(uri)
+        .header(hyper::header::HOST, "rcni-bgp")
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| other(error.to_string()))?;
+    let exchange = async {
+        let response = sender
+            .send_request(request)
+            .await
+            .map_err(|error| other(error.to_string()))?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), ANSWER_BYTES)
+            .collect()
+            .await
+            .map_err(|error| other(error.to_string()))?
+            .to_bytes();
+        if status == StatusCode::OK {
+            return Ok(body);
+        }
+        let text = String::from_utf8_lossy(&body).trim_end().to_owned();
+        Err(AskError::Refused {
+            path: path.to_owned(),
+            status,
+            text,
+        })
+    };
+    tokio::pin!(exchange);
+    // The connection moves the bytes; when it ends, the answer is there or an error is.
+    tokio::select! {
+        answer = &mut exchange => answer,
+        _ = connection => exchange.await,
+    }
+}
+
+fn connect_error(path: &Path, error: &io::Error) -> AskError {
+    let path = path.to_owned();
+    match error.kind() {
+        io::ErrorKind::NotFound => AskError::Absent(path),
+        io::ErrorKind::ConnectionRefused => AskError::Dead(path),
+        io::ErrorKind::PermissionDenied => AskError::Forbidden(path),
+        _ => AskError::Other {
+            path,
+            text: error.to_string(),
+        },
+    }
+}

@@ -1,0 +1,246 @@
+//! What `GET /v1/status` answers. Stable: fields may be added, never renamed or given another
+//! meaning without a new `version`.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, Instant};
+
+use rcni_bgp_proto::fsm::State;
+use rcni_bgp_proto::speaker::{PeerStatus, SpeakerStatus};
+use serde::{Deserialize, Serialize};
+
+use crate::fib::{FibStatus, Ownership};
+
+/// The version of this shape.
+pub const VERSION: u32 = 1;
+
+/// The whole answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// [`VERSION`].
+    pub version: u32,
+    /// Own AS number.
+    pub asn: u32,
+    /// BGP identifier.
+    #[serde(rename = "routerID")]
+    pub router_id: Ipv4Addr,
+    /// Of the daemon.
+    pub pid: u32,
+    /// Since the daemon's start.
+    pub uptime_seconds: u64,
+    /// In the order of their names.
+    pub peers: Vec<Peer>,
+    /// The kernel's side.
+    pub kernel: Kernel,
+}
+
+/// One session.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Peer {
+    /// Configured name.
+    pub name: String,
+    /// Configured address.
+    pub address: IpAddr,
+    /// The peer's AS number.
+    pub asn: u32,
+    /// `external` or `internal`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// `Idle`, `Connect`, `Active`, `OpenSent`, `OpenConfirm` or `Established`.
+    pub state: String,
+    /// In this state.
+    pub since_seconds: u64,
+    /// Why the last connection or attempt ended.
+    pub last_error: Option<LastError>,
+    /// Until the next dial, if one is planned.
+    pub next_attempt_seconds: Option<u64>,
+    /// Negotiated; null while not Established.
+    pub hold_time_seconds: Option<u16>,
+    /// Negotiated; null while not Established.
+    pub keepalive_seconds: Option<u16>,
+    /// Route counts.
+    pub prefixes: Prefixes,
+}
+
+impl Peer {
+    /// Whether routes are exchanged.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.state == State::Established.as_str()
+    }
+}
+
+/// Why a connection or an attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LastError {
+    /// A word for scripts: `refused`, `unreachable`, `timed-out`, `wrong-as`, ….
+    pub class: String,
+    /// For people.
+    pub text: String,
+    /// How long ago.
+    pub age_seconds: u64,
+}
+
+/// Route counts of one peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Prefixes {
+    /// All that it has announced.
+    pub received: usize,
+    /// Usable and passed by the import rules.
+    pub accepted: usize,
+    /// The others.
+    pub rejected: usize,
+    /// In use.
+    pub best: usize,
+    /// In use and in the kernel as they should be.
+    pub installed: usize,
+    /// What it has from us.
+    pub advertised: usize,
+}
+
+/// The kernel's side.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Kernel {
+    /// Own route protocol number.
+    pub protocol: u8,
+    /// Own metric.
+    pub metric: u32,
+    /// Own table.
+    pub table: u32,
+    /// Whether routes are installed at all.
+    pub install: bool,
+    /// Wanted and there.
+    pub installed: usize,
+    /// Adopted from an earlier run and not learned again yet.
+    pub stale: usize,
+    /// About to be written.
+    pub pending: usize,
+    /// Put back or put right after somebody else changed them, since the start.
+    pub repaired: u64,
+    /// How many are in `failed`, or would be if it were not cut off.
+    pub failed_count: usize,
+    /// Refused, and tried again from time to time; the first hundred.
+    pub failed: Vec<Failed>,
+}
+
+/// A route that is not in the kernel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failed {
+    /// Which.
+    pub prefix: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// What an answer is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// From the core.
+    pub speaker: SpeakerStatus,
+    /// From the core: per peer, how many of its best routes are not in the kernel.
+    pub not_installed: Vec<usize>,
+    /// From the fib task.
+    pub fib: FibStatus,
+    /// Configured.
+    pub owner: Ownership,
+    /// Configured.
+    pub install: bool,
+    /// When the daemon started.
+    pub started: Instant,
+}
+
+impl Status {
+    /// Puts an answer together, as of `now`.
+    #[must_use]
+    pub fn new(parts: Parts, now: Instant) -> Self {
+        let fib = parts.fib;
+        let peer = |peer: PeerStatus| {
+            let missing = parts
+                .not_installed
+                .get(peer.id.index())
+                .copied()
+                .unwrap_or_default();
+            let missing = if parts.install {
+                missing
+            } else {
+                peer.prefixes.best
+            };
+            Peer::new(peer, missing, now)
+        };
+        Self {
+            version: VERSION,
+            asn: parts.speaker.asn,
+            router_id: parts.speaker.router_id,
+            pid: std::process::id(),
+            uptime_seconds: elapsed(parts.started, now),
+            peers: parts.speaker.peers.into_iter().map(peer).collect(),
+            kernel: Kernel {
+                protocol: parts.owner.protocol,
+                metric: parts.owner.metric,
+                table: parts.owner.table,
+                install: parts.install,
+                installed: fib.installed,
+                stale: fib.stale,
+                pending: fib.pending,
+                repaired: fib.repaired,
+                failed_count: fib.failed_count,
+                failed: fib
+                    .failed
+                    .into_iter()
+                    .map(|(prefix, reason)| Failed {
+                        prefix: prefix.to_string(),
+                        reason,
+                    })
+                    .collect(),
+            },
+        }
+    }
+}
+
+impl Peer {
+    fn new(peer: PeerStatus, not_installed: usize, now: Instant) -> Self {
+        let session = peer.session.as_ref();
+        let counts = peer.prefixes;
+        Self {
+            name: peer.name,
+            address: peer.address,
+            asn: peer.asn,
+            kind: if peer.external {
+                "external"
+            } else {
+                "internal"
+            }
+            .to_owned(),
+            state: peer.state.as_str().to_owned(),
+            since_seconds: elapsed(peer.since, now),
+            last_error: peer.last_error.map(|error| LastError {
+                class: error.class.as_str().to_owned(),
+                text: error.text,
+                age_seconds: elapsed(error.at, now),
+            }),
+            // Rounded up: "in 0 s" would be over already.
+            next_attempt_seconds: peer.next_attempt.map(|at| {
+                let left = at.saturating_duration_since(now);
+                (left + Duration::from_millis(999)).as_secs()
+            }),
+            hold_time_seconds: session.map(|session| session.hold_time_secs),
+            keepalive_seconds: session.map(|session| session.keepalive_secs),
+            prefixes: Prefixes {
+                received: counts.received,
+                accepted: counts.accepted,
+                rejected: counts.rejected,
+                best: counts.best,
+                installed: counts.best.saturating_sub(not_installed),
+                advertised: counts.advertised,
+            },
+        }
+    }
+}
+
+fn elapsed(since: Instant, now: Instant) -> u64 {
+    now.saturating_duration_since(since).as_secs()
+}

@@ -1,0 +1,247 @@
+//! A status as a table for people.
+//!
+//! Fits 80 columns: long names are shortened; where addresses and numbers need more than a line
+//! has, the counts go to a line of their own.
+
+use std::fmt::Write;
+
+use super::model::{Peer, Status};
+use crate::text::escape;
+
+/// Columns that a table may use.
+const WIDTH: usize = 80;
+/// A name is not shortened below this.
+const NAME_LEAST: usize = 8;
+/// How many refused kernel routes are listed.
+const FAILED_SHOWN: usize = 10;
+
+const GREEN: &str = "\x1b[32m";
+const RED: &str = "\x1b[31m";
+const PLAIN: &str = "\x1b[0m";
+
+const HEAD: [&str; 9] = [
+    "PEER", "ADDRESS", "AS", "STATE", "SINCE", "RECV", "ACC", "ADV", "INST",
+];
+/// Columns from here on are numbers.
+const COUNTS: usize = 5;
+const STATE: usize = 3;
+
+/// The table. `colour` only for terminals.
+#[must_use]
+pub fn table(status: &Status, colour: bool) -> String {
+    let mut out = String::new();
+    header(&mut out, status);
+    out.push('\n');
+    if status.peers.is_empty() {
+        out.push_str("no peers are configured\n");
+    } else {
+        peers(&mut out, &status.peers, colour);
+    }
+    failed(&mut out, status);
+    out
+}
+
+// Writing to a string cannot fail, so the results of `write!` are dropped below.
+
+fn header(out: &mut String, status: &Status) {
+    let kernel = &status.kernel;
+    let up = status.peers.iter().filter(|peer| peer.is_up()).count();
+    let _ = writeln!(
+        out,
+        "router id {}, AS {}, up {}, {up} of {} peers established",
+        status.router_id,
+        status.asn,
+        duration(status.uptime_seconds),
+        status.peers.len(),
+    );
+    if kernel.install {
+        let _ = write!(
+            out,
+            "kernel routes (proto {} metric {} table {}): {} installed",
+            kernel.protocol, kernel.metric, kernel.table, kernel.installed,
+        );
+        for (count, word) in [
+            (kernel.pending, "pending"),
+            (kernel.stale, "stale"),
+            (kernel.failed_count, "failed"),
+        ] {
+            if count > 0 {
+                let _ = write!(out, ", {count} {word}");
+            }
+        }
+        out.push('\n');
+    } else {
+        out.push_str("kernel routes: not installed (spec.kernel.install is false)\n");
+    }
+}
+
+fn peers(out: &mut String, peers: &[Peer], colour: bool) {
+    let mut rows = vec![HEAD.map(str::to_owned)];
+    rows.extend(peers.iter().map(row));
+    let widths = widths(&rows);
+    let one_line = widths.iter().sum::<usize>() + HEAD.len() - 1 <= WIDTH;
+    let columns = if one_line { HEAD.len() } else { COUNTS };
+    for (index, row) in rows.iter().enumerate() {
+        let peer = index.checked_sub(1).and_then(|index| peers.get(index));
+        line(
+            out,
+            &row[..columns],
+            &widths,
+            peer.filter(|_| colour).map(Peer::is_up),
+        );
+        let Some(peer) = peer else {
+            continue;
+        };
+        if !one_line {
+            let [.., received, accepted, advertised, installed] = row;
+            let _ = writeln!(
+                out,
+                "    received {received}, accepted {accepted}, advertised {advertised}, \
+                 installed {installed}"
+            );
+        }
+        if !peer.is_up() {
+            trouble(out, peer);
+        }
+    }
+}
+
+fn row(peer: &Peer) -> [String; 9] {
+    let counts = peer.prefixes;
+    [
+        escape(&peer.name),
+        peer.address.to_string(),
+        peer.asn.to_string(),
+        peer.state.clone(),
+        duration(peer.since_seconds),
+        counts.received.to_string(),
+        counts.accepted.to_string(),
+        counts.advertised.to_string(),
+        counts.installed.to_string(),
+    ]
+}
+
+/// As wide as the content; the name gives way first.
+fn widths(rows: &[[String; 9]]) -> [usize; 9] {
+    let mut widths = [0; 9];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    let gaps = HEAD.len() - 1;
+    let others: usize = widths.iter().skip(1).sum::<usize>() + gaps;
+    // Two lines leave the counts' width to the name.
+    let counts: usize = widths.iter().skip(COUNTS).map(|width| width + 1).sum();
+    let room = match WIDTH.checked_sub(others) {
+        Some(room) if room >= NAME_LEAST => room,
+        _ => WIDTH.saturating_sub(others - counts).max(NAME_LEAST),
+    };
+    widths[0] = widths[0].min(room);
+    widths
+}
+
+fn line(out: &mut String, cells: &[String], widths: &[usize; 9], up: Option<bool>) {
+    let mut text = String::new();
+    for (index, (cell, width)) in cells.iter().zip(widths).enumerate() {
+        let gap = if index == 0 { "" } else { " " };
+        let cell = shortened(cell, *width);
+        let _ = if index >= COUNTS - 1 || index == STATE - 1 {
+            write!(text, "{gap}{cell:>width$}")
+        } else {
+            match up.filter(|_| index == STATE) {
+                Some(up) => {
+                    let paint = if up { GREEN } else { RED };
+                    write!(text, "{gap}{paint}{cell:<width$}{PLAIN}")
+                }
+                None => write!(text, "{gap}{cell:<width$}"),
+            }
+        };
+    }
+    out.push_str(text.trim_end());
+    out.push('\n');
+}
+
+fn trouble(out: &mut String, peer: &Peer) {
+    let next = match peer.next_attempt_seconds {
+        Some(secs) => format!("next attempt in {}", duration(secs)),
+        None => "waiting for the peer".to_owned(),
+    };
+    let text = match &peer.last_error {
+        Some(error) => format!(
+            "{}, {} ago: {}; {next}",
+            error.class,
+            duration(error.age_seconds),
+            escape(&error.text)
+        ),
+        None => format!("no error so far; {next}"),
+    };
+    wrapped(out, &text);
+}
+
+fn failed(out: &mut String, status: &Status) {
+    let kernel = &status.kernel;
+    if kernel.failed.is_empty() {
+        return;
+    }
+    out.push_str("\nnot in the kernel:\n");
+    for route in kernel.failed.iter().take(FAILED_SHOWN) {
+        wrapped(out, &format!("{}: {}", route.prefix, route.reason));
+    }
+    let shown = kernel.failed.len().min(FAILED_SHOWN);
+    if kernel.failed_count > shown {
+        let _ = writeln!(
+            out,
+            "  and {} more: `-o json` lists them",
+            kernel.failed_count - shown
+        );
+    }
+}
+
+/// Indented, and further where it continues.
+fn wrapped(out: &mut String, text: &str) {
+    let mut column = 0;
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if column == 0 {
+            out.push_str("  ");
+            column = 2;
+        } else if column + 1 + length > WIDTH {
+            out.push_str("\n    ");
+            column = 4;
+        } else {
+            out.push(' ');
+            column += 1;
+        }
+        out.push_str(word);
+        column += length;
+    }
+    out.push('\n');
+}
+
+fn shortened(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(width.saturating_sub(1)).collect();
+    short.push('…');
+    short
+}
+
+/// Two units at most: `45s`, `3m12s`, `5h04m`, `12d03h`.
+#[must_use]
+pub fn duration(secs: u64) -> String {
+    let (minutes, hours, days) = (secs / 60, secs / 3600, secs / 86_400);
+    if days > 0 {
+        format!("{days}d{:02}h", hours % 24)
+    } else if hours > 0 {
+        format!("{hours}h{:02}m", minutes % 60)
+    } else if minutes > 0 {
+        format!("{minutes}m{:02}s", secs % 60)
+    } else {
+        format!("{secs}s")
+    }
+}
+
+#[cfg(test)]
+mod tests;

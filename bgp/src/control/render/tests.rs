@@ -1,0 +1,170 @@
+use super::*;
+use crate::control::model::{Failed, Kernel, LastError, Prefixes, VERSION};
+
+fn peer(name: &str, address: &str) -> Peer {
+    Peer {
+        name: name.to_owned(),
+        address: address.parse().unwrap(),
+        asn: 65000,
+        kind: "external".to_owned(),
+        state: "Established".to_owned(),
+        since_seconds: 192,
+        last_error: None,
+        next_attempt_seconds: None,
+        hold_time_seconds: Some(90),
+        keepalive_seconds: Some(30),
+        prefixes: Prefixes {
+            received: 2,
+            accepted: 2,
+            rejected: 0,
+            best: 2,
+            installed: 2,
+            advertised: 1,
+        },
+    }
+}
+
+fn down(name: &str, address: &str) -> Peer {
+    Peer {
+        state: "Active".to_owned(),
+        since_seconds: 4,
+        last_error: Some(LastError {
+            class: "refused".to_owned(),
+            text: "nobody listens on 10.0.2.1 port 179".to_owned(),
+            age_seconds: 4,
+        }),
+        next_attempt_seconds: Some(2),
+        hold_time_seconds: None,
+        keepalive_seconds: None,
+        prefixes: Prefixes::default(),
+        ..peer(name, address)
+    }
+}
+
+fn status(peers: Vec<Peer>) -> Status {
+    Status {
+        version: VERSION,
+        asn: 65001,
+        router_id: "10.0.1.11".parse().unwrap(),
+        pid: 42,
+        uptime_seconds: 4000,
+        peers,
+        kernel: Kernel {
+            protocol: 77,
+            metric: 77,
+            table: 254,
+            install: true,
+            installed: 2,
+            stale: 0,
+            pending: 0,
+            repaired: 0,
+            failed_count: 0,
+            failed: vec![],
+        },
+    }
+}
+
+#[test]
+fn two_peers_one_down() {
+    let status = status(vec![peer("tor-a", "10.0.1.1"), down("tor-b", "10.0.2.1")]);
+    let expected = "\
+router id 10.0.1.11, AS 65001, up 1h06m, 1 of 2 peers established
+kernel routes (proto 77 metric 77 table 254): 2 installed
+
+PEER  ADDRESS     AS STATE       SINCE RECV ACC ADV INST
+tor-a 10.0.1.1 65000 Established 3m12s    2   2   1    2
+tor-b 10.0.2.1 65000 Active         4s    0   0   0    0
+  refused, 4s ago: nobody listens on 10.0.2.1 port 179; next attempt in 2s
+";
+    assert_eq!(table(&status, false), expected);
+}
+
+#[test]
+fn colour_changes_nothing_but_colour() {
+    let status = status(vec![peer("tor-a", "10.0.1.1"), down("tor-b", "10.0.2.1")]);
+    let coloured = table(&status, true);
+    assert!(coloured.contains("\x1b[32mEstablished\x1b[0m"));
+    assert!(coloured.contains("\x1b[31mActive     \x1b[0m"));
+    let plain = coloured
+        .replace(GREEN, "")
+        .replace(RED, "")
+        .replace(PLAIN, "");
+    assert_eq!(plain, table(&status, false));
+    assert!(!table(&status, false).contains('\x1b'));
+}
+
+#[test]
+fn routes_that_the_kernel_refused() {
+    let mut status = status(vec![]);
+    status.kernel.failed_count = 300;
+    status.kernel.pending = 3;
+    status.kernel.failed = (0..100)
+        .map(|n| Failed {
+            prefix: format!("10.9.{n}.0/24"),
+            reason: "another program's route (protocol 4) has this prefix, metric and table: \
+                     left alone"
+                .to_owned(),
+        })
+        .collect();
+    let text = table(&status, false);
+    assert!(
+        text.contains("2 installed, 3 pending, 300 failed\n"),
+        "{text}"
+    );
+    assert!(text.contains("no peers are configured\n"), "{text}");
+    let reason = "  10.9.0.0/24: another program's route (protocol 4) has this prefix, metric and
+    table: left alone
+  10.9.1.0/24: ";
+    assert!(text.contains(reason), "{text}");
+    assert!(
+        text.ends_with("  and 290 more: `-o json` lists them\n"),
+        "{text}"
+    );
+    status.kernel.install = false;
+    assert!(table(&status, false).contains("spec.kernel.install is false"));
+}
+
+#[test]
+fn eighty_columns_whatever_the_names() {
+    let long = "rack-17-top-of-rack-switch-in-the-second-building";
+    let mut big = peer(long, "10.100.200.100");
+    big.asn = u32::MAX;
+    big.prefixes = Prefixes {
+        received: 1_234_567,
+        accepted: 1_234_567,
+        rejected: 0,
+        best: 1_234_567,
+        installed: 1_234_567,
+        advertised: 1_234_567,
+    };
+    let v6 = peer(long, "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff");
+    let evil = peer("a\nb\x1b[2J", "10.0.1.1");
+    for peers in [
+        vec![big.clone()],
+        vec![v6.clone()],
+        vec![big, v6, evil, down(long, "10.0.0.1")],
+    ] {
+        let text = table(&status(peers), false);
+        for line in text.lines() {
+            assert!(
+                line.chars().count() <= 80,
+                "{} columns: {line}",
+                line.chars().count()
+            );
+        }
+        assert!(text.contains('…'), "{text}");
+        assert!(text.contains("Established"));
+        assert!(!text.contains('\x1b'), "{text}");
+    }
+}
+
+#[test]
+fn durations_are_short() {
+    let texts = [0, 59, 60, 3599, 3600, 86_399, 86_400, 1_000_000].map(duration);
+    assert_eq!(
+        texts,
+        [
+            "0s", "59s", "1m00s", "59m59s", "1h00m", "23h59m", "1d00h", "11d13h"
+        ]
+    );
+}

@@ -1,0 +1,274 @@
+//! The daemon's end of the control socket.
+
+use std::io;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::get;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use rcni_bgp_proto::speaker::SpeakerStatus;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::{sleep, timeout};
+use tracing::{debug, warn};
+
+use super::model::{Parts, Status};
+use crate::fib::{self, FibStatus, Ownership, Prefix};
+use crate::jitter::jitter;
+
+/// Requests that are served at one time.
+const CLIENTS: usize = 16;
+/// For a whole request with its answer.
+const REQUEST: Duration = Duration::from_secs(10);
+/// For the request's head.
+const HEADER: Duration = Duration::from_secs(2);
+/// For core and fib task together; the kernel's own deadline is 5 s.
+const ANSWER: Duration = Duration::from_secs(6);
+/// After a failed accept.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// Why there is no control socket.
+#[derive(Debug, thiserror::Error)]
+pub enum SocketError {
+    /// Somebody answers there.
+    #[error(
+        "another rcni-bgp answers on {0}: stop that one first, or give this one its own --socket"
+    )]
+    Live(PathBuf),
+    /// A file, a folder, … is there.
+    #[error("{0} exists and is not a socket: remove it, or use another --socket")]
+    NotASocket(PathBuf),
+    /// Permissions, a read-only file system, a path that is too long, …
+    #[error(
+        "cannot make the control socket {path}: {source}; give a path in a writable folder \
+         with --socket"
+    )]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// A bound socket; its file goes when this is dropped.
+#[derive(Debug)]
+pub struct ControlSocket {
+    listener: UnixListener,
+    file: SocketFile,
+}
+
+#[derive(Debug)]
+struct SocketFile {
+    path: PathBuf,
+    /// Device and inode: by the end, another daemon's socket may be at the path.
+    identity: Option<(u64, u64)>,
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if self.identity.is_some() && identity(&self.path) == self.identity {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let data = std::fs::symlink_metadata(path).ok()?;
+    Some((data.dev(), data.ino()))
+}
+
+/// Binds `path` with mode 0600. A socket that nobody answers on is replaced, in one step.
+///
+/// # Errors
+/// [`SocketError`].
+pub fn bind(path: &Path) -> Result<ControlSocket, SocketError> {
+    let failed = |source| SocketError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    if let Ok(data) = std::fs::symlink_metadata(path) {
+        if !data.file_type().is_socket() {
+            return Err(SocketError::NotASocket(path.to_owned()));
+        }
+        if std::os::unix::net::UnixStream::connect(path).is_ok() {
+            return Err(SocketError::Live(path.to_owned()));
+        }
+    }
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    // Under a name of its own first: the path always shows a socket that answers, or none.
+    let mut fresh = path.as_os_str().to_owned();
+    fresh.push(format!(".{}", std::process::id()));
+    let fresh = PathBuf::from(fresh);
+    let _ = std::fs::remove_file(&fresh);
+    let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o177));
+    let listener = UnixListener::bind(&fresh);
+    rustix::process::umask(before);
+    let listener = listener.map_err(failed)?;
+    if let Err(source) = std::fs::rename(&fresh, path) {
+        let _ = std::fs::remove_file(&fresh);
+        return Err(failed(source));
+    }
+    let file = SocketFile {
+        path: path.to_owned(),
+        identity: identity(path),
+    };
+    Ok(ControlSocket { listener, file })
+}
+
+/// A question to the core.
+#[derive(Debug)]
+pub struct CoreQuery {
+    /// Wanted prefixes that are not in the kernel, as the fib task says.
+    pub unsettled: Vec<Prefix>,
+    /// Where the answer goes.
+    pub answer: oneshot::Sender<CoreAnswer>,
+}
+
+/// The core's answer.
+#[derive(Debug)]
+pub struct CoreAnswer {
+    /// The speaker's own snapshot.
+    pub speaker: SpeakerStatus,
+    /// Per peer, how many of its best routes are among the unsettled.
+    pub not_installed: Vec<usize>,
+}
+
+/// Whom to ask, and what never changes.
+#[derive(Clone, Debug)]
+pub struct Asker {
+    /// The core's queue.
+    pub core: mpsc::Sender<CoreQuery>,
+    /// The fib task's queue.
+    pub fib: mpsc::Sender<fib::task::Query>,
+    /// Configured.
+    pub owner: Ownership,
+    /// Configured.
+    pub install: bool,
+    /// When the daemon started.
+    pub started: Instant,
+}
+
+impl Asker {
+    async fn status(&self) -> Option<Status> {
+        let fib = self.fib_status().await?;
+        let (answer, core) = oneshot::channel();
+        let unsettled = fib.unsettled.clone();
+        self.core.send(CoreQuery { unsettled, answer }).await.ok()?;
+        let core = core.await.ok()?;
+        let parts = Parts {
+            speaker: core.speaker,
+            not_installed: core.not_installed,
+            fib,
+            owner: self.owner,
+            install: self.install,
+            started: self.started,
+        };
+        Some(Status::new(parts, Instant::now()))
+    }
+
+    async fn fib_status(&self) -> Option<FibStatus> {
+        let (query, answer) = oneshot::channel();
+        self.fib.send(query).await.ok()?;
+        answer.await.ok()
+    }
+}
+
+/// Serves until the daemon ends.
+pub async fn serve(socket: ControlSocket, asker: Asker) {
+    let ControlSocket {
+        listener,
+        file: _file,
+    } = socket;
+    let router = Router::new()
+        .route("/v1/status", get(status))
+        .with_state(Arc::new(asker));
+    let places = Arc::new(Semaphore::new(CLIENTS));
+    loop {
+        // Closed only with the daemon.
+        let Ok(place) = places.clone().acquire_owned().await else {
+            return;
+        };
+        match listener.accept().await {
+            Ok((stream, _)) => crate::tasks::spawn_client(client(stream, router.clone(), place)),
+            Err(error) => {
+                warn!(%error, "cannot accept on the control socket");
+                sleep(jitter(ACCEPT_PAUSE)).await;
+            }
+        }
+    }
+}
+
+async fn client(stream: UnixStream, router: Router, _place: OwnedSemaphorePermit) {
+    let served = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    match timeout(REQUEST, served).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => debug!(%error, "control request failed"),
+        Err(_) => debug!("control request took too long"),
+    }
+}
+
+async fn status(State(asker): State<Arc<Asker>>) -> Response {
+    match timeout(ANSWER, asker.status()).await {
+        Ok(Some(status)) => Json(status).into_response(),
+        Ok(None) => (StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping\n").into_response(),
+        Err(_) => {
+            let text = "the daemon is busy: no answer within 6 s\n";
+            (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[tokio::test]
+    async fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep").join("bgp.sock");
+        let first = bind(&path).unwrap();
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        let text = bind(&path).unwrap_err().to_string();
+        assert!(text.contains("another rcni-bgp answers"), "{text}");
+
+        // As after SIGKILL: the file stays, nobody listens.
+        let ControlSocket { listener, file } = first;
+        drop(listener);
+        assert!(path.exists());
+        let second = bind(&path).unwrap();
+        // The first one's end must not take the second one's file.
+        drop(file);
+        assert!(path.exists());
+        drop(second);
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn what_is_not_a_socket_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, "precious").unwrap();
+        assert!(matches!(bind(&path), Err(SocketError::NotASocket(_))));
+        assert_eq!(std::fs::read(&path).unwrap(), b"precious");
+        let text = bind(&path.join("below")).unwrap_err().to_string();
+        assert!(text.contains("--socket"), "{text}");
+    }
+}

@@ -1,0 +1,183 @@
+//! The resolved configuration in the speaker's words. Nothing is checked again here: what the
+//! configuration's types allow, the speaker takes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rcni_bgp_proto::Family;
+use rcni_bgp_proto::policy::{self, Policy};
+use rcni_bgp_proto::speaker::{GracefulRestartConfig, PeerConfig, SpeakerConfig};
+use rcni_config::{Cidr, Filter};
+
+use crate::fib::Ownership;
+
+/// The speaker's configuration. `restarting`: own kernel routes were found; `seed`: for jitter.
+#[must_use]
+pub fn speaker(config: &rcni_config::SpeakerConfig, restarting: bool, seed: u64) -> SpeakerConfig {
+    SpeakerConfig {
+        asn: config.asn.get(),
+        router_id: config.router_id,
+        networks: config.networks.iter().map(Cidr::network).collect(),
+        maximum_paths: usize::from(config.maximum_paths),
+        graceful_restart: GracefulRestartConfig {
+            restart_secs: config.graceful_restart.restart_secs,
+            stale_secs: config.graceful_restart.stale_secs,
+        },
+        restarting,
+        peers: config.peers.iter().map(peer).collect(),
+        seed,
+    }
+}
+
+fn peer(peer: &rcni_config::PeerConfig) -> PeerConfig {
+    PeerConfig {
+        name: peer.name.clone(),
+        address: peer.address,
+        port: peer.port,
+        asn: peer.asn.get(),
+        passive: peer.passive,
+        local_address: peer.source_address,
+        hold_time_secs: peer.hold_time.secs(),
+        connect_retry: Duration::from_secs(u64::from(peer.connect_retry_secs)),
+        families: vec![Family::IPV4_UNICAST],
+        import: direction(
+            &peer.filters,
+            "import",
+            |filter| &filter.import_v4,
+            |filter| &filter.import_v6,
+        ),
+        export: direction(
+            &peer.filters,
+            "export",
+            |filter| &filter.export_v4,
+            |filter| &filter.export_v6,
+        ),
+    }
+}
+
+/// One direction of all filters, one after the other, each rule with a name that finds it in the
+/// file: `from-fabric importV4[0]`.
+fn direction(
+    filters: &[Arc<Filter>],
+    word: &str,
+    v4: fn(&Filter) -> &[rcni_config::Rule],
+    v6: fn(&Filter) -> &[rcni_config::Rule],
+) -> Policy {
+    let family = |rules: fn(&Filter) -> &[rcni_config::Rule], suffix: &str| {
+        let numbered = |filter: &Arc<Filter>| {
+            let name = filter.name.clone();
+            let field = format!("{word}{suffix}");
+            rules(filter)
+                .iter()
+                .enumerate()
+                .map(move |(index, rule)| converted(rule, &format!("{name} {field}[{index}]")))
+                .collect::<Vec<_>>()
+        };
+        filters.iter().flat_map(numbered).collect()
+    };
+    Policy::new(family(v4, "V4"), family(v6, "V6"))
+}
+
+fn converted(rule: &rcni_config::Rule, name: &str) -> policy::Rule {
+    policy::Rule {
+        name: Arc::from(name),
+        action: match rule.action {
+            rcni_config::Action::Accept => policy::Action::Accept,
+            rcni_config::Action::Reject => policy::Action::Reject,
+        },
+        matches: rule.matches.map(|matches| policy::PrefixMatch {
+            operator: match matches.operator {
+                rcni_config::Operator::Equal => policy::Operator::Equal,
+                rcni_config::Operator::NotEqual => policy::Operator::NotEqual,
+                rcni_config::Operator::In => policy::Operator::In,
+                rcni_config::Operator::NotIn => policy::Operator::NotIn,
+            },
+            cidr: matches.cidr.network(),
+            min_len: matches.min_len,
+            max_len: matches.max_len,
+        }),
+    }
+}
+
+/// How own kernel routes are told.
+#[must_use]
+pub fn ownership(kernel: &rcni_config::KernelConfig) -> Ownership {
+    Ownership {
+        protocol: kernel.protocol,
+        metric: kernel.metric,
+        default_route_metric: kernel.default_route_metric,
+        table: kernel.table,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "
+apiVersion: rcni.io/v1alpha1
+kind: BGPConfiguration
+metadata: {name: default}
+spec: {asNumber: 65001, routerID: 10.0.1.11, networks: [{cidr: 10.244.1.0/24}]}
+---
+apiVersion: rcni.io/v1alpha1
+kind: BGPPeer
+metadata: {name: tor}
+spec: {peerIP: 10.0.1.1, asNumber: 65000, sourceAddress: 10.0.1.11, holdTimeSeconds: 9, filters: [b, a]}
+---
+apiVersion: rcni.io/v1alpha1
+kind: BGPFilter
+metadata: {name: a}
+spec:
+  importV4:
+    - {action: Accept, matchOperator: In, cidr: 10.244.0.0/16, prefixLength: {min: 24, max: 28}}
+    - {action: Reject}
+---
+apiVersion: rcni.io/v1alpha1
+kind: BGPFilter
+metadata: {name: b}
+spec:
+  importV4: [{action: Reject, matchOperator: Equal, cidr: 10.244.9.0/24}]
+";
+
+    #[test]
+    fn a_peers_filters_follow_each_other_and_rules_can_be_found_in_the_file() {
+        let config = rcni_config::parse_speaker("bgp.yaml", TEXT).unwrap();
+        let speaker = speaker(&config, true, 1);
+        assert!(speaker.restarting);
+        assert_eq!(speaker.networks, ["10.244.1.0/24".parse().unwrap()]);
+        let tor = &speaker.peers[0];
+        assert_eq!((tor.hold_time_secs, tor.port, tor.asn), (9, 179, 65000));
+        assert_eq!(tor.local_address, Some("10.0.1.11".parse().unwrap()));
+
+        let rule = |text: &str| {
+            let prefix = text.parse().unwrap();
+            let verdict = tor.import.import(&prefix, true);
+            let name = tor.import.rule_name(&prefix, verdict.by).map(str::to_owned);
+            (verdict.accepted(), name)
+        };
+        assert_eq!(
+            rule("10.244.9.0/24"),
+            (false, Some("b importV4[0]".to_owned()))
+        );
+        assert_eq!(
+            rule("10.244.8.0/24"),
+            (true, Some("a importV4[0]".to_owned()))
+        );
+        assert_eq!(
+            rule("10.0.0.0/8"),
+            (false, Some("a importV4[1]".to_owned()))
+        );
+        // No export rule at all: own networks only.
+        assert!(
+            tor.export
+                .export(&"10.244.1.0/24".parse().unwrap(), true)
+                .accepted()
+        );
+        assert!(
+            !tor.export
+                .export(&"10.244.9.0/24".parse().unwrap(), false)
+                .accepted()
+        );
+    }
+}

@@ -1,0 +1,353 @@
+//! The one owner of the [`Speaker`]: inputs in, outputs carried out.
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use rcni_bgp_proto::speaker::{ConnId, ConnectError, Input, Output, PeerId, Speaker, StopMode};
+use socket2::SockRef;
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::control::server::{CoreAnswer, CoreQuery};
+use crate::fib::Prefix;
+use crate::fib::task::Command;
+use crate::transport::Event;
+use crate::transport::connection::Handle;
+use crate::transport::dialler::Dial;
+use crate::transport::socket::{self, Options};
+use crate::{log, tasks};
+
+/// Route changes in one chunk for the fib task.
+const FIB_CHUNK: usize = 4096;
+/// A write that makes no progress for so long, or for twice the hold time, ends the connection
+/// (RFC 9687 §3).
+const SEND_HOLD: Duration = Duration::from_secs(480);
+/// An unanswered dial is given up after so long at most.
+const DIAL_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the transport must know of a peer.
+#[derive(Clone, Debug)]
+pub struct PeerSettings {
+    /// For the log.
+    pub name: String,
+    /// Dialled, and accepted from.
+    pub address: IpAddr,
+    /// eBGP.
+    pub external: bool,
+    /// Proposed hold time; zero is none.
+    pub hold_time: Duration,
+    /// ConnectRetryTime.
+    pub connect_retry: Duration,
+}
+
+impl PeerSettings {
+    fn options(&self) -> Options {
+        Options {
+            external: self.external,
+            user_timeout: (!self.hold_time.is_zero()).then_some(self.hold_time),
+        }
+    }
+
+    fn send_hold(&self) -> Duration {
+        SEND_HOLD.max(self.hold_time * 2)
+    }
+
+    /// Shorter than the shortest jittered ConnectRetry, so that "no answer" is told as such.
+    fn patience(&self) -> Duration {
+        DIAL_PATIENCE.min(self.connect_retry * 3 / 5)
+    }
+}
+
+struct Connection {
+    handle: Handle,
+    /// The speaker has closed it; it ends when its last message is queued.
+    closing: bool,
+}
+
+/// The state; one method per input, `carry_out` for the outputs.
+pub struct Core {
+    speaker: Speaker,
+    peers: Vec<PeerSettings>,
+    connections: HashMap<ConnId, Connection>,
+    dials: HashMap<ConnId, AbortHandle>,
+    /// The tasks of `connections` and of those that are not through with their last words.
+    running: JoinSet<()>,
+    events: mpsc::Sender<Event>,
+    /// Changes on the way to the fib task: the last word per prefix.
+    fib: HashMap<Prefix, Vec<IpAddr>>,
+    fib_synced: bool,
+    stopped: bool,
+}
+
+impl Core {
+    /// Not started. `events` is handed to every connection and dial.
+    #[must_use]
+    pub fn new(speaker: Speaker, peers: Vec<PeerSettings>, events: mpsc::Sender<Event>) -> Self {
+        Self {
+            speaker,
+            peers,
+            connections: HashMap::new(),
+            dials: HashMap::new(),
+            running: JoinSet::new(),
+            events,
+            fib: HashMap::new(),
+            fib_synced: false,
+            stopped: false,
+        }
+    }
+
+    /// Begins to dial and to accept.
+    pub fn start(&mut self) {
+        self.input(Input::Start);
+    }
+
+    /// When [`Core::tick`] is due.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.speaker.poll_timeout()
+    }
+
+    /// A deadline passed.
+    pub fn tick(&mut self) {
+        self.input(Input::Tick);
+    }
+
+    /// Something happened on the network.
+    pub fn event(&mut self, event: Event) {
+        // Tasks that ended are forgotten.
+        while self.running.try_join_next().is_some() {}
+        match event {
+            Event::Dialled { conn, result } => self.dialled(conn, result),
+            Event::Accepted { stream, place } => self.accepted(stream, place),
+            Event::Received { conn, bytes } => {
+                if self
+                    .connections
+                    .get(&conn)
+                    .is_some_and(|connection| !connection.closing)
+                {
+                    self.input(Input::Received {
+                        conn,
+                        bytes: &bytes,
+                    });
+                }
+            }
+            Event::Room { conn } => self.transmit(conn),
+            Event::Closed { conn, cause } => {
+                if self.connections.contains_key(&conn) {
+                    self.input(Input::Closed { conn, cause });
+                    self.connections.remove(&conn);
+                }
+            }
+        }
+    }
+
+    fn dialled(&mut self, conn: ConnId, result: Result<TcpStream, ConnectError>) {
+        // Given up meanwhile: the stream is closed by being dropped.
+        if self.dials.remove(&conn).is_none() {
+            return;
+        }
+        let ends = result.and_then(|stream| match (stream.local_addr(), stream.peer_addr()) {
+            (Ok(local), Ok(remote)) => Ok((stream, local, remote)),
+            (Err(error), _) | (_, Err(error)) => Err(socket::connect_error(&error)),
+        });
+        match ends {
+            Ok((stream, local, remote)) => {
+                self.connect(conn, stream, remote.ip(), None);
+                self.input(Input::Connected {
+                    conn,
+                    local,
+                    remote,
+                });
+            }
+            Err(cause) => self.input(Input::ConnectFailed { conn, cause }),
+        }
+    }
+
+    fn accepted(&mut self, stream: TcpStream, place: OwnedSemaphorePermit) {
+        // Gone again before it was looked at.
+        let (Ok(local), Ok(remote)) = (stream.local_addr(), stream.peer_addr()) else {
+            return;
+        };
+        let options = self.settings_at(remote.ip()).map(PeerSettings::options);
+        if let Some(options) = options
+            && let Err(error) = socket::configure(SockRef::from(&stream), remote.ip(), options)
+        {
+            tracing::debug!(%remote, %error, "cannot set up an accepted connection");
+            return;
+        }
+        let conn = self.speaker.new_conn();
+        self.connect(conn, stream, remote.ip(), Some(place));
+        self.input(Input::Accepted {
+            conn,
+            local,
+            remote,
+        });
+    }
+
+    fn connect(
+        &mut self,
+        conn: ConnId,
+        stream: TcpStream,
+        remote: IpAddr,
+        place: Option<OwnedSemaphorePermit>,
+    ) {
+        let send_hold = self
+            .settings_at(remote)
+            .map_or(SEND_HOLD, PeerSettings::send_hold);
+        let events = self.events.clone();
+        let handle =
+            tasks::spawn_connection(&mut self.running, conn, stream, place, events, send_hold);
+        self.connections.insert(
+            conn,
+            Connection {
+                handle,
+                closing: false,
+            },
+        );
+    }
+
+    fn settings_at(&self, address: IpAddr) -> Option<&PeerSettings> {
+        self.peers.iter().find(|peer| peer.address == address)
+    }
+
+    fn input(&mut self, input: Input<'_>) {
+        self.speaker.handle(input, Instant::now());
+        while let Some(output) = self.speaker.poll_output() {
+            self.carry_out(output);
+        }
+    }
+
+    fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::Dial {
+                conn,
+                peer,
+                remote,
+                local,
+                external,
+            } => {
+                let Some(settings) = self.peers.get(peer.index()) else {
+                    return;
+                };
+                let attempt = Dial {
+                    remote,
+                    local,
+                    options: Options {
+                        external,
+                        ..settings.options()
+                    },
+                    patience: settings.patience(),
+                };
+                let task = tasks::spawn_dial(conn, attempt, self.events.clone());
+                self.dials.insert(conn, task);
+            }
+            Output::WantSend { conn } => self.transmit(conn),
+            Output::Close { conn } => {
+                if let Some(dial) = self.dials.remove(&conn) {
+                    dial.abort();
+                }
+                if let Some(connection) = self.connections.get_mut(&conn) {
+                    connection.closing = true;
+                    connection.handle.hurry();
+                    self.transmit(conn);
+                }
+            }
+            // After a stop the kernel keeps what it has.
+            Output::Fib(_) | Output::FibSynced if self.stopped => {}
+            Output::Fib(change) => {
+                self.fib.insert(change.prefix, change.next_hops);
+            }
+            Output::FibSynced => self.fib_synced = true,
+            Output::Event(event) => log::event(&event, |peer| self.name(peer)),
+        }
+    }
+
+    fn name(&self, peer: PeerId) -> &str {
+        self.peers
+            .get(peer.index())
+            .map_or("?", |settings| &settings.name)
+    }
+
+    /// Fills the connection's write queue as far as it has room; the rest stays in the
+    /// Adj-RIB-Out, where a slow reader costs no memory.
+    fn transmit(&mut self, conn: ConnId) {
+        let Some(connection) = self.connections.get(&conn) else {
+            return;
+        };
+        let mut all = false;
+        while !all && let Some(place) = connection.handle.place() {
+            match self.speaker.poll_transmit(conn, Instant::now()) {
+                Some(bytes) => place.send(bytes),
+                None => all = true,
+            }
+        }
+        if all && connection.closing {
+            self.connections.remove(&conn);
+        }
+    }
+
+    /// Whether [`Core::next_fib_command`] has something.
+    #[must_use]
+    pub fn has_fib_command(&self) -> bool {
+        !self.fib.is_empty() || self.fib_synced
+    }
+
+    /// The next chunk for the fib task; "synced" comes after all changes before it.
+    pub fn next_fib_command(&mut self) -> Command {
+        if self.fib.is_empty() && std::mem::take(&mut self.fib_synced) {
+            return Command::Synced;
+        }
+        if self.fib.len() <= FIB_CHUNK {
+            return Command::Want(std::mem::take(&mut self.fib).into_iter().collect());
+        }
+        let prefixes: Vec<Prefix> = self.fib.keys().take(FIB_CHUNK).copied().collect();
+        let changes = prefixes
+            .into_iter()
+            .filter_map(|prefix| self.fib.remove_entry(&prefix))
+            .collect();
+        Command::Want(changes)
+    }
+
+    /// Answers a question about sessions.
+    pub fn answer(&self, query: CoreQuery) {
+        let speaker = self.speaker.status(Instant::now());
+        let mut not_installed = vec![0; self.peers.len()];
+        let unsettled: HashSet<Prefix> = query.unsettled.into_iter().collect();
+        if !unsettled.is_empty() {
+            for route in self.speaker.routes() {
+                if route.status.is_used()
+                    && unsettled.contains(&route.prefix)
+                    && let Some(peer) = route.peer
+                    && let Some(count) = not_installed.get_mut(peer.index())
+                {
+                    *count += 1;
+                }
+            }
+        }
+        // Whoever asked may have given up.
+        let _ = query.answer.send(CoreAnswer {
+            speaker,
+            not_installed,
+        });
+    }
+
+    /// Ends all sessions like for an upgrade: no Cease, and the kernel's routes stay, so that
+    /// peers with graceful restart go on using us.
+    pub fn stop(&mut self) {
+        self.stopped = true;
+        self.fib.clear();
+        self.fib_synced = false;
+        self.input(Input::Stop(StopMode::Restart));
+        for (_, dial) in self.dials.drain() {
+            dial.abort();
+        }
+        self.connections.clear();
+    }
+
+    /// Ends when the last connection has said its last words.
+    pub async fn stopped(&mut self) {
+        while self.running.join_next().await.is_some() {}
+    }
+}

@@ -1,0 +1,209 @@
+//! The daemon: starts everything or says in one line why not, runs, and stops.
+
+use std::io;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rcni_bgp_proto::speaker::Speaker;
+use rcni_config::SpeakerConfig;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep_until, timeout};
+use tracing::{info, warn};
+
+use crate::control::server::{self, Asker, CoreQuery, SocketError};
+use crate::core::{Core, PeerSettings};
+use crate::fib::task::{Command, Fib};
+use crate::jitter::random;
+use crate::transport::Event;
+use crate::transport::listener::{self, ListenError};
+use crate::{convert, tasks};
+
+/// For last words at a stop.
+const STOP: Duration = Duration::from_secs(3);
+/// A timer that fires so much too late means that the machine stood still: what came meanwhile
+/// is looked at before anybody is declared dead.
+const LATE: Duration = Duration::from_millis(250);
+
+/// Why the daemon does not start, or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The BGP port.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The control socket.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    /// EPERM from netlink.
+    #[error(
+        "not allowed to install routes: run as root or with CAP_NET_ADMIN; \
+         or set spec.kernel.install to false to only exchange routes"
+    )]
+    NotPermitted,
+    /// Netlink, otherwise.
+    #[error("cannot work with the kernel's routes over netlink: {0}")]
+    Netlink(io::Error),
+    /// The task that owns kernel routes ended.
+    #[error("the kernel's notifications broke off: {0}; routes stay, start rcni-bgp again")]
+    FibEnded(String),
+    /// Signal handlers.
+    #[error("cannot handle signals: {0}")]
+    Signals(io::Error),
+}
+
+/// All that ends up in the core's one `select!`.
+struct Inlets {
+    events: mpsc::Receiver<Event>,
+    queries: mpsc::Receiver<CoreQuery>,
+    fib: mpsc::Sender<Command>,
+    fib_task: JoinHandle<io::Result<()>>,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+/// Runs until SIGTERM or SIGINT. Both are a stop as for an upgrade: sessions are closed without a
+/// NOTIFICATION and kernel routes stay, so that traffic flows until the next start adopts them.
+///
+/// # Errors
+/// [`DaemonError`].
+pub async fn run(config: &SpeakerConfig, socket: &Path) -> Result<(), DaemonError> {
+    let (mut core, mut inlets) = start(config, socket).await?;
+    core.start();
+    let result = serve(&mut core, &mut inlets).await;
+    core.stop();
+    // Readers must get rid of what they have, or they never end.
+    let emptied = async { while inlets.events.recv().await.is_some() {} };
+    tokio::select! {
+        stopped = timeout(STOP, core.stopped()) => if stopped.is_err() {
+            warn!("some connections could not be closed in order");
+        },
+        () = emptied => {}
+    }
+    if result.is_ok() {
+        info!("stopped; kernel routes stay");
+    }
+    result
+}
+
+async fn start(config: &SpeakerConfig, socket: &Path) -> Result<(Core, Inlets), DaemonError> {
+    let started = Instant::now();
+    let terminate = signal(SignalKind::terminate()).map_err(DaemonError::Signals)?;
+    let interrupt = signal(SignalKind::interrupt()).map_err(DaemonError::Signals)?;
+    let control = server::bind(socket)?;
+    let listeners = listener::bind(config.listen_port)?;
+    let owner = convert::ownership(&config.kernel);
+    let (fib, adopted) = if config.kernel.install {
+        let (fib, adopted) = Fib::open(owner).await.map_err(netlink_error)?;
+        (Some(fib), adopted)
+    } else {
+        (None, 0)
+    };
+    let speaker = convert::speaker(config, adopted > 0, random());
+    let (events, event_inlet) = mpsc::channel(tasks::EVENTS);
+    let (queries, query_inlet) = mpsc::channel(tasks::QUERIES);
+    let (fib_queries, fib_query_inlet) = mpsc::channel(tasks::QUERIES);
+    let (fib_commands, fib_command_inlet) = mpsc::channel(tasks::FIB_COMMANDS);
+    for listener in listeners {
+        let peers = config.peers.iter().map(|peer| peer.address).collect();
+        tasks::spawn_accept(listener, peers, events.clone());
+    }
+    let asker = Asker {
+        core: queries,
+        fib: fib_queries,
+        owner,
+        install: config.kernel.install,
+        started,
+    };
+    tasks::spawn_control(control, asker);
+    info!(
+        asn = %config.asn, router_id = %config.router_id, port = config.listen_port,
+        peers = config.peers.len(), adopted, socket = %socket.display(),
+        "rcni-bgp {} runs", env!("CARGO_PKG_VERSION"),
+    );
+    let core = Core::new(Speaker::new(speaker, started), settings(config), events);
+    let inlets = Inlets {
+        events: event_inlet,
+        queries: query_inlet,
+        fib: fib_commands,
+        fib_task: tasks::spawn_fib(fib, fib_command_inlet, fib_query_inlet),
+        terminate,
+        interrupt,
+    };
+    Ok((core, inlets))
+}
+
+fn netlink_error(error: io::Error) -> DaemonError {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => DaemonError::NotPermitted,
+        _ => DaemonError::Netlink(error),
+    }
+}
+
+fn settings(config: &SpeakerConfig) -> Vec<PeerSettings> {
+    let settings = |peer: &rcni_config::PeerConfig| PeerSettings {
+        name: peer.name.clone(),
+        address: peer.address,
+        external: peer.asn != config.asn,
+        hold_time: Duration::from_secs(u64::from(peer.hold_time.secs())),
+        connect_retry: Duration::from_secs(u64::from(peer.connect_retry_secs)),
+    };
+    config.peers.iter().map(settings).collect()
+}
+
+/// Until a signal.
+async fn serve(core: &mut Core, inlets: &mut Inlets) -> Result<(), DaemonError> {
+    loop {
+        let deadline = core.deadline();
+        if let Some(deadline) = deadline
+            && deadline <= Instant::now()
+        {
+            catch_up(core, &mut inlets.events, deadline).await;
+            core.tick();
+            continue;
+        }
+        // Not biased: a busy peer must not keep questions and timers waiting.
+        tokio::select! {
+            Some(event) = inlets.events.recv() => core.event(event),
+            Some(query) = inlets.queries.recv() => core.answer(query),
+            Ok(place) = inlets.fib.reserve(), if core.has_fib_command() => {
+                place.send(core.next_fib_command());
+            }
+            () = until(deadline) => {}
+            ended = &mut inlets.fib_task => return Err(fib_ended(ended)),
+            _ = inlets.terminate.recv() => return Ok(()),
+            _ = inlets.interrupt.recv() => return Ok(()),
+        }
+    }
+}
+
+/// After a standstill: lets the readers read, and hears what they have, before timers fire.
+async fn catch_up(core: &mut Core, events: &mut mpsc::Receiver<Event>, deadline: Instant) {
+    if deadline.elapsed() < LATE {
+        return;
+    }
+    for _ in 0..2 {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..tasks::EVENTS {
+        let Ok(event) = events.try_recv() else {
+            return;
+        };
+        core.event(event);
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn fib_ended(ended: Result<io::Result<()>, tokio::task::JoinError>) -> DaemonError {
+    DaemonError::FibEnded(match ended {
+        Ok(Ok(())) => "the task ended by itself".to_owned(),
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    })
+}

@@ -1,0 +1,102 @@
+//! Every task of the daemon is spawned here, on one thread.
+//!
+//! ```text
+//!                        accept (one per family)
+//!   dial (one per attempt) |        connection (one per TCP connection: reader + writer)
+//!             |            |            |    ^
+//!             | Dialled    | Accepted   |    | Bytes, 32 per connection; Room when it was full
+//!             |            |            | Received, Room, Closed
+//!             v            v            v    |
+//!          [ transport::Event, 256 ]--------> core (owns the Speaker; runs in main's own future)
+//!                                               |  ^           |
+//!      signals: SIGTERM, SIGINT ----------------|->+           | fib::Command, 4 chunks;
+//!                                               |              | before that a map that keeps
+//!   control (one) --> client (16 at most)       |              | only the last word per prefix
+//!                       | CoreQuery, 16 --------+              v
+//!                       | fib Query, 16 ------------------->  fib (owns kernel routes)
+//!                                                              ^
+//!                                        kernel notifications -+
+//! ```
+//!
+//! Nobody waits for the core in a circle: the core itself never waits for a queue but in its one
+//! `select!`. If the fib task ends, the daemon ends.
+
+use std::future::Future;
+use std::io;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use rcni_bgp_proto::speaker::ConnId;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::task::{AbortHandle, JoinHandle, JoinSet};
+
+use crate::control::server::{Asker, ControlSocket, serve};
+use crate::fib::task::{Command, Fib, Query, run_without_kernel};
+use crate::transport::connection::{self, Handle};
+use crate::transport::dialler::{Dial, dial};
+use crate::transport::{Event, listener};
+
+/// Events of all connections that wait for the core.
+pub const EVENTS: usize = 256;
+/// Chunks of route changes that wait for the fib task.
+pub const FIB_COMMANDS: usize = 4;
+/// Questions that wait.
+pub const QUERIES: usize = 16;
+
+/// One per listening socket; `peers` are the addresses that may connect.
+pub fn spawn_accept(listener: TcpListener, peers: Vec<IpAddr>, events: mpsc::Sender<Event>) {
+    tokio::spawn(listener::accept(listener, peers, events));
+}
+
+/// One attempt to connect; aborting it closes the socket.
+#[must_use]
+pub fn spawn_dial(conn: ConnId, attempt: Dial, events: mpsc::Sender<Event>) -> AbortHandle {
+    let task = async move {
+        let result = dial(attempt).await;
+        // The core is gone: so is the wish.
+        let _ = events.send(Event::Dialled { conn, result }).await;
+    };
+    tokio::spawn(task).abort_handle()
+}
+
+/// One connection; `place` is given back when it ends. The set lets a stop wait for last words.
+#[must_use]
+pub fn spawn_connection(
+    set: &mut JoinSet<()>,
+    conn: ConnId,
+    stream: TcpStream,
+    place: Option<OwnedSemaphorePermit>,
+    events: mpsc::Sender<Event>,
+    send_hold: Duration,
+) -> Handle {
+    let (handle, tail) = connection::pair();
+    set.spawn(async move {
+        connection::run(conn, stream, tail, events, send_hold).await;
+        drop(place);
+    });
+    handle
+}
+
+/// The owner of kernel routes; `None`: routes are not installed.
+#[must_use]
+pub fn spawn_fib(
+    fib: Option<Fib>,
+    commands: mpsc::Receiver<Command>,
+    queries: mpsc::Receiver<Query>,
+) -> JoinHandle<io::Result<()>> {
+    match fib {
+        Some(fib) => tokio::spawn(fib.run(commands, queries)),
+        None => tokio::spawn(run_without_kernel(commands, queries)),
+    }
+}
+
+/// The control socket.
+pub fn spawn_control(socket: ControlSocket, asker: Asker) {
+    tokio::spawn(serve(socket, asker));
+}
+
+/// One request on the control socket.
+pub fn spawn_client(request: impl Future<Output = ()> + Send + 'static) {
+    tokio::spawn(request);
+}

@@ -1,0 +1,192 @@
+//! One TCP connection: a reader and a writer, each with its bounded queue.
+//!
+//! How it ends:
+//! * the core drops its [`Handle`]: what is queued is written, the writing side is shut down, and
+//!   the peer's bytes are read for up to a second more — closing with unread bytes would make the
+//!   kernel send a reset, which takes the NOTIFICATION before it away;
+//! * the peer closes or the network fails: the core is told ([`Event::Closed`]) and may still have
+//!   something to say before it drops the handle.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use rcni_bgp_proto::speaker::{CloseCause, ConnId};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{sleep, timeout};
+
+use super::Event;
+use super::socket::close_cause;
+
+/// Messages that wait for the socket at most; a message is up to 4,096 bytes (65,535 extended).
+pub const WRITE_QUEUE: usize = 32;
+/// How much is read at a time, bytes.
+const READ_BYTES: usize = 64 * 1024;
+/// How many bytes are handed to the socket in one call, about.
+const WRITE_BYTES: usize = 64 * 1024;
+/// From the core's goodbye: for what is queued to be written.
+const FLUSH: Duration = Duration::from_secs(1);
+/// After that: for the peer to read it and close.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// The core's end. Dropping it closes the connection in order, with [`FLUSH`] to write the rest.
+#[derive(Debug)]
+pub struct Handle {
+    queue: mpsc::Sender<Bytes>,
+    full: Arc<AtomicBool>,
+    alive: Option<oneshot::Sender<()>>,
+}
+
+impl Handle {
+    /// A place in the write queue. `None`: it is full, [`Event::Room`] comes when it is not; or
+    /// the connection is gone, [`Event::Closed`] comes.
+    #[must_use]
+    pub fn place(&self) -> Option<mpsc::Permit<'_, Bytes>> {
+        // Set before the attempt: between a failed attempt and setting it the writer might have
+        // emptied the queue, and nobody would ever tell.
+        self.full.store(true, Ordering::Release);
+        let place = self.queue.try_reserve().ok();
+        if place.is_some() {
+            self.full.store(false, Ordering::Release);
+        }
+        place
+    }
+
+    /// What is still to be sent must be gone within [`FLUSH`], whether the peer reads or not.
+    /// [`Event::Closed`] comes if it was not.
+    pub fn hurry(&mut self) {
+        self.alive = None;
+    }
+}
+
+/// The task's end.
+#[derive(Debug)]
+pub struct Tail {
+    queue: mpsc::Receiver<Bytes>,
+    full: Arc<AtomicBool>,
+    gone: oneshot::Receiver<()>,
+}
+
+/// Both ends.
+#[must_use]
+pub fn pair() -> (Handle, Tail) {
+    let (sender, queue) = mpsc::channel(WRITE_QUEUE);
+    let (alive, gone) = oneshot::channel();
+    let full = Arc::new(AtomicBool::new(false));
+    let handle = Handle {
+        queue: sender,
+        full: full.clone(),
+        alive: Some(alive),
+    };
+    (handle, Tail { queue, full, gone })
+}
+
+/// Moves bytes until the end; `send_hold` bounds a single write that makes no progress (RFC 9687).
+pub async fn run(
+    conn: ConnId,
+    stream: TcpStream,
+    tail: Tail,
+    events: mpsc::Sender<Event>,
+    send_hold: Duration,
+) {
+    let Tail { queue, full, gone } = tail;
+    let (read_half, write_half) = stream.into_split();
+    let reader = async {
+        let cause = read(conn, read_half, &events).await;
+        let _ = events.send(Event::Closed { conn, cause }).await;
+    };
+    let writer = write(conn, write_half, queue, &full, &events, send_hold);
+    let given_up = async {
+        let _ = gone.await;
+        sleep(FLUSH).await;
+    };
+    tokio::pin!(reader, writer, given_up);
+    let mut reading = true;
+    loop {
+        tokio::select! {
+            result = &mut writer => {
+                match result {
+                    // Flushed and shut down. What still comes is nobody's any more.
+                    Ok(_write_half) if reading => {
+                        let _ = timeout(DRAIN, &mut reader).await;
+                    }
+                    Ok(_) => {}
+                    Err(cause) => {
+                        let _ = events.send(Event::Closed { conn, cause }).await;
+                    }
+                }
+                return;
+            }
+            // The writer may still have last words; it ends when the core drops its handle.
+            () = &mut reader, if reading => reading = false,
+            () = &mut given_up => {
+                let cause = CloseCause::TimedOut;
+                let _ = events.send(Event::Closed { conn, cause }).await;
+                return;
+            }
+        }
+    }
+}
+
+async fn read(conn: ConnId, mut half: OwnedReadHalf, events: &mpsc::Sender<Event>) -> CloseCause {
+    let mut buffer = BytesMut::new();
+    loop {
+        buffer.reserve(READ_BYTES);
+        match half.read_buf(&mut buffer).await {
+            Ok(0) => return CloseCause::Eof,
+            Ok(_) => {
+                let bytes = buffer.split().freeze();
+                if events.send(Event::Received { conn, bytes }).await.is_err() {
+                    return CloseCause::Eof;
+                }
+            }
+            Err(error) => return close_cause(&error),
+        }
+    }
+}
+
+/// Ends in order when the core has dropped its handle and all is written. Returns the half, which
+/// shuts the connection down once more when it is dropped.
+async fn write(
+    conn: ConnId,
+    mut half: OwnedWriteHalf,
+    mut queue: mpsc::Receiver<Bytes>,
+    full: &AtomicBool,
+    events: &mpsc::Sender<Event>,
+    send_hold: Duration,
+) -> Result<OwnedWriteHalf, CloseCause> {
+    let mut buffer = BytesMut::new();
+    while let Some(first) = queue.recv().await {
+        buffer.extend_from_slice(&first);
+        while buffer.len() < WRITE_BYTES
+            && let Ok(next) = queue.try_recv()
+        {
+            buffer.extend_from_slice(&next);
+        }
+        if full.swap(false, Ordering::AcqRel) {
+            let _ = events.send(Event::Room { conn }).await;
+        }
+        while !buffer.is_empty() {
+            match timeout(send_hold, half.write_buf(&mut buffer)).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => return Err(close_cause(&error)),
+                Err(_) => {
+                    let text = "the peer read nothing for too long (RFC 9687 send hold)";
+                    return Err(CloseCause::Other(text.to_owned()));
+                }
+            }
+        }
+    }
+    half.shutdown()
+        .await
+        .map_err(|error: io::Error| close_cause(&error))?;
+    Ok(half)
+}
+
+#[cfg(test)]
+mod tests;

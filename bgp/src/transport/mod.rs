@@ -1,0 +1,58 @@
+//! TCP: listens, dials, moves bytes. Knows nothing of BGP but its port, its TTL and how a
+//! connection is closed so that the last words arrive.
+//!
+//! ```text
+//!  listener --accept--> known address? --no--> close, count
+//!                            | yes
+//!  dialler --connect------>  v
+//!                       connection: reader --Event::Received--> core
+//!                                   writer <---bounded queue--- core (poll_transmit)
+//! ```
+
+pub mod connection;
+pub mod dialler;
+pub mod listener;
+pub mod socket;
+
+use bytes::Bytes;
+use rcni_bgp_proto::speaker::{CloseCause, ConnId, ConnectError};
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+
+/// What the transport tells the core, through one bounded queue.
+#[derive(Debug)]
+pub enum Event {
+    /// A dial ended.
+    Dialled {
+        /// As the speaker named it.
+        conn: ConnId,
+        /// The connection, or why not.
+        result: Result<TcpStream, ConnectError>,
+    },
+    /// A connection from a configured peer's address.
+    Accepted {
+        /// The connection.
+        stream: TcpStream,
+        /// Its place among the address's accepted connections, given back when it is dropped.
+        place: OwnedSemaphorePermit,
+    },
+    /// Bytes came.
+    Received {
+        /// Which connection.
+        conn: ConnId,
+        /// Never empty.
+        bytes: Bytes,
+    },
+    /// A write queue that was full has room again.
+    Room {
+        /// Which connection.
+        conn: ConnId,
+    },
+    /// The connection is gone; the last event of it.
+    Closed {
+        /// Which connection.
+        conn: ConnId,
+        /// Why.
+        cause: CloseCause,
+    },
+}
