@@ -118,8 +118,8 @@ impl From<NetlinkError> for CniError {
         let details = if error.errno == libc::EPERM || error.errno == libc::EACCES {
             "run the plugin as root (it needs CAP_NET_ADMIN and CAP_SYS_ADMIN)"
         } else {
-            "nothing was left behind; if it happens again, `ip link` and `ip route` on the node \
-             show what is in the way"
+            "`ip link` and `ip route` on the node show what is in the way; ADD and DEL can be \
+             repeated"
         };
         Self::new(code::KERNEL, error.to_string(), details)
     }

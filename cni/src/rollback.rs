@@ -23,18 +23,19 @@ impl Rollback {
         self.steps.push(Box::new(undo));
     }
 
-    /// Takes everything back, goes on past errors, and returns `cause` with what could not be
-    /// taken back.
+    /// Takes everything back and returns `cause`. Stops at what cannot be taken back, and says so:
+    /// older steps are what it stands on (an address must stay reserved as long as an interface has
+    /// it), and the next DEL does the rest.
     #[must_use]
     pub fn run(self, cause: CniError) -> CniError {
-        let failures: Vec<String> = self
-            .steps
-            .into_iter()
-            .rev()
-            .filter_map(|undo| undo().err())
-            .map(|error| format!("rolling back failed, DEL will try again: {}", error.msg))
-            .collect();
-        cause.and(&failures)
+        let failure = self.steps.into_iter().rev().find_map(|undo| undo().err());
+        match failure {
+            None => cause,
+            Some(error) => cause.and(&[format!(
+                "rolling back stopped, run DEL to finish it: {}",
+                error.msg
+            )]),
+        }
     }
 }
 
@@ -46,10 +47,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn newest_first_past_errors_and_reported() {
+    fn newest_first_and_not_past_what_stays() {
         let order = Rc::new(RefCell::new(Vec::new()));
         let mut rollback = Rollback::new();
-        for (step, fails) in [(1, false), (2, true), (3, false)] {
+        for (step, fails) in [(1, false), (2, true), (3, false), (4, false)] {
             let order = Rc::clone(&order);
             rollback.push(move || {
                 order.borrow_mut().push(step);
@@ -60,7 +61,7 @@ mod tests {
             });
         }
         let error = rollback.run(CniError::config("the cause", "the next step"));
-        assert_eq!(*order.borrow(), [3, 2, 1]);
+        assert_eq!(*order.borrow(), [4, 3, 2]);
         assert_eq!(error.msg, "the cause");
         assert!(
             error.details.contains("step two stuck"),

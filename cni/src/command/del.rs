@@ -1,8 +1,11 @@
-//! DEL: the wire first, then the address; to the end past errors, and as often as one likes.
+//! DEL: the wire first, then the address, as often as one likes.
 //!
 //! The pod's namespace is never entered: deleting the host end takes the pod end with it, and a
 //! namespace that is gone took both. So it does not matter whether `CNI_NETNS` is set, is gone, or
 //! is a plain file that the runtime left.
+//!
+//! Only if the kernel refuses to delete an interface that is there does DEL stop before the address:
+//! its route still leads to the old pod, so that nobody else may get it. The runtime repeats DEL.
 
 use super::Request;
 use super::add::{refuse_own, release};
@@ -14,27 +17,16 @@ use crate::veth;
 /// Detaches the pod.
 ///
 /// # Errors
-/// The first failure, with the others in its details; everything that could be done was done.
+/// What could not be deleted; of files all that could be deleted are.
 pub fn del(request: &Request) -> Result<(), CniError> {
     if let Some(path) = &request.netns {
         refuse_own(request, path)?;
     }
-    let unwired = unwire(request);
-    // An address whose route is still there must not be given to another pod.
-    let released = match (&unwired, &request.conf.ipam) {
-        (_, Ipam::Absent) => Ok(()),
-        (Err(_), Ipam::Own(_)) => Ok(()),
-        (Ok(()), Ipam::Own(own)) => release(&own.store, &request.attachment),
-        (_, Ipam::Delegate(name)) => request.delegate(name).del(),
-    };
-    match (unwired, released) {
-        (Err(first), Err(second)) => Err(first.and(&[second.to_string()])),
-        (first, second) => first.and(second),
-    }
-}
-
-fn unwire(request: &Request) -> Result<(), CniError> {
     let mut host = Netlink::open()?;
     veth::delete(&mut host, &request.attachment.host_interface())?;
-    Ok(())
+    match &request.conf.ipam {
+        Ipam::Absent => Ok(()),
+        Ipam::Own(own) => release(&own.store, &request.attachment),
+        Ipam::Delegate(name) => request.delegate(name).del(),
+    }
 }
