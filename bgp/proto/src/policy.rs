@@ -56,7 +56,8 @@ impl PrefixMatch {
             return false;
         }
         let length = (self.min_len..=self.max_len).contains(&prefix.prefix());
-        let equal = prefix.network() == self.cidr.network() && prefix.prefix() == self.cidr.prefix();
+        let equal =
+            prefix.network() == self.cidr.network() && prefix.prefix() == self.cidr.prefix();
         let within = prefix.prefix() >= self.cidr.prefix() && self.cidr.contains(prefix.network());
         match self.operator {
             Operator::Equal => equal && length,
@@ -119,13 +120,20 @@ impl Policy {
     /// A policy of these rules, in order. Rules beyond the 65535th of a family have no effect.
     #[must_use]
     pub fn new(ipv4: Vec<Rule>, ipv6: Vec<Rule>) -> Self {
-        Self { ipv4: ipv4.into(), ipv6: ipv6.into() }
+        Self {
+            ipv4: ipv4.into(),
+            ipv6: ipv6.into(),
+        }
     }
 
     /// Accepts everything of both families: handy for routers without restrictions.
     #[must_use]
     pub fn accept_all() -> Self {
-        let rule = Rule { name: Arc::from("accept all"), action: Action::Accept, matches: None };
+        let rule = Rule {
+            name: Arc::from("accept all"),
+            action: Action::Accept,
+            matches: None,
+        };
         Self::new(vec![rule.clone()], vec![rule])
     }
 
@@ -133,9 +141,15 @@ impl Policy {
     #[must_use]
     pub fn import(&self, prefix: &Prefix, external: bool) -> Verdict {
         self.evaluate(prefix).unwrap_or(if external {
-            Verdict { action: Action::Reject, by: DecidedBy::NoPolicy }
+            Verdict {
+                action: Action::Reject,
+                by: DecidedBy::NoPolicy,
+            }
         } else {
-            Verdict { action: Action::Accept, by: DecidedBy::Default }
+            Verdict {
+                action: Action::Accept,
+                by: DecidedBy::Default,
+            }
         })
     }
 
@@ -143,22 +157,30 @@ impl Policy {
     #[must_use]
     pub fn export(&self, prefix: &Prefix, own: bool) -> Verdict {
         let action = if own { Action::Accept } else { Action::Reject };
-        self.evaluate(prefix).unwrap_or(Verdict { action, by: DecidedBy::Default })
+        self.evaluate(prefix).unwrap_or(Verdict {
+            action,
+            by: DecidedBy::Default,
+        })
     }
 
     /// The name of the rule that a [`DecidedBy::Rule`] means.
     #[must_use]
     pub fn rule_name(&self, prefix: &Prefix, by: DecidedBy) -> Option<&str> {
         match by {
-            DecidedBy::Rule(index) => {
-                self.rules(prefix).get(usize::from(index)).map(|rule| &*rule.name)
-            }
+            DecidedBy::Rule(index) => self
+                .rules(prefix)
+                .get(usize::from(index))
+                .map(|rule| &*rule.name),
             _ => None,
         }
     }
 
     fn rules(&self, prefix: &Prefix) -> &[Rule] {
-        if prefix.is_ipv4() { &self.ipv4 } else { &self.ipv6 }
+        if prefix.is_ipv4() {
+            &self.ipv4
+        } else {
+            &self.ipv6
+        }
     }
 
     /// `None` if there is no rule for the family.
@@ -167,12 +189,19 @@ impl Policy {
         if rules.is_empty() {
             return None;
         }
-        let hit = (0..=u16::MAX)
-            .zip(rules)
-            .find(|(_, rule)| rule.matches.is_none_or(|condition| condition.matches(prefix)));
+        let hit = (0..=u16::MAX).zip(rules).find(|(_, rule)| {
+            rule.matches
+                .is_none_or(|condition| condition.matches(prefix))
+        });
         Some(match hit {
-            Some((index, rule)) => Verdict { action: rule.action, by: DecidedBy::Rule(index) },
-            None => Verdict { action: Action::Reject, by: DecidedBy::NoMatch },
+            Some((index, rule)) => Verdict {
+                action: rule.action,
+                by: DecidedBy::Rule(index),
+            },
+            None => Verdict {
+                action: Action::Reject,
+                by: DecidedBy::NoMatch,
+            },
         })
     }
 }
@@ -201,13 +230,20 @@ mod tests {
         Rule {
             name: Arc::from(format!("{action:?} {operator:?} {cidr}")),
             action,
-            matches: Some(PrefixMatch { operator, cidr, min_len, max_len }),
+            matches: Some(PrefixMatch {
+                operator,
+                cidr,
+                min_len,
+                max_len,
+            }),
         }
     }
 
     #[test]
     fn the_range_of_lengths_limits_in_and_its_negation() {
-        let within = rule(Action::Accept, Operator::In, "10.244.0.0/16", 24, 28).matches.unwrap();
+        let within = rule(Action::Accept, Operator::In, "10.244.0.0/16", 24, 28)
+            .matches
+            .unwrap();
         for (text, expected) in [
             ("10.244.1.0/24", true),
             ("10.244.1.16/28", true),
@@ -218,18 +254,30 @@ mod tests {
             ("::/0", false),
         ] {
             assert_eq!(within.matches(&prefix(text)), expected, "{text}");
-            let negated = PrefixMatch { operator: Operator::NotIn, ..within };
+            let negated = PrefixMatch {
+                operator: Operator::NotIn,
+                ..within
+            };
             let same_family = prefix(text).is_ipv4();
-            assert_eq!(negated.matches(&prefix(text)), same_family && !expected, "not {text}");
+            assert_eq!(
+                negated.matches(&prefix(text)),
+                same_family && !expected,
+                "not {text}"
+            );
         }
     }
 
     #[test]
     fn equal_needs_address_and_length() {
-        let equal = rule(Action::Accept, Operator::Equal, "0.0.0.0/0", 0, 0).matches.unwrap();
+        let equal = rule(Action::Accept, Operator::Equal, "0.0.0.0/0", 0, 0)
+            .matches
+            .unwrap();
         assert!(equal.matches(&prefix("0.0.0.0/0")));
         assert!(!equal.matches(&prefix("0.0.0.0/1")));
-        let negated = PrefixMatch { operator: Operator::NotEqual, ..equal };
+        let negated = PrefixMatch {
+            operator: Operator::NotEqual,
+            ..equal
+        };
         assert!(!negated.matches(&prefix("0.0.0.0/0")));
         assert!(negated.matches(&prefix("0.0.0.0/1")));
     }
@@ -244,16 +292,31 @@ mod tests {
             vec![],
         );
         let refused = policy.import(&prefix("10.244.9.0/24"), true);
-        assert_eq!(refused, Verdict { action: Action::Reject, by: DecidedBy::Rule(0) });
+        assert_eq!(
+            refused,
+            Verdict {
+                action: Action::Reject,
+                by: DecidedBy::Rule(0)
+            }
+        );
         assert_eq!(
             policy.rule_name(&prefix("10.244.9.0/24"), refused.by),
             Some("Reject In 10.244.9.0/24")
         );
         assert!(policy.import(&prefix("10.244.8.0/24"), true).accepted());
         let missed = policy.import(&prefix("192.0.2.0/24"), false);
-        assert_eq!(missed, Verdict { action: Action::Reject, by: DecidedBy::NoMatch });
+        assert_eq!(
+            missed,
+            Verdict {
+                action: Action::Reject,
+                by: DecidedBy::NoMatch
+            }
+        );
         // The other family has no rules: its default applies.
-        assert_eq!(policy.import(&prefix("2001:db8::/32"), true).by, DecidedBy::NoPolicy);
+        assert_eq!(
+            policy.import(&prefix("2001:db8::/32"), true).by,
+            DecidedBy::NoPolicy
+        );
     }
 
     #[test]

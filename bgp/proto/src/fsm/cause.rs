@@ -124,16 +124,22 @@ impl Cause {
     #[must_use]
     pub fn describe(&self, at: Instant) -> LastError {
         let (class, text) = match self {
-            Self::Sent(n) => (class_of(n, CauseClass::NotificationSent), format!("sent {n}")),
-            Self::Received(n) => {
-                (class_of(n, CauseClass::NotificationReceived), format!("received {n}"))
-            }
-            Self::Closed(CloseCause::Eof) => {
-                (CauseClass::ClosedByPeer, "the peer closed the connection".to_owned())
-            }
-            Self::Closed(CloseCause::Reset) => {
-                (CauseClass::ClosedByPeer, "the peer reset the connection".to_owned())
-            }
+            Self::Sent(n) => (
+                class_of(n, CauseClass::NotificationSent),
+                format!("sent {n}"),
+            ),
+            Self::Received(n) => (
+                class_of(n, CauseClass::NotificationReceived),
+                format!("received {n}"),
+            ),
+            Self::Closed(CloseCause::Eof) => (
+                CauseClass::ClosedByPeer,
+                "the peer closed the connection".to_owned(),
+            ),
+            Self::Closed(CloseCause::Reset) => (
+                CauseClass::ClosedByPeer,
+                "the peer reset the connection".to_owned(),
+            ),
             Self::Closed(CloseCause::TimedOut) => {
                 (CauseClass::TimedOut, "the connection timed out".to_owned())
             }
@@ -146,15 +152,18 @@ impl Cause {
             Self::Connect(ConnectError::Unreachable) => {
                 (CauseClass::Unreachable, "no route to the peer".to_owned())
             }
-            Self::Connect(ConnectError::TimedOut) | Self::DialTimeout => {
-                (CauseClass::TimedOut, "no answer to the connection attempt".to_owned())
-            }
-            Self::Replaced => {
-                (CauseClass::Restarted, "the peer came back with a new connection".to_owned())
-            }
-            Self::Superseded => {
-                (CauseClass::Collision, "another connection with the peer is in use".to_owned())
-            }
+            Self::Connect(ConnectError::TimedOut) | Self::DialTimeout => (
+                CauseClass::TimedOut,
+                "no answer to the connection attempt".to_owned(),
+            ),
+            Self::Replaced => (
+                CauseClass::Restarted,
+                "the peer came back with a new connection".to_owned(),
+            ),
+            Self::Superseded => (
+                CauseClass::Collision,
+                "another connection with the peer is in use".to_owned(),
+            ),
             Self::Stopped => (CauseClass::Stopped, "stopped".to_owned()),
         };
         LastError { at, class, text }

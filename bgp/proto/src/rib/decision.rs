@@ -180,7 +180,10 @@ pub struct Decision {
 pub fn decide(candidates: &[Candidate<'_>], maximum_paths: usize) -> Decision {
     if candidates.len() <= 1 {
         let statuses = candidates.iter().map(|_| PathStatus::Best).collect();
-        return Decision { best: (!candidates.is_empty()).then_some(0), statuses };
+        return Decision {
+            best: (!candidates.is_empty()).then_some(0),
+            statuses,
+        };
     }
     let mut field = Field::new(candidates);
     field.keep_least(Step::OwnNetwork, |c| u32::from(c.teller != Teller::Own));
@@ -193,7 +196,13 @@ pub fn decide(candidates: &[Candidate<'_>], maximum_paths: usize) -> Decision {
     field.keep_least(Step::Origin, |c| c.attributes.origin as u32);
     field.keep_least_med();
     field.keep_least(Step::External, |c| {
-        u32::from(matches!(c.teller, Teller::Peer { external: false, .. }))
+        u32::from(matches!(
+            c.teller,
+            Teller::Peer {
+                external: false,
+                ..
+            }
+        ))
     });
     field.finish(maximum_paths.max(1))
 }
@@ -215,7 +224,11 @@ impl<'a, 'b> Field<'a, 'b> {
     }
 
     fn drop_if(&mut self, step: Step, mut loses: impl FnMut(&Candidate<'a>) -> bool) {
-        let Self { candidates, alive, statuses } = self;
+        let Self {
+            candidates,
+            alive,
+            statuses,
+        } = self;
         alive.retain(|&index| {
             let lost = candidates.get(index).is_none_or(&mut loses);
             if let Some(status) = statuses.get_mut(index).filter(|_| lost) {
@@ -226,7 +239,9 @@ impl<'a, 'b> Field<'a, 'b> {
     }
 
     fn living(&self) -> impl Iterator<Item = &Candidate<'a>> {
-        self.alive.iter().filter_map(|&index| self.candidates.get(index))
+        self.alive
+            .iter()
+            .filter_map(|&index| self.candidates.get(index))
     }
 
     fn keep_least(&mut self, step: Step, key: impl Fn(&Candidate<'a>) -> u32) {
@@ -253,17 +268,20 @@ impl<'a, 'b> Field<'a, 'b> {
         }
         self.drop_if(Step::Med, |candidate| {
             let med = candidate.attributes.med.unwrap_or(0);
-            least.get(&candidate.attributes.as_path.first()).is_some_and(|lowest| med > *lowest)
+            least
+                .get(&candidate.attributes.as_path.first())
+                .is_some_and(|lowest| med > *lowest)
         });
     }
 
     /// Steps 7 to 9 choose the best; the others of the field share with it or lost to it.
     fn finish(mut self, maximum_paths: usize) -> Decision {
         let candidates = self.candidates;
-        self.alive.sort_by(|&a, &b| match (candidates.get(a), candidates.get(b)) {
-            (Some(a), Some(b)) => break_tie(a, b).0,
-            _ => Ordering::Equal,
-        });
+        self.alive
+            .sort_by(|&a, &b| match (candidates.get(a), candidates.get(b)) {
+                (Some(a), Some(b)) => break_tie(a, b).0,
+                _ => Ordering::Equal,
+            });
         let best = self.alive.first().copied();
         for (rank, &index) in self.alive.iter().enumerate().skip(1) {
             let status = if rank < maximum_paths {
@@ -272,14 +290,19 @@ impl<'a, 'b> Field<'a, 'b> {
                 PathStatus::Lost(Step::MaximumPaths)
             } else {
                 let winner = best.and_then(|best| candidates.get(best));
-                let step = winner.zip(candidates.get(index)).map(|(w, l)| break_tie(w, l).1);
+                let step = winner
+                    .zip(candidates.get(index))
+                    .map(|(w, l)| break_tie(w, l).1);
                 PathStatus::Lost(step.unwrap_or(Step::PeerAddress))
             };
             if let Some(slot) = self.statuses.get_mut(index) {
                 *slot = status;
             }
         }
-        Decision { best, statuses: self.statuses }
+        Decision {
+            best,
+            statuses: self.statuses,
+        }
     }
 }
 
@@ -292,7 +315,9 @@ fn break_tie(a: &Candidate<'_>, b: &Candidate<'_>) -> (Ordering, Step) {
     let clusters = |c: &Candidate<'_>| c.attributes.cluster_list().len();
     let address = |c: &Candidate<'_>| match c.teller {
         Teller::Own => None,
-        Teller::Peer { address, number, .. } => Some((address, number)),
+        Teller::Peer {
+            address, number, ..
+        } => Some((address, number)),
     };
     let by_id = id(a).cmp(&id(b));
     if by_id.is_ne() {

@@ -1,7 +1,7 @@
 //! The routing information bases.
 //!
 //! ```text
-//!            policy                decision                      policy, export
+//!            policy                decision                      permit, transform
 //! UPDATE ---------------> adj_in ------------> loc ---------------------------> adj_out ---> UPDATE
 //!  accepted, rejected or           |            |  changed prefixes marked       taken from it as
 //!  unusable: kept with the reason  |            |  in each peer's dirty set      the peer reads
@@ -9,7 +9,210 @@
 //!                       a status for       change of next
 //!                       every path         hops -> FIB
 //! ```
+//!
+//! [`Rib`] is the middle: it gathers the prefixes whose paths changed and decides them together.
+//! While selection is deferred (RFC 4724 §4.1) they simply wait in that set.
 
+pub mod adj_in;
+pub mod adj_out;
 pub mod decision;
+pub mod export;
+mod intern;
+pub mod loc;
 
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+pub use adj_in::{AdjRibIn, Path, PathCounts};
+pub use adj_out::AdjRibOut;
 pub use decision::{Candidate, Decision, PathStatus, Step, Teller, Unusable, decide};
+pub use export::{Target, Withheld};
+pub use loc::{LocChange, LocRib, LocRoute, Source};
+
+use crate::attr::PathAttributes;
+use crate::iana::Family;
+use crate::speaker::PeerId;
+use crate::wire::Prefix;
+use intern::Interner;
+
+/// Adj-RIBs-In, decision and Loc-RIB.
+#[derive(Debug)]
+pub struct Rib {
+    adj_in: AdjRibIn,
+    loc: LocRib,
+    networks: BTreeSet<Prefix>,
+    /// Attributes of all own networks: no path, no next hop yet.
+    own: Arc<PathAttributes>,
+    tellers: Vec<Option<Teller>>,
+    maximum_paths: usize,
+    undecided: BTreeSet<Prefix>,
+    interner: Interner,
+}
+
+impl Rib {
+    /// Only the own networks, which are best at once: they depend on nobody.
+    #[must_use]
+    pub fn new(networks: &[Prefix], peers: usize, maximum_paths: usize) -> Self {
+        let own = Arc::new(PathAttributes::default());
+        let mut loc = LocRib::default();
+        for prefix in networks {
+            let attributes = Arc::clone(&own);
+            let route = LocRoute {
+                source: Source::Own,
+                attributes,
+                next_hops: Box::default(),
+            };
+            loc.update(*prefix, Some(route));
+        }
+        Self {
+            adj_in: AdjRibIn::new(peers),
+            loc,
+            networks: networks.iter().copied().collect(),
+            own,
+            tellers: vec![None; peers],
+            maximum_paths,
+            undecided: BTreeSet::new(),
+            interner: Interner::default(),
+        }
+    }
+
+    /// The Loc-RIB.
+    #[must_use]
+    pub fn loc(&self) -> &LocRib {
+        &self.loc
+    }
+
+    /// The Adj-RIBs-In.
+    #[must_use]
+    pub fn adj_in(&self) -> &AdjRibIn {
+        &self.adj_in
+    }
+
+    /// The shared copy of attributes.
+    pub fn intern(&mut self, attributes: Arc<PathAttributes>) -> Arc<PathAttributes> {
+        self.interner.intern(attributes)
+    }
+
+    /// What the decision must know of a peer. Paths that it left before are decided anew if that
+    /// is another speaker than before.
+    pub fn set_teller(&mut self, peer: PeerId, teller: Teller) {
+        if let Some(known) = self.tellers.get_mut(peer.index())
+            && known.replace(teller) != Some(teller)
+        {
+            self.undecided.extend(self.adj_in.eligible_of(peer));
+        }
+    }
+
+    /// A path from a peer; `status` is `Pending`, `Unusable` or `Rejected`.
+    pub fn announce(
+        &mut self,
+        peer: PeerId,
+        prefix: Prefix,
+        attributes: Arc<PathAttributes>,
+        status: PathStatus,
+    ) {
+        if self.adj_in.announce(peer, prefix, attributes, status) {
+            self.undecided.insert(prefix);
+        }
+    }
+
+    /// A path is gone.
+    pub fn withdraw(&mut self, peer: PeerId, prefix: &Prefix) {
+        if self.adj_in.withdraw(peer, prefix) {
+            self.undecided.insert(*prefix);
+        }
+    }
+
+    /// All paths of a peer are gone.
+    pub fn flush(&mut self, peer: PeerId) {
+        self.undecided.extend(self.adj_in.remove(peer, |_, _| true));
+    }
+
+    /// The peer may come back: keeps its paths of these families as stale, once.
+    pub fn mark_stale(&mut self, peer: PeerId, families: &[Family]) {
+        self.undecided
+            .extend(self.adj_in.mark_stale(peer, families));
+    }
+
+    /// Forgets the peer's stale paths of families for which `which` holds. Returns how many.
+    pub fn flush_stale(&mut self, peer: PeerId, which: impl Fn(Family) -> bool) -> usize {
+        let before = self.adj_in.counts(peer).received;
+        if self.adj_in.counts(peer).stale > 0 {
+            let gone = self
+                .adj_in
+                .remove(peer, |prefix, path| path.stale && which(Family::of(prefix)));
+            self.undecided.extend(gone);
+        }
+        before.saturating_sub(self.adj_in.counts(peer).received)
+    }
+
+    /// Is there anything to decide?
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.undecided.is_empty()
+    }
+
+    /// Decides the next prefix whose paths changed.
+    pub fn decide_next(&mut self) -> Option<(Prefix, LocChange)> {
+        let prefix = self.undecided.pop_first()?;
+        let own = self
+            .networks
+            .contains(&prefix)
+            .then_some((&self.own, Source::Own, Teller::Own));
+        let learned = self
+            .adj_in
+            .paths(&prefix)
+            .iter()
+            .filter(|path| path.status.is_eligible());
+        let learned = learned.filter_map(|path| {
+            let teller = self.tellers.get(path.peer.index()).copied().flatten()?;
+            let external = matches!(teller, Teller::Peer { external: true, .. });
+            Some((
+                &path.attributes,
+                Source::Peer {
+                    id: path.peer,
+                    external,
+                },
+                teller,
+            ))
+        });
+        let paths: Vec<_> = own.into_iter().chain(learned).collect();
+        let candidates: Vec<_> = paths
+            .iter()
+            .map(|(attributes, _, teller)| Candidate {
+                attributes,
+                teller: *teller,
+            })
+            .collect();
+        let decision = decide(&candidates, self.maximum_paths);
+        let best = decision.best.and_then(|best| paths.get(best));
+        let route = best.map(|(attributes, source, _)| LocRoute {
+            source: *source,
+            attributes: Arc::clone(attributes),
+            next_hops: next_hops(&candidates, &decision.statuses),
+        });
+        let learned_statuses = decision
+            .statuses
+            .into_iter()
+            .skip(usize::from(own.is_some()));
+        self.adj_in.decided(&prefix, learned_statuses);
+        Some((prefix, self.loc.update(prefix, route)))
+    }
+}
+
+fn next_hops(candidates: &[Candidate<'_>], statuses: &[PathStatus]) -> Box<[IpAddr]> {
+    let mut hops: Vec<IpAddr> = candidates
+        .iter()
+        .zip(statuses)
+        .filter(|(candidate, status)| candidate.teller != Teller::Own && status.is_used())
+        .filter_map(|(candidate, _)| candidate.attributes.next_hop.as_ref())
+        .map(crate::attr::NextHop::address)
+        .collect();
+    hops.sort_unstable();
+    hops.dedup();
+    hops.into_boxed_slice()
+}

@@ -71,7 +71,10 @@ pub struct GracefulRestartConfig {
 
 impl Default for GracefulRestartConfig {
     fn default() -> Self {
-        Self { restart_secs: 120, stale_secs: 300 }
+        Self {
+            restart_secs: 120,
+            stale_secs: 300,
+        }
     }
 }
 
@@ -287,8 +290,16 @@ pub enum EventKind {
 impl fmt::Display for EventKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::StateChange { from, to, cause: None } => write!(f, "{from} -> {to}"),
-            Self::StateChange { from, to, cause: Some(cause) } => {
+            Self::StateChange {
+                from,
+                to,
+                cause: None,
+            } => write!(f, "{from} -> {to}"),
+            Self::StateChange {
+                from,
+                to,
+                cause: Some(cause),
+            } => {
                 write!(f, "{from} -> {to}: {cause}")
             }
             Self::NotificationSent(n) => write!(f, "sent NOTIFICATION {n}"),
@@ -296,14 +307,22 @@ impl fmt::Display for EventKind {
             Self::UpdateProblem(text) => write!(f, "malformed UPDATE: {text}"),
             Self::EndOfRib(family) => write!(f, "End-of-RIB for {family}"),
             Self::StaleKept { routes, secs } => {
-                write!(f, "peer is restarting: {routes} routes kept as stale for up to {secs} s")
+                write!(
+                    f,
+                    "peer is restarting: {routes} routes kept as stale for up to {secs} s"
+                )
             }
             Self::StaleFlushed(routes) => write!(f, "{routes} stale routes removed"),
             Self::Refused(remote) => write!(f, "refused a connection from {remote}: no such peer"),
             Self::Synced { missing } if missing.is_empty() => write!(f, "routes are complete"),
             Self::Synced { missing } => {
-                write!(f, "routes are complete as far as they came: no End-of-RIB from")?;
-                missing.iter().try_for_each(|peer| write!(f, " #{}", peer.0))
+                write!(
+                    f,
+                    "routes are complete as far as they came: no End-of-RIB from"
+                )?;
+                missing
+                    .iter()
+                    .try_for_each(|peer| write!(f, " #{}", peer.0))
             }
         }
     }

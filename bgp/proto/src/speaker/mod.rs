@@ -1,7 +1,29 @@
-//! The speaker: owner of peers and RIBs; all inputs go in here, all outputs come out.
+//! The speaker: owner of peers and RIBs. All inputs go in here, all outputs come out.
+//!
+//! ```text
+//!  Input --> handle --> fsm::Peer --> Up, Down, Routes --> rib --> Fib --+
+//!                          |                                |            +--> poll_output
+//!                          +-- Dial, Close, WantSend, Event +- marks ----+
+//!                                                           v
+//!                                           adj_out --> poll_transmit
+//! ```
+//!
+//! After every call of [`Speaker::handle`] call [`Speaker::poll_output`] until it is empty, then
+//! wait until [`Speaker::poll_timeout`] at the latest. The result depends on the configuration
+//! (with its seed) and on the inputs with their times, and on nothing else.
+//!
+//! Invariants: no input panics or grows memory by more than itself; an UPDATE is encoded only when
+//! it can be sent; `Fib` is never said for an own network; between `Stop` and `Start` no `Fib` is
+//! said at all: the routes in the kernel outlive the speaker.
 
 mod api;
+mod neighbor;
+pub mod restart;
+mod routes;
 mod status;
+
+#[cfg(test)]
+mod tests;
 
 pub use api::{
     CloseCause, ConnId, ConnectError, Event, EventKind, FibChange, GracefulRestartConfig, Input,
@@ -9,61 +31,348 @@ pub use api::{
 };
 pub use status::{PeerStatus, PrefixCounts, RouteStatus, SessionStatus, SpeakerStatus};
 
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use bytes::Bytes;
 
-/// The speaker.
+use crate::fsm::{Cause, ConnIds, Context, Peer, PeerInput, PeerOutput};
+use crate::rib::Rib;
+use neighbor::{Link, Neighbor};
+use restart::{Deferral, Progress};
+
+/// A BGP speaker without IO. See the [module](self) for how to drive it.
+///
+/// [`Output::FibSynced`] comes once per `Start`: at once on a cold start
+/// ([`SpeakerConfig::restarting`] false), else when every peer has sent End-of-RIB or is not
+/// worth waiting for any more ([`restart`] has the rule), always after the `Fib`s of the routes
+/// that were learned until then.
 #[derive(Debug)]
 pub struct Speaker {
     config: SpeakerConfig,
+    neighbors: Vec<Neighbor>,
+    links: BTreeMap<ConnId, Link>,
+    rib: Rib,
+    deferral: Deferral,
+    /// The next `Start` follows an earlier run whose routes are in the kernel.
+    restarting: bool,
+    ids: ConnIds,
+    outputs: VecDeque<Output>,
 }
 
 impl Speaker {
     /// A speaker that is not started.
     #[must_use]
-    pub fn new(config: SpeakerConfig, _now: Instant) -> Self {
-        Self { config }
-    }
-
-    /// Takes one input; then ask `poll_output` until it is empty.
-    pub fn handle(&mut self, _input: Input<'_>, _now: Instant) {}
-
-    /// The next thing to do.
-    pub fn poll_output(&mut self) -> Option<Output> {
-        None
-    }
-
-    /// When to tick.
-    #[must_use]
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        None
-    }
-
-    /// The next complete message for the wire.
-    pub fn poll_transmit(&mut self, _conn: ConnId, _now: Instant) -> Option<Bytes> {
-        None
+    pub fn new(config: SpeakerConfig, now: Instant) -> Self {
+        let neighbors = (0..)
+            .zip(&config.peers)
+            .map(|(number, peer)| Neighbor {
+                id: PeerId(number),
+                config: peer.clone(),
+                machine: Peer::new(&config, peer, jitter_seed(config.seed, number), now),
+                up: None,
+                helper: restart::Helper::default(),
+                progress: Progress::default(),
+            })
+            .collect();
+        Self {
+            neighbors,
+            links: BTreeMap::new(),
+            rib: Rib::new(&config.networks, config.peers.len(), config.maximum_paths),
+            deferral: Deferral::Stopped,
+            restarting: config.restarting,
+            ids: ConnIds::default(),
+            outputs: VecDeque::new(),
+            config,
+        }
     }
 
     /// A fresh name for an accepted connection.
     pub fn new_conn(&mut self) -> ConnId {
-        ConnId(0)
+        self.ids.fresh()
+    }
+
+    /// Takes one input.
+    pub fn handle(&mut self, input: Input<'_>, now: Instant) {
+        match input {
+            Input::Start => self.start(now),
+            Input::Stop(mode) => self.stop(&mode, now),
+            Input::Connected {
+                conn,
+                local,
+                remote,
+            } => {
+                if !self.to_peer_of(conn, PeerInput::Connected(conn, local, remote), now) {
+                    self.outputs.push_back(Output::Close { conn });
+                }
+            }
+            Input::ConnectFailed { conn, cause } => {
+                self.to_peer_of(conn, PeerInput::ConnectFailed(conn, cause), now);
+                self.links.remove(&conn);
+            }
+            Input::Accepted {
+                conn,
+                local,
+                remote,
+            } => self.accept(conn, local, remote, now),
+            Input::Received { conn, bytes } => {
+                self.to_peer_of(conn, PeerInput::Received(conn, bytes), now);
+            }
+            Input::Closed { conn, cause } => {
+                self.to_peer_of(conn, PeerInput::Closed(conn, cause), now);
+                self.links.remove(&conn);
+            }
+            Input::Tick => self.tick(now),
+        }
+        self.settle(now);
+    }
+
+    /// The next thing to do.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to tick. Costs a look at every peer.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let machines = self
+            .neighbors
+            .iter()
+            .filter_map(|n| n.machine.next_timeout());
+        let helpers = self
+            .neighbors
+            .iter()
+            .filter_map(|n| n.helper.next_timeout());
+        // The last one: before it the deferral cannot end by time alone.
+        let deferral = self
+            .neighbors
+            .iter()
+            .filter_map(|n| self.deferral.waits_for(&n.progress, n.session()))
+            .max();
+        machines.chain(helpers).chain(deferral).min()
+    }
+
+    /// The next complete message for the wire; `None`: nothing until the next `WantSend`. Call it
+    /// only while there is room to write: what is not asked for is not encoded.
+    pub fn poll_transmit(&mut self, conn: ConnId, _now: Instant) -> Option<Bytes> {
+        let link = self.links.get_mut(&conn)?;
+        if let Some(message) = link.pop() {
+            return Some(message);
+        }
+        if link.closing {
+            self.links.remove(&conn);
+            return None;
+        }
+        let complete = self.deferral == Deferral::Done;
+        let up = self
+            .neighbors
+            .get_mut(link.peer.index())
+            .and_then(|n| n.up.as_mut());
+        let message = up.filter(|up| up.session.conn == conn).and_then(|up| {
+            up.adj_out
+                .next_message(self.rib.loc(), &up.target, complete)
+        });
+        if message.is_none() {
+            link.asked = false;
+        }
+        message
     }
 
     /// A snapshot.
     #[must_use]
     pub fn status(&self, _now: Instant) -> SpeakerStatus {
+        let peers = self.neighbors.iter().map(|neighbor| {
+            neighbor.status(self.config.asn, self.rib.adj_in().counts(neighbor.id))
+        });
         SpeakerStatus {
             asn: self.config.asn,
             router_id: self.config.router_id,
-            synced: false,
-            prefixes: 0,
-            peers: vec![],
+            synced: self.deferral == Deferral::Done,
+            prefixes: self.rib.loc().len(),
+            peers: peers.collect(),
         }
     }
 
-    /// All paths of all prefixes with their reasons.
-    pub fn routes(&self) -> impl Iterator<Item = RouteStatus> + '_ {
-        std::iter::empty()
+    fn start(&mut self, now: Instant) {
+        if self.deferral != Deferral::Stopped {
+            return;
+        }
+        // Own networks are known from the beginning; what peers say comes after this.
+        self.deferral = Deferral::Waiting(now);
+        if !self.restarting {
+            self.finish_deferral(now);
+        }
+        for index in 0..self.neighbors.len() {
+            self.to_peer(index, PeerInput::Start, now);
+        }
     }
+
+    fn stop(&mut self, mode: &StopMode, now: Instant) {
+        if self.deferral == Deferral::Stopped {
+            return;
+        }
+        self.deferral = Deferral::Stopped;
+        for index in 0..self.neighbors.len() {
+            self.to_peer(index, PeerInput::Stop(mode), now);
+        }
+        // Forgotten here, kept in the kernel.
+        let peers = self.neighbors.len();
+        self.rib = Rib::new(&self.config.networks, peers, self.config.maximum_paths);
+        for neighbor in &mut self.neighbors {
+            neighbor.helper.stop();
+            neighbor.progress = Progress::default();
+        }
+        self.restarting = true;
+    }
+
+    fn tick(&mut self, now: Instant) {
+        for index in 0..self.neighbors.len() {
+            let Some(neighbor) = self.neighbors.get_mut(index) else {
+                continue;
+            };
+            let (id, machine_due) = (
+                neighbor.id,
+                neighbor.machine.next_timeout().is_some_and(|at| at <= now),
+            );
+            if neighbor.helper.take_due(now) {
+                self.flush_stale(id, |_| true, now);
+            }
+            if machine_due {
+                self.to_peer(index, PeerInput::Tick, now);
+            }
+        }
+    }
+
+    fn accept(&mut self, conn: ConnId, local: SocketAddr, remote: SocketAddr, now: Instant) {
+        let from = remote.ip().to_canonical();
+        let on = local.ip().to_canonical();
+        let peer = self.neighbors.iter().position(|neighbor| {
+            neighbor.config.address == from
+                && neighbor.config.local_address.is_none_or(|own| own == on)
+        });
+        let known = self.links.contains_key(&conn);
+        match peer.filter(|_| self.deferral != Deferral::Stopped && !known) {
+            Some(index) => {
+                let id = self.neighbors.get(index).map(|neighbor| neighbor.id);
+                self.links.extend(id.map(|id| (conn, Link::new(id))));
+                let local = SocketAddr::new(on, local.port());
+                self.to_peer(index, PeerInput::Accepted(conn, local, remote), now);
+            }
+            None if known => {}
+            None => {
+                self.event(now, None, EventKind::Refused(remote));
+                self.outputs.push_back(Output::Close { conn });
+            }
+        }
+    }
+
+    /// False if the connection is not (or no longer) known.
+    fn to_peer_of(&mut self, conn: ConnId, input: PeerInput<'_>, now: Instant) -> bool {
+        let peer = self
+            .links
+            .get(&conn)
+            .filter(|link| !link.closing)
+            .map(|link| link.peer);
+        if let Some(peer) = peer {
+            self.to_peer(peer.index(), input, now);
+        }
+        peer.is_some()
+    }
+
+    fn to_peer(&mut self, index: usize, input: PeerInput<'_>, now: Instant) {
+        let waiting = matches!(self.deferral, Deferral::Waiting(_));
+        let Some(neighbor) = self.neighbors.get_mut(index) else {
+            return;
+        };
+        let mut ctx = Context {
+            now,
+            ids: &mut self.ids,
+            restarting: self.restarting && waiting,
+            // On a cold start there is nothing that could have been kept; later sessions of a
+            // running speaker have their forwarding state.
+            forwarding_kept: self.restarting || neighbor.machine.established_count() > 0,
+        };
+        let outputs = neighbor.machine.handle(input, &mut ctx);
+        let id = neighbor.id;
+        for output in outputs {
+            self.from_peer(id, output, now);
+        }
+    }
+
+    fn from_peer(&mut self, id: PeerId, output: PeerOutput, now: Instant) {
+        match output {
+            PeerOutput::Dial(conn) => self.dial(id, conn),
+            PeerOutput::Send(conn, message) => {
+                if let Some(link) = self.links.get_mut(&conn) {
+                    link.push(&message);
+                    if !std::mem::replace(&mut link.asked, true) {
+                        self.outputs.push_back(Output::WantSend { conn });
+                    }
+                }
+            }
+            PeerOutput::Close(conn) => self.close(conn),
+            PeerOutput::Up(session) => self.session_up(id, *session, now),
+            PeerOutput::Down(conn, cause) => self.session_down(id, conn, &cause, now),
+            PeerOutput::Routes(update) => self.import(id, update, now),
+            PeerOutput::Refresh(family) => {
+                if let Some(up) = self
+                    .neighbors
+                    .get_mut(id.index())
+                    .and_then(|n| n.up.as_mut())
+                {
+                    up.adj_out.refresh(family);
+                }
+            }
+            PeerOutput::Ended(Cause::Sent(n)) => {
+                self.event(now, Some(id), EventKind::NotificationSent(n));
+            }
+            PeerOutput::Ended(Cause::Received(n)) => {
+                self.event(now, Some(id), EventKind::NotificationReceived(n));
+            }
+            PeerOutput::Ended(_) => {}
+            PeerOutput::State { from, to, cause } => {
+                self.event(now, Some(id), EventKind::StateChange { from, to, cause });
+            }
+        }
+    }
+
+    fn dial(&mut self, id: PeerId, conn: ConnId) {
+        let Some(neighbor) = self.neighbors.get(id.index()) else {
+            return;
+        };
+        let config = &neighbor.config;
+        self.links.insert(conn, Link::new(id));
+        self.outputs.push_back(Output::Dial {
+            conn,
+            peer: id,
+            remote: SocketAddr::new(config.address, config.port),
+            local: config.local_address,
+            external: config.asn != self.config.asn,
+        });
+    }
+
+    /// The link stays while there are last words to send.
+    fn close(&mut self, conn: ConnId) {
+        if let Some(link) = self.links.get_mut(&conn) {
+            link.closing = true;
+            if !link.has_control() {
+                self.links.remove(&conn);
+            }
+        }
+        self.outputs.push_back(Output::Close { conn });
+    }
+
+    fn event(&mut self, at: Instant, peer: Option<PeerId>, kind: EventKind) {
+        self.outputs
+            .push_back(Output::Event(Event { at, peer, kind }));
+    }
+}
+
+/// Neighbouring seeds and peers must not have neighbouring jitter (the generator's own seeding
+/// mixes further).
+fn jitter_seed(seed: u64, peer: u32) -> u64 {
+    seed ^ u64::from(peer)
+        .wrapping_add(1)
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }

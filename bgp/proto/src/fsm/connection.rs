@@ -1,0 +1,323 @@
+//! One TCP connection from the moment it is up: OpenSent, OpenConfirm, Established, ended.
+//!
+//! The drawing is in the [module](super). It knows nothing of other connections: whether this one
+//! survives a collision is decided above, between [`ConnectionOutput::OpenAccepted`] and the
+//! KEEPALIVE that follows it in the same batch.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand::Rng;
+use rand::rngs::SmallRng;
+
+use super::{Cause, State, TimerKind, TimerTable};
+use crate::error::Notification;
+use crate::iana::{Family, error_code, fsm_subcode, message_type};
+use crate::message::{self, Message, Open};
+use crate::validate::{self, SessionOptions};
+use crate::validate::{ExpectedPeer, LocalOpen, Negotiated};
+use crate::validate::{RouteUpdate, UpdateContext};
+use crate::wire::Frame;
+
+/// Hold time before the peer's OPEN is there (RFC 4271 §8.2.2: "a large value").
+const OPEN_HOLD: Duration = Duration::from_secs(240);
+
+/// The same once the peer has proved to be alive on another connection that had to go.
+const HURRIED_OPEN_HOLD: Duration = Duration::from_secs(10);
+
+/// Who opened the TCP connection; the collision rule asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Initiator {
+    /// This side dialled.
+    Local,
+    /// The peer dialled.
+    Remote,
+}
+
+/// What a connection needs to know of the configuration.
+#[derive(Clone, Debug)]
+pub struct SessionParams {
+    /// The OPEN to send.
+    pub local: LocalOpen,
+    /// What the peer's OPEN must say.
+    pub expected: ExpectedPeer,
+    /// How UPDATEs are judged.
+    pub updates: UpdateContext,
+}
+
+/// What can happen to a connection.
+#[derive(Clone, Debug)]
+pub enum ConnectionInput {
+    /// TCP is up; the first input, once.
+    Opened,
+    /// A framed message.
+    Frame(Frame),
+    /// The bytes cannot be framed.
+    Malformed(Notification),
+    /// End it with this NOTIFICATION.
+    Stop(Notification),
+    /// End it without a word, or it has ended by itself.
+    Drop(Cause),
+    /// Time has passed.
+    Tick,
+}
+
+/// What a connection wants.
+#[derive(Clone, Debug)]
+pub enum ConnectionOutput {
+    /// Send this.
+    Send(Message),
+    /// The peer's OPEN is fine: decide a collision now.
+    OpenAccepted,
+    /// Routes can flow.
+    Established,
+    /// An UPDATE's routes.
+    Routes(RouteUpdate),
+    /// The peer asks for all routes of a family again (RFC 2918).
+    Refresh(Family),
+    /// Over, the last output. A NOTIFICATION of ours precedes it.
+    Ended(Cause),
+}
+
+#[derive(Clone, Copy)]
+enum Timer {
+    Hold,
+    Keepalive,
+}
+
+impl TimerKind for Timer {
+    fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct Connection {
+    /// `Idle` before `Opened` and when over.
+    state: State,
+    params: SessionParams,
+    sent: Open,
+    received: Option<Open>,
+    negotiated: Option<Arc<Negotiated>>,
+    options: SessionOptions,
+    timers: TimerTable<2>,
+}
+
+impl Connection {
+    /// A connection that has not sent anything.
+    #[must_use]
+    pub fn new(params: SessionParams) -> Self {
+        let sent = params.local.to_open();
+        Self {
+            state: State::Idle,
+            params,
+            sent,
+            received: None,
+            negotiated: None,
+            options: SessionOptions::default(),
+            timers: TimerTable::default(),
+        }
+    }
+
+    /// OpenSent, OpenConfirm or Established; Idle when it is over.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// What both OPENs agreed on, from OpenConfirm on.
+    #[must_use]
+    pub fn negotiated(&self) -> Option<&Arc<Negotiated>> {
+        self.negotiated.as_ref()
+    }
+
+    /// Our OPEN.
+    #[must_use]
+    pub fn sent(&self) -> &Open {
+        &self.sent
+    }
+
+    /// The peer's OPEN, from OpenConfirm on.
+    #[must_use]
+    pub fn received(&self) -> Option<&Open> {
+        self.received.as_ref()
+    }
+
+    /// Longest message to accept now, in octets.
+    #[must_use]
+    pub fn max_message_len(&self) -> usize {
+        self.options.max_message_len()
+    }
+
+    /// When to tick.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// The peer is alive and chose another connection to say so: wait less for its OPEN here.
+    pub fn hurry(&mut self, now: Instant) {
+        if self.state == State::OpenSent {
+            self.timers.set(Timer::Hold, now + HURRIED_OPEN_HOLD);
+        }
+    }
+
+    /// Takes one input. After `Ended` it returns nothing any more.
+    pub fn handle(
+        &mut self,
+        input: ConnectionInput,
+        now: Instant,
+        rng: &mut SmallRng,
+    ) -> Vec<ConnectionOutput> {
+        match input {
+            ConnectionInput::Opened if self.received.is_none() => {
+                self.state = State::OpenSent;
+                self.timers.set(Timer::Hold, now + OPEN_HOLD);
+                vec![ConnectionOutput::Send(Message::Open(self.sent.clone()))]
+            }
+            _ if self.state == State::Idle => vec![],
+            ConnectionInput::Opened => vec![],
+            ConnectionInput::Frame(frame) => {
+                self.frame(frame, now, rng).unwrap_or_else(|n| self.stop(n))
+            }
+            ConnectionInput::Malformed(n) | ConnectionInput::Stop(n) => self.stop(n),
+            ConnectionInput::Drop(cause) => {
+                self.end();
+                vec![ConnectionOutput::Ended(cause)]
+            }
+            ConnectionInput::Tick => self.tick(now, rng),
+        }
+    }
+
+    fn end(&mut self) {
+        self.state = State::Idle;
+        self.timers.stop_all();
+        // So that a late `Opened` cannot revive it.
+        self.received.get_or_insert_with(|| self.sent.clone());
+    }
+
+    fn stop(&mut self, notification: Notification) -> Vec<ConnectionOutput> {
+        self.end();
+        vec![
+            ConnectionOutput::Send(Message::Notification(notification.clone())),
+            ConnectionOutput::Ended(Cause::Sent(notification)),
+        ]
+    }
+
+    /// The message type is judged by the state before the body is looked into: an UPDATE in
+    /// OpenSent is a state machine error whatever it contains (RFC 6608).
+    fn frame(
+        &mut self,
+        frame: Frame,
+        now: Instant,
+        rng: &mut SmallRng,
+    ) -> Result<Vec<ConnectionOutput>, Notification> {
+        let expected = match self.state {
+            State::OpenSent => frame.kind == message_type::OPEN,
+            State::OpenConfirm => frame.kind == message_type::KEEPALIVE,
+            _ => frame.kind != message_type::OPEN,
+        };
+        if !expected && frame.kind != message_type::NOTIFICATION {
+            return Err(unexpected(self.state, frame.kind));
+        }
+        match message::decode(frame, &self.options)? {
+            Message::Open(open) => self.open(open, now, rng),
+            Message::Keepalive => {
+                self.heard(now);
+                if self.state == State::Established {
+                    return Ok(vec![]);
+                }
+                self.state = State::Established;
+                Ok(vec![ConnectionOutput::Established])
+            }
+            Message::Update(update) => {
+                self.heard(now);
+                let routes = validate::update(update, &self.options, &self.params.updates)?;
+                Ok(vec![ConnectionOutput::Routes(routes)])
+            }
+            Message::RouteRefresh(refresh) => {
+                let wanted =
+                    refresh.subtype == 0 && self.options.families.contains(&refresh.family);
+                Ok(wanted
+                    .then_some(ConnectionOutput::Refresh(refresh.family))
+                    .into_iter()
+                    .collect())
+            }
+            Message::Notification(notification) => {
+                self.end();
+                Ok(vec![ConnectionOutput::Ended(Cause::Received(notification))])
+            }
+        }
+    }
+
+    fn open(
+        &mut self,
+        open: Open,
+        now: Instant,
+        rng: &mut SmallRng,
+    ) -> Result<Vec<ConnectionOutput>, Notification> {
+        validate::open(&open, &self.params.expected)?;
+        let negotiated = validate::negotiate(&self.sent, &open);
+        self.options = negotiated.options.clone();
+        self.received = Some(open);
+        self.negotiated = Some(Arc::new(negotiated));
+        self.state = State::OpenConfirm;
+        self.timers.stop(Timer::Hold);
+        self.heard(now);
+        self.schedule_keepalive(now, rng);
+        Ok(vec![
+            ConnectionOutput::OpenAccepted,
+            ConnectionOutput::Send(Message::Keepalive),
+        ])
+    }
+
+    fn heard(&mut self, now: Instant) {
+        if let Some(secs) = self
+            .negotiated
+            .as_ref()
+            .map(|n| n.hold_time_secs)
+            .filter(|s| *s > 0)
+        {
+            self.timers
+                .set(Timer::Hold, now + Duration::from_secs(u64::from(secs)));
+        }
+    }
+
+    /// A third of the hold time with jitter (RFC 4271 §10), never more than one a second (§4.4).
+    fn schedule_keepalive(&mut self, now: Instant, rng: &mut SmallRng) {
+        if let Some(secs) = self
+            .negotiated
+            .as_ref()
+            .map(|n| n.keepalive_secs())
+            .filter(|s| *s > 0)
+        {
+            let interval =
+                Duration::from_secs(u64::from(secs)).mul_f64(rng.random_range(0.75..1.0));
+            self.timers
+                .set(Timer::Keepalive, now + interval.max(Duration::from_secs(1)));
+        }
+    }
+
+    fn tick(&mut self, now: Instant, rng: &mut SmallRng) -> Vec<ConnectionOutput> {
+        if self.timers.take_due(Timer::Hold, now) {
+            return self.stop(Notification::hold_timer_expired());
+        }
+        if self.timers.take_due(Timer::Keepalive, now) {
+            self.schedule_keepalive(now, rng);
+            return vec![ConnectionOutput::Send(Message::Keepalive)];
+        }
+        vec![]
+    }
+}
+
+/// RFC 6608 §3: the subcode names the state, the data is the type of the unexpected message.
+fn unexpected(state: State, kind: u8) -> Notification {
+    let subcode = match state {
+        State::OpenSent => fsm_subcode::OPEN_SENT,
+        State::OpenConfirm => fsm_subcode::OPEN_CONFIRM,
+        State::Established => fsm_subcode::ESTABLISHED,
+        _ => fsm_subcode::UNSPECIFIED,
+    };
+    Notification::new(error_code::FSM, subcode, vec![kind])
+}

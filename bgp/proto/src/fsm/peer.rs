@@ -1,0 +1,656 @@
+//! The outer machine: one configured peer, its dials, its at most two connections, its back-off.
+//!
+//! Invariants: at most one dial is under way; at most one connection is Established; there are at
+//! most two connections; a dial is made only while there is no connection; exactly one `Up`
+//! precedes each `Down`.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+use super::connection::{Connection, ConnectionInput, ConnectionOutput, Initiator, SessionParams};
+use super::{Cause, LastError, State, TimerKind, TimerTable};
+use crate::capability::GracefulRestartCapability;
+use crate::error::Notification;
+use crate::iana::{Family, cease_subcode};
+use crate::message::{Message, Open};
+use crate::speaker::{CloseCause, ConnId, ConnectError, PeerConfig, SpeakerConfig, StopMode};
+use crate::validate::{ExpectedPeer, LocalOpen, Negotiated};
+use crate::validate::{RouteUpdate, UpdateContext};
+use crate::wire::Framer;
+
+/// Longest delay before a dial after errors.
+const BACK_OFF_MAX: Duration = Duration::from_secs(60);
+
+/// A session that lasted this long clears the count of errors.
+const STABLE: Duration = Duration::from_secs(60);
+
+/// Gives names to connections; each name once.
+#[derive(Debug, Default)]
+pub struct ConnIds {
+    next: u64,
+}
+
+impl ConnIds {
+    /// A fresh name.
+    pub fn fresh(&mut self) -> ConnId {
+        self.next += 1;
+        ConnId(self.next)
+    }
+}
+
+/// What an input needs besides itself.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// The time.
+    pub now: Instant,
+    /// For dials.
+    pub ids: &'a mut ConnIds,
+    /// R bit of OPENs sent now (RFC 4724 §3).
+    pub restarting: bool,
+    /// F bit: forwarding went on while the session was away.
+    pub forwarding_kept: bool,
+}
+
+/// What can happen to a peer. The meaning is that of [`crate::speaker::Input`].
+#[derive(Clone, Debug)]
+pub enum PeerInput<'a> {
+    /// Begin.
+    Start,
+    /// End.
+    Stop(&'a StopMode),
+    /// A dial succeeded.
+    Connected(ConnId, SocketAddr, SocketAddr),
+    /// A dial failed.
+    ConnectFailed(ConnId, ConnectError),
+    /// The peer dialled.
+    Accepted(ConnId, SocketAddr, SocketAddr),
+    /// Bytes came.
+    Received(ConnId, &'a [u8]),
+    /// A connection is gone.
+    Closed(ConnId, CloseCause),
+    /// Time has passed.
+    Tick,
+}
+
+/// What a peer wants.
+#[derive(Clone, Debug)]
+pub enum PeerOutput {
+    /// Dial.
+    Dial(ConnId),
+    /// Send a control message (never an UPDATE).
+    Send(ConnId, Message),
+    /// Close after what was sent.
+    Close(ConnId),
+    /// Established.
+    Up(Box<Session>),
+    /// No longer Established.
+    Down(ConnId, Cause),
+    /// Routes of an UPDATE.
+    Routes(RouteUpdate),
+    /// The peer wants the family again.
+    Refresh(Family),
+    /// A connection ended, Established or not.
+    Ended(Cause),
+    /// The state is another one.
+    State {
+        /// Before.
+        from: State,
+        /// Now.
+        to: State,
+        /// Why, if it was a step back.
+        cause: Option<LastError>,
+    },
+}
+
+/// What is known of an Established session.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// Its connection.
+    pub conn: ConnId,
+    /// Own end.
+    pub local: SocketAddr,
+    /// Peer's end.
+    pub remote: SocketAddr,
+    /// Our OPEN.
+    pub sent: Open,
+    /// The peer's OPEN.
+    pub received: Open,
+    /// What both agreed on.
+    pub negotiated: Arc<Negotiated>,
+    /// Since when.
+    pub since: Instant,
+}
+
+#[derive(Clone, Copy)]
+enum Timer {
+    /// Dial (again): ConnectRetry or the back-off.
+    Redial,
+    /// Give up the dial that is under way and begin another (RFC 4271 §8.2.2, Connect, event 9).
+    Dial,
+}
+
+impl TimerKind for Timer {
+    fn index(self) -> usize {
+        self as usize
+    }
+}
+
+#[derive(Debug)]
+struct Slot {
+    conn: ConnId,
+    initiator: Initiator,
+    local: SocketAddr,
+    remote: SocketAddr,
+    framer: Framer,
+    machine: Connection,
+    established_at: Option<Instant>,
+}
+
+/// Own side of every session with the peer.
+#[derive(Clone, Debug)]
+struct Identity {
+    open: LocalOpen,
+    expected: ExpectedPeer,
+    passive: bool,
+    connect_retry: Duration,
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct Peer {
+    identity: Identity,
+    started: bool,
+    backing_off: bool,
+    dial: Option<ConnId>,
+    slots: Vec<Slot>,
+    timers: TimerTable<2>,
+    errors: u32,
+    rng: SmallRng,
+    state: State,
+    since: Instant,
+    last_error: Option<LastError>,
+    established_count: u64,
+}
+
+impl Peer {
+    /// A peer that is not started. `seed` decides its jitter.
+    #[must_use]
+    pub fn new(speaker: &SpeakerConfig, config: &PeerConfig, seed: u64, now: Instant) -> Self {
+        let restart_secs = speaker.graceful_restart.restart_secs.min(0x0fff);
+        let graceful_restart = (restart_secs > 0).then(|| GracefulRestartCapability {
+            restart: false,
+            notification: false,
+            time_secs: restart_secs,
+            families: config
+                .families
+                .iter()
+                .map(|family| (*family, false))
+                .collect(),
+        });
+        let open = LocalOpen {
+            asn: speaker.asn,
+            bgp_id: speaker.router_id,
+            hold_time: config.hold_time_secs,
+            families: config.families.clone(),
+            graceful_restart,
+        };
+        let expected = ExpectedPeer {
+            asn: config.asn,
+            local_asn: speaker.asn,
+            local_bgp_id: speaker.router_id,
+        };
+        let identity = Identity {
+            open,
+            expected,
+            passive: config.passive,
+            connect_retry: config.connect_retry,
+        };
+        Self {
+            identity,
+            started: false,
+            backing_off: false,
+            dial: None,
+            slots: Vec::new(),
+            timers: TimerTable::default(),
+            errors: 0,
+            rng: SmallRng::seed_from_u64(seed),
+            state: State::Idle,
+            since: now,
+            last_error: None,
+            established_count: 0,
+        }
+    }
+
+    /// The furthest state of its connections.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// When it entered the state.
+    #[must_use]
+    pub fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// Why the last connection or attempt ended.
+    #[must_use]
+    pub fn last_error(&self) -> Option<&LastError> {
+        self.last_error.as_ref()
+    }
+
+    /// When the next dial is due.
+    #[must_use]
+    pub fn next_attempt(&self) -> Option<Instant> {
+        self.timers.get(Timer::Redial)
+    }
+
+    /// Times it was Established.
+    #[must_use]
+    pub fn established_count(&self) -> u64 {
+        self.established_count
+    }
+
+    /// When to tick.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Instant> {
+        let connections = self
+            .slots
+            .iter()
+            .filter_map(|slot| slot.machine.next_timeout());
+        connections.chain(self.timers.next()).min()
+    }
+
+    /// Takes one input.
+    pub fn handle(&mut self, input: PeerInput<'_>, ctx: &mut Context<'_>) -> Vec<PeerOutput> {
+        let mut out = Vec::new();
+        match input {
+            PeerInput::Start => self.start(ctx, &mut out),
+            PeerInput::Stop(mode) => self.stop(mode, ctx, &mut out),
+            PeerInput::Connected(conn, local, remote) => {
+                self.connected(conn, local, remote, ctx, &mut out);
+            }
+            PeerInput::ConnectFailed(conn, cause) => {
+                if self.dial == Some(conn) {
+                    self.dial_failed(&Cause::Connect(cause), ctx.now);
+                }
+            }
+            PeerInput::Accepted(conn, local, remote) => {
+                self.accepted(conn, local, remote, ctx, &mut out);
+            }
+            PeerInput::Received(conn, bytes) => self.received(conn, bytes, ctx, &mut out),
+            PeerInput::Closed(conn, cause) => {
+                if self.dial == Some(conn) {
+                    self.dial_failed(&Cause::Closed(cause), ctx.now);
+                } else {
+                    let input = ConnectionInput::Drop(Cause::Closed(cause));
+                    self.feed(conn, input, ctx, &mut out);
+                }
+            }
+            PeerInput::Tick => self.tick(ctx, &mut out),
+        }
+        self.note_state(ctx.now, &mut out);
+        out
+    }
+
+    fn note_state(&mut self, now: Instant, out: &mut Vec<PeerOutput>) {
+        let furthest = self.slots.iter().map(|slot| slot.machine.state()).max();
+        let waits = self.backing_off && self.timers.get(Timer::Redial).is_some();
+        let to = match furthest {
+            Some(state) => state,
+            None if self.dial.is_some() => State::Connect,
+            None if !self.started || waits => State::Idle,
+            None => State::Active,
+        };
+        let from = std::mem::replace(&mut self.state, to);
+        if from != to {
+            self.since = now;
+            let cause = self
+                .last_error
+                .clone()
+                .filter(|error| to < from && error.at == now);
+            out.push(PeerOutput::State { from, to, cause });
+        }
+    }
+
+    fn start(&mut self, ctx: &mut Context<'_>, out: &mut Vec<PeerOutput>) {
+        if !std::mem::replace(&mut self.started, true) {
+            self.errors = 0;
+            self.dial(ctx, out);
+        }
+    }
+
+    fn stop(&mut self, mode: &StopMode, ctx: &mut Context<'_>, out: &mut Vec<PeerOutput>) {
+        self.started = false;
+        self.timers.stop_all();
+        out.extend(self.dial.take().map(PeerOutput::Close));
+        for conn in self.conns() {
+            let input = match mode {
+                StopMode::Restart => ConnectionInput::Drop(Cause::Stopped),
+                StopMode::Shutdown(text) => ConnectionInput::Stop(Notification::shutdown(text)),
+            };
+            self.feed(conn, input, ctx, out);
+        }
+    }
+
+    fn conns(&self) -> Vec<ConnId> {
+        self.slots.iter().map(|slot| slot.conn).collect()
+    }
+
+    fn dial(&mut self, ctx: &mut Context<'_>, out: &mut Vec<PeerOutput>) {
+        self.timers.stop(Timer::Redial);
+        if !self.started || self.identity.passive || self.dial.is_some() || !self.slots.is_empty() {
+            return;
+        }
+        let conn = ctx.ids.fresh();
+        self.dial = Some(conn);
+        let patience = self.connect_retry();
+        self.timers.set(Timer::Dial, ctx.now + patience);
+        out.push(PeerOutput::Dial(conn));
+    }
+
+    fn connect_retry(&mut self) -> Duration {
+        self.jitter(self.identity.connect_retry)
+            .max(Duration::from_millis(100))
+    }
+
+    /// RFC 4271 §10: 0.75 to 1.0 of it, anew each time.
+    fn jitter(&mut self, duration: Duration) -> Duration {
+        duration.mul_f64(self.rng.random_range(0.75..1.0))
+    }
+
+    fn dial_failed(&mut self, cause: &Cause, now: Instant) {
+        self.dial = None;
+        self.timers.stop(Timer::Dial);
+        self.plan_redial(cause, now);
+    }
+
+    /// Notes why there is no session, and when to try again, unless something is still going on.
+    fn plan_redial(&mut self, cause: &Cause, now: Instant) {
+        let alone = self.slots.is_empty() && self.dial.is_none();
+        if alone || cause.is_error() {
+            self.last_error = Some(cause.describe(now));
+        }
+        if !alone || !self.started || self.identity.passive {
+            return;
+        }
+        self.backing_off = cause.is_error();
+        let delay = if self.backing_off {
+            self.errors = self.errors.saturating_add(1);
+            let secs = 1_u64 << self.errors.saturating_sub(1).min(16);
+            let base = Duration::from_secs(secs).min(BACK_OFF_MAX);
+            self.jitter(base)
+        } else if matches!(cause, Cause::Connect(_)) {
+            self.connect_retry()
+        } else {
+            // Both ends gave way in a collision: wide jitter keeps it from happening again.
+            Duration::from_secs(1).mul_f64(self.rng.random_range(0.1..1.0))
+        };
+        self.timers.set(Timer::Redial, now + delay);
+    }
+
+    fn params(&self, local: SocketAddr, ctx: &Context<'_>) -> SessionParams {
+        let mut open = self.identity.open.clone();
+        if let Some(graceful) = &mut open.graceful_restart {
+            graceful.restart = ctx.restarting;
+            for (_, forwarding) in &mut graceful.families {
+                *forwarding = ctx.forwarding_kept;
+            }
+        }
+        let expected = self.identity.expected;
+        let updates = UpdateContext {
+            peer_is_external: expected.asn != expected.local_asn,
+            peer_asn: expected.asn,
+            local_asn: expected.local_asn,
+            enforce_first_as: true,
+            local_addresses: vec![local.ip()],
+        };
+        SessionParams {
+            local: open,
+            expected,
+            updates,
+        }
+    }
+
+    fn add_slot(
+        &mut self,
+        (conn, initiator): (ConnId, Initiator),
+        local: SocketAddr,
+        remote: SocketAddr,
+        ctx: &mut Context<'_>,
+        out: &mut Vec<PeerOutput>,
+    ) {
+        let machine = Connection::new(self.params(local, ctx));
+        let framer = Framer::new();
+        let established_at = None;
+        self.slots.push(Slot {
+            conn,
+            initiator,
+            local,
+            remote,
+            framer,
+            machine,
+            established_at,
+        });
+        self.feed(conn, ConnectionInput::Opened, ctx, out);
+    }
+
+    fn connected(
+        &mut self,
+        conn: ConnId,
+        local: SocketAddr,
+        remote: SocketAddr,
+        ctx: &mut Context<'_>,
+        out: &mut Vec<PeerOutput>,
+    ) {
+        if self.dial != Some(conn) {
+            out.push(PeerOutput::Close(conn));
+            return;
+        }
+        self.dial = None;
+        self.timers.stop(Timer::Dial);
+        if self
+            .slots
+            .iter()
+            .any(|slot| slot.machine.state() >= State::OpenConfirm)
+        {
+            out.push(PeerOutput::Close(conn));
+            return;
+        }
+        self.add_slot((conn, Initiator::Local), local, remote, ctx, out);
+    }
+
+    fn accepted(
+        &mut self,
+        conn: ConnId,
+        local: SocketAddr,
+        remote: SocketAddr,
+        ctx: &mut Context<'_>,
+        out: &mut Vec<PeerOutput>,
+    ) {
+        if !self.started || self.slots.iter().any(|slot| slot.conn == conn) {
+            out.push(PeerOutput::Close(conn));
+            return;
+        }
+        let older = self.slots.iter().find(|slot| {
+            slot.initiator == Initiator::Remote && slot.machine.state() != State::Established
+        });
+        let older = older.map(|slot| slot.conn);
+        self.timers.stop(Timer::Redial);
+        self.add_slot((conn, Initiator::Remote), local, remote, ctx, out);
+        if let Some(older) = older {
+            self.collide(older, ctx, out);
+        }
+    }
+
+    fn received(
+        &mut self,
+        conn: ConnId,
+        bytes: &[u8],
+        ctx: &mut Context<'_>,
+        out: &mut Vec<PeerOutput>,
+    ) {
+        let slot = self.slots.iter_mut().find(|slot| slot.conn == conn);
+        let Some(slot) = slot else { return };
+        slot.framer.push(bytes);
+        // The slot is looked up anew each time: its own messages may end it.
+        while let Some(slot) = self.slots.iter_mut().find(|slot| slot.conn == conn) {
+            let input = match slot.framer.next_frame(slot.machine.max_message_len()) {
+                Ok(Some(frame)) => ConnectionInput::Frame(frame),
+                Ok(None) => return,
+                Err(notification) => ConnectionInput::Malformed(notification),
+            };
+            self.feed(conn, input, ctx, out);
+        }
+    }
+
+    fn tick(&mut self, ctx: &mut Context<'_>, out: &mut Vec<PeerOutput>) {
+        for conn in self.conns() {
+            self.feed(conn, ConnectionInput::Tick, ctx, out);
+        }
+        if self.timers.take_due(Timer::Dial, ctx.now)
+            && let Some(conn) = self.dial.take()
+        {
+            out.push(PeerOutput::Close(conn));
+            self.last_error = Some(Cause::DialTimeout.describe(ctx.now));
+            self.dial(ctx, out);
+        }
+        if self.timers.take_due(Timer::Redial, ctx.now) {
+            self.dial(ctx, out);
+        }
+    }
+
+    /// Gives a connection its input and acts on what it answers.
+    fn feed(
+        &mut self,
+        conn: ConnId,
+        input: ConnectionInput,
+        ctx: &mut Context<'_>,
+        out: &mut Vec<PeerOutput>,
+    ) {
+        let slot = self.slots.iter_mut().find(|slot| slot.conn == conn);
+        let Some(slot) = slot else { return };
+        for output in slot.machine.handle(input, ctx.now, &mut self.rng) {
+            // It may just have lost a collision: then the rest is void.
+            if !self.slots.iter().any(|slot| slot.conn == conn) {
+                return;
+            }
+            match output {
+                ConnectionOutput::Send(message) => out.push(PeerOutput::Send(conn, message)),
+                ConnectionOutput::OpenAccepted => self.resolve_collision(conn, ctx, out),
+                ConnectionOutput::Established => self.established(conn, ctx, out),
+                ConnectionOutput::Routes(routes) => out.push(PeerOutput::Routes(routes)),
+                ConnectionOutput::Refresh(family) => out.push(PeerOutput::Refresh(family)),
+                ConnectionOutput::Ended(cause) => self.ended(conn, cause, ctx.now, out),
+            }
+        }
+    }
+
+    /// RFC 4271 §6.8 and RFC 4724 §4.2, at the moment when `conn` has a valid OPEN.
+    fn resolve_collision(
+        &mut self,
+        conn: ConnId,
+        ctx: &mut Context<'_>,
+        out: &mut Vec<PeerOutput>,
+    ) {
+        let Some(other) = self.slots.iter().find(|slot| slot.conn != conn) else {
+            return;
+        };
+        let other_conn = other.conn;
+        if other.machine.state() == State::Established {
+            let graceful = |n: &Arc<Negotiated>| n.peer_graceful_restart.is_some();
+            if other.machine.negotiated().is_some_and(graceful) {
+                self.feed(other_conn, ConnectionInput::Drop(Cause::Replaced), ctx, out);
+            } else {
+                self.collide(conn, ctx, out);
+            }
+            return;
+        }
+        let keep = self.preferred(conn);
+        let Some(this) = self.slots.iter().find(|slot| slot.conn == conn) else {
+            return;
+        };
+        let (loser, winner) = if this.initiator == keep {
+            (other_conn, conn)
+        } else {
+            (conn, other_conn)
+        };
+        self.collide(loser, ctx, out);
+        if let Some(slot) = self.slots.iter_mut().find(|slot| slot.conn == winner) {
+            slot.machine.hurry(ctx.now);
+        }
+    }
+
+    /// Whose connection survives: that of the speaker with the higher BGP Identifier; with equal
+    /// ones (possible between ASes) that of the higher AS number (RFC 6286 §2.3).
+    fn preferred(&self, conn: ConnId) -> Initiator {
+        let ours = (
+            self.identity.expected.local_bgp_id,
+            self.identity.expected.local_asn,
+        );
+        let theirs = self
+            .slots
+            .iter()
+            .find(|slot| slot.conn == conn)
+            .and_then(|slot| slot.machine.received())
+            .map(|open| (open.bgp_id, open.asn()));
+        if theirs.is_some_and(|theirs| ours > theirs) {
+            Initiator::Local
+        } else {
+            Initiator::Remote
+        }
+    }
+
+    fn collide(&mut self, conn: ConnId, ctx: &mut Context<'_>, out: &mut Vec<PeerOutput>) {
+        let cease = Notification::cease(cease_subcode::COLLISION_RESOLUTION);
+        self.feed(conn, ConnectionInput::Stop(cease), ctx, out);
+    }
+
+    fn established(&mut self, conn: ConnId, ctx: &mut Context<'_>, out: &mut Vec<PeerOutput>) {
+        for other in self.conns().into_iter().filter(|other| *other != conn) {
+            self.collide(other, ctx, out);
+        }
+        out.extend(self.dial.take().map(PeerOutput::Close));
+        self.timers.stop_all();
+        self.established_count += 1;
+        let Some(slot) = self.slots.iter_mut().find(|slot| slot.conn == conn) else {
+            return;
+        };
+        slot.established_at = Some(ctx.now);
+        if let (Some(received), Some(negotiated)) =
+            (slot.machine.received(), slot.machine.negotiated())
+        {
+            out.push(PeerOutput::Up(Box::new(Session {
+                conn,
+                local: slot.local,
+                remote: slot.remote,
+                sent: slot.machine.sent().clone(),
+                received: received.clone(),
+                negotiated: Arc::clone(negotiated),
+                since: ctx.now,
+            })));
+        }
+    }
+
+    fn ended(&mut self, conn: ConnId, cause: Cause, now: Instant, out: &mut Vec<PeerOutput>) {
+        let index = self.slots.iter().position(|slot| slot.conn == conn);
+        let Some(slot) = index.map(|index| self.slots.swap_remove(index)) else {
+            return;
+        };
+        if !matches!(cause, Cause::Closed(_)) {
+            out.push(PeerOutput::Close(conn));
+        }
+        out.push(PeerOutput::Ended(cause.clone()));
+        if let Some(since) = slot.established_at {
+            if now.saturating_duration_since(since) >= STABLE {
+                self.errors = 0;
+            }
+            out.push(PeerOutput::Down(conn, cause.clone()));
+        }
+        self.plan_redial(&cause, now);
+    }
+}

@@ -1,0 +1,227 @@
+//! The Adj-RIBs-In of all peers: every path as received, with what became of it.
+//!
+//! One table keyed by prefix rather than one per peer: the decision then finds all paths of a
+//! prefix with one lookup, and a prefix that many peers tell costs its key once. Losing a peer
+//! walks the table, which is as rare as it is linear.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::decision::PathStatus;
+use crate::attr::PathAttributes;
+use crate::iana::Family;
+use crate::speaker::PeerId;
+use crate::wire::Prefix;
+
+/// One path of one peer.
+#[derive(Clone, Debug)]
+pub struct Path {
+    /// As received, shared.
+    pub attributes: Arc<PathAttributes>,
+    /// Who told it.
+    pub peer: PeerId,
+    /// Kept from an earlier session (RFC 4724 §4.2).
+    pub stale: bool,
+    /// What became of it.
+    pub status: PathStatus,
+}
+
+/// Counts of one peer's paths.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PathCounts {
+    /// All.
+    pub received: usize,
+    /// Accepted by the import rules and usable.
+    pub accepted: usize,
+    /// In use.
+    pub used: usize,
+    /// Kept from an earlier session.
+    pub stale: usize,
+}
+
+impl PathCounts {
+    fn count(&mut self, path: &Path, add: bool) {
+        let step = |counter: &mut usize, applies: bool| {
+            if applies {
+                *counter = if add {
+                    *counter + 1
+                } else {
+                    counter.saturating_sub(1)
+                };
+            }
+        };
+        step(&mut self.received, true);
+        step(&mut self.accepted, path.status.is_eligible());
+        step(&mut self.used, path.status.is_used());
+        step(&mut self.stale, path.stale);
+    }
+}
+
+/// The table. Invariant: the counts are those of the paths in it.
+#[derive(Debug)]
+pub struct AdjRibIn {
+    table: BTreeMap<Prefix, Vec<Path>>,
+    counts: Vec<PathCounts>,
+}
+
+impl AdjRibIn {
+    /// Empty, for this many peers.
+    #[must_use]
+    pub fn new(peers: usize) -> Self {
+        Self {
+            table: BTreeMap::new(),
+            counts: vec![PathCounts::default(); peers],
+        }
+    }
+
+    /// All paths of a prefix.
+    #[must_use]
+    pub fn paths(&self, prefix: &Prefix) -> &[Path] {
+        self.table.get(prefix).map_or(&[], Vec::as_slice)
+    }
+
+    /// All paths of all prefixes.
+    pub fn iter(&self) -> impl Iterator<Item = (&Prefix, &Path)> {
+        self.table
+            .iter()
+            .flat_map(|(prefix, paths)| paths.iter().map(move |path| (prefix, path)))
+    }
+
+    /// Counts of a peer.
+    #[must_use]
+    pub fn counts(&self, peer: PeerId) -> PathCounts {
+        self.counts.get(peer.index()).copied().unwrap_or_default()
+    }
+
+    /// Takes a path, in place of the peer's earlier one. `status` is `Pending`, `Unusable` or
+    /// `Rejected`. Returns whether the decision has to run again.
+    pub fn announce(
+        &mut self,
+        peer: PeerId,
+        prefix: Prefix,
+        attributes: Arc<PathAttributes>,
+        status: PathStatus,
+    ) -> bool {
+        let Some(counts) = self.counts.get_mut(peer.index()) else {
+            return false;
+        };
+        let paths = self.table.entry(prefix).or_default();
+        let mut new = Path {
+            attributes,
+            peer,
+            stale: false,
+            status,
+        };
+        let Some(old) = paths.iter_mut().find(|path| path.peer == peer) else {
+            counts.count(&new, true);
+            let changed = status.is_eligible();
+            // Most prefixes have one or two paths: no spare room.
+            paths.reserve_exact(1);
+            paths.push(new);
+            return changed;
+        };
+        let unchanged = old.status.is_eligible() == status.is_eligible()
+            && (!status.is_eligible() || old.attributes == new.attributes);
+        if unchanged && status.is_eligible() {
+            new.status = old.status;
+        }
+        let involved = old.status.is_eligible() || status.is_eligible();
+        counts.count(old, false);
+        counts.count(&new, true);
+        *old = new;
+        involved && !unchanged
+    }
+
+    /// Forgets the peer's path. Returns whether the decision has to run again.
+    pub fn withdraw(&mut self, peer: PeerId, prefix: &Prefix) -> bool {
+        let Some(paths) = self.table.get_mut(prefix) else {
+            return false;
+        };
+        let Some(index) = paths.iter().position(|path| path.peer == peer) else {
+            return false;
+        };
+        let path = paths.swap_remove(index);
+        if paths.is_empty() {
+            self.table.remove(prefix);
+        }
+        if let Some(counts) = self.counts.get_mut(peer.index()) {
+            counts.count(&path, false);
+        }
+        path.status.is_eligible()
+    }
+
+    /// The peer may be restarting: marks its paths of these families as stale. What was stale
+    /// already, or is of another family, goes (RFC 4724 §4.2). Returns the prefixes that lost
+    /// an eligible path.
+    pub fn mark_stale(&mut self, peer: PeerId, families: &[Family]) -> Vec<Prefix> {
+        let gone = self.remove(peer, |prefix, path| {
+            path.stale || !families.contains(&Family::of(prefix))
+        });
+        let Some(counts) = self.counts.get_mut(peer.index()) else {
+            return gone;
+        };
+        for path in self
+            .table
+            .values_mut()
+            .flatten()
+            .filter(|path| path.peer == peer)
+        {
+            counts.count(path, false);
+            path.stale = true;
+            counts.count(path, true);
+        }
+        gone
+    }
+
+    /// Forgets the peer's paths for which `which` holds. Returns the prefixes that lost an
+    /// eligible path.
+    pub fn remove(
+        &mut self,
+        peer: PeerId,
+        mut which: impl FnMut(&Prefix, &Path) -> bool,
+    ) -> Vec<Prefix> {
+        let mut changed = Vec::new();
+        let Some(counts) = self.counts.get_mut(peer.index()) else {
+            return changed;
+        };
+        if counts.received == 0 {
+            return changed;
+        }
+        self.table.retain(|prefix, paths| {
+            paths.retain(|path| {
+                let goes = path.peer == peer && which(prefix, path);
+                if goes {
+                    counts.count(path, false);
+                    if path.status.is_eligible() {
+                        changed.push(*prefix);
+                    }
+                }
+                !goes
+            });
+            !paths.is_empty()
+        });
+        changed
+    }
+
+    /// Prefixes for which the peer has an eligible path.
+    pub fn eligible_of(&self, peer: PeerId) -> impl Iterator<Item = Prefix> + '_ {
+        self.iter()
+            .filter(move |(_, path)| path.peer == peer && path.status.is_eligible())
+            .map(|(prefix, _)| *prefix)
+    }
+
+    /// Stores the decision: one status for each eligible path of the prefix, in their order.
+    pub fn decided(&mut self, prefix: &Prefix, statuses: impl IntoIterator<Item = PathStatus>) {
+        let Some(paths) = self.table.get_mut(prefix) else {
+            return;
+        };
+        let eligible = paths.iter_mut().filter(|path| path.status.is_eligible());
+        for (path, status) in eligible.zip(statuses) {
+            if let Some(counts) = self.counts.get_mut(path.peer.index()) {
+                counts.count(path, false);
+                path.status = status;
+                counts.count(path, true);
+            }
+        }
+    }
+}

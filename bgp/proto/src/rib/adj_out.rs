@@ -1,0 +1,245 @@
+//! The Adj-RIB-Out of one peer: what it has been told, and what it still has to be told.
+//!
+//! ```text
+//! change of the Loc-RIB -> dirty set -+
+//!                                     +-> batch -> permit? -> same attributes together -> messages
+//! begin, route refresh --> walk ------+              |no, but was told: withdraw
+//! ```
+//!
+//! Nothing is encoded before the peer can take it: a change only puts the prefix into the dirty
+//! set, and a later change of the same prefix finds it there. So a slow reader costs at most one
+//! entry per prefix, and gets the newest state rather than the history. The initial transfer is
+//! not even an entry: a walk over the Loc-RIB that remembers where it stopped.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::export::{Target, permit, transform};
+use super::loc::{LocRib, LocRoute, Source};
+use crate::attr::PathAttributes;
+use crate::iana::Family;
+use crate::message::{end_of_rib, pack_announcements, pack_withdrawals};
+use crate::validate::SessionOptions;
+use crate::wire::Prefix;
+
+/// Prefixes that are looked at for one round of packing: bounds the messages that wait.
+const BATCH: usize = 4096;
+
+/// An interrupted walk over one family of the Loc-RIB.
+#[derive(Clone, Copy, Debug)]
+struct Walk {
+    family: Family,
+    last: Option<Prefix>,
+    /// Send also what the peer has already.
+    again: bool,
+}
+
+/// Prefixes that go out with the same attributes.
+struct Group {
+    attributes: Arc<PathAttributes>,
+    own: bool,
+    prefixes: Vec<Prefix>,
+}
+
+/// The table and its backlog.
+#[derive(Debug, Default)]
+pub struct AdjRibOut {
+    /// The route's attributes before they were transformed: what came out of them is a function
+    /// of these, and they are shared with the Loc-RIB.
+    advertised: BTreeMap<Prefix, Arc<PathAttributes>>,
+    dirty: BTreeSet<Prefix>,
+    walks: VecDeque<Walk>,
+    end_of_rib: Vec<Family>,
+    ready: VecDeque<Bytes>,
+    options: SessionOptions,
+}
+
+impl AdjRibOut {
+    /// A new session: everything has to be told, then End-of-RIB.
+    #[must_use]
+    pub fn new(options: SessionOptions) -> Self {
+        let families = options.families.clone();
+        Self {
+            walks: families
+                .iter()
+                .map(|family| Walk {
+                    family: *family,
+                    last: None,
+                    again: false,
+                })
+                .collect(),
+            end_of_rib: families,
+            options,
+            ..Self::default()
+        }
+    }
+
+    /// Prefixes that the peer has from us.
+    #[must_use]
+    pub fn advertised(&self) -> usize {
+        self.advertised.len()
+    }
+
+    /// The prefix' route has changed.
+    pub fn mark(&mut self, prefix: Prefix) {
+        if self.options.families.contains(&Family::of(&prefix)) {
+            self.dirty.insert(prefix);
+        }
+    }
+
+    /// The peer wants a family again (RFC 2918).
+    pub fn refresh(&mut self, family: Family) {
+        if self.options.families.contains(&family) {
+            self.walks.retain(|walk| walk.family != family);
+            self.walks.push_back(Walk {
+                family,
+                last: None,
+                again: true,
+            });
+        }
+    }
+
+    /// Is there something to send now? `complete`: the Loc-RIB is, so End-of-RIB may be said.
+    #[must_use]
+    pub fn has_work(&self, complete: bool) -> bool {
+        !self.ready.is_empty()
+            || !self.dirty.is_empty()
+            || !self.walks.is_empty()
+            || (complete && !self.end_of_rib.is_empty())
+    }
+
+    /// The next message. May return `None` although `has_work` said yes, if all of the work turns
+    /// out to be nothing that the peer must know.
+    pub fn next_message(&mut self, loc: &LocRib, to: &Target, complete: bool) -> Option<Bytes> {
+        loop {
+            if let Some(message) = self.ready.pop_front() {
+                return Some(message);
+            }
+            let batch = self.take_batch(loc);
+            if batch.is_empty() {
+                if self.dirty.is_empty() && self.walks.is_empty() {
+                    break;
+                }
+                continue;
+            }
+            self.pack(batch, loc, to);
+        }
+        // Everything that was known has been told.
+        if complete && !self.end_of_rib.is_empty() {
+            return Some(end_of_rib(self.end_of_rib.remove(0)));
+        }
+        None
+    }
+
+    /// Up to a batch of prefixes, and whether they are to be sent even if the peer has them.
+    fn take_batch(&mut self, loc: &LocRib) -> Vec<(Prefix, bool)> {
+        let mut batch = Vec::new();
+        while batch.len() < BATCH
+            && let Some(prefix) = self.dirty.pop_first()
+        {
+            batch.push((prefix, false));
+        }
+        if !batch.is_empty() {
+            return batch;
+        }
+        if let Some(walk) = self.walks.front_mut() {
+            let rest = loc.after(walk.last, walk.family).take(BATCH);
+            batch.extend(rest.map(|prefix| (prefix, walk.again)));
+            match batch.last() {
+                Some((last, _)) if batch.len() == BATCH => walk.last = Some(*last),
+                _ => {
+                    self.walks.pop_front();
+                }
+            }
+        }
+        batch
+    }
+
+    fn pack(&mut self, batch: Vec<(Prefix, bool)>, loc: &LocRib, to: &Target) {
+        let mut withdrawn = Vec::new();
+        let mut groups: Vec<Group> = Vec::new();
+        let mut places: HashMap<(*const PathAttributes, Family), usize> = HashMap::new();
+        for (prefix, again) in batch {
+            let route = loc
+                .get(&prefix)
+                .filter(|route| permit(&prefix, route, to).is_ok());
+            let Some(LocRoute {
+                attributes, source, ..
+            }) = route
+            else {
+                if self.advertised.remove(&prefix).is_some() {
+                    withdrawn.push(prefix);
+                }
+                continue;
+            };
+            if !again
+                && self
+                    .advertised
+                    .get(&prefix)
+                    .is_some_and(|told| told == attributes)
+            {
+                continue;
+            }
+            let key = (Arc::as_ptr(attributes), Family::of(&prefix));
+            let place = *places.entry(key).or_insert_with(|| {
+                let attributes = Arc::clone(attributes);
+                groups.push(Group {
+                    attributes,
+                    own: *source == Source::Own,
+                    prefixes: vec![],
+                });
+                groups.len() - 1
+            });
+            if let Some(group) = groups.get_mut(place) {
+                group.prefixes.push(prefix);
+            }
+        }
+        let announcements = self.pack_groups(groups, to, &mut withdrawn);
+        let (ipv4, ipv6): (Vec<_>, Vec<_>) = withdrawn.iter().partition(|p| p.is_ipv4());
+        for prefixes in [ipv4, ipv6] {
+            if let Some(family) = prefixes.first().map(Family::of) {
+                self.ready
+                    .extend(pack_withdrawals(family, &prefixes, &self.options));
+            }
+        }
+        self.ready.extend(announcements);
+    }
+
+    /// What cannot be encoded (attributes longer than a message) the peer cannot have; if it has
+    /// an older path, that is withdrawn.
+    fn pack_groups(
+        &mut self,
+        groups: Vec<Group>,
+        to: &Target,
+        withdrawn: &mut Vec<Prefix>,
+    ) -> Vec<Bytes> {
+        let mut messages = Vec::new();
+        for Group {
+            attributes,
+            own,
+            prefixes,
+        } in groups
+        {
+            let Some(family) = prefixes.first().map(Family::of) else {
+                continue;
+            };
+            let transformed = transform(&attributes, own, to);
+            match pack_announcements(family, &transformed, &prefixes, &self.options) {
+                Ok(packed) => {
+                    messages.extend(packed);
+                    for prefix in prefixes {
+                        self.advertised.insert(prefix, Arc::clone(&attributes));
+                    }
+                }
+                Err(_) => withdrawn.extend(
+                    prefixes
+                        .iter()
+                        .filter(|p| self.advertised.remove(p).is_some()),
+                ),
+            }
+        }
+        messages
+    }
+}

@@ -1,0 +1,1 @@
+//! Tests of the RIBs without sessions.

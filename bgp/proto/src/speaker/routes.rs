@@ -1,0 +1,272 @@
+//! Routes through the speaker: sessions come and go, UPDATEs come in, the Loc-RIB changes.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Speaker;
+use super::api::{ConnId, EventKind, FibChange, Output, PeerId};
+use super::neighbor::Up;
+use super::restart::Deferral;
+use super::status::RouteStatus;
+use crate::attr::PathAttributes;
+use crate::fsm::{Cause, Session};
+use crate::iana::Family;
+use crate::rib::{AdjRibOut, PathStatus, Source, Target, Teller, Unusable};
+use crate::validate::RouteUpdate;
+use crate::wire::Prefix;
+
+impl Speaker {
+    /// All paths of all prefixes with what became of them, own networks first.
+    pub fn routes(&self) -> impl Iterator<Item = RouteStatus> + '_ {
+        let own = self
+            .rib
+            .loc()
+            .iter()
+            .filter(|(_, route)| route.source == Source::Own);
+        let own = own.map(|(prefix, route)| RouteStatus {
+            prefix: *prefix,
+            peer: None,
+            attributes: Arc::clone(&route.attributes),
+            stale: false,
+            status: PathStatus::Best,
+        });
+        let learned = self.rib.adj_in().iter().map(|(prefix, path)| RouteStatus {
+            prefix: *prefix,
+            peer: Some(path.peer),
+            attributes: Arc::clone(&path.attributes),
+            stale: path.stale,
+            status: path.status,
+        });
+        own.chain(learned)
+    }
+
+    /// The configured name of the rule that rejected a path (or let it in) on import.
+    #[must_use]
+    pub fn import_rule(&self, route: &RouteStatus) -> Option<&str> {
+        let PathStatus::Rejected(by) = route.status else {
+            return None;
+        };
+        let policy = &self.neighbors.get(route.peer?.index())?.config.import;
+        policy.rule_name(&route.prefix, by)
+    }
+
+    pub(super) fn session_up(&mut self, id: PeerId, session: Session, now: Instant) {
+        let stale_for = Duration::from_secs(self.config.graceful_restart.stale_secs.into());
+        let Some(neighbor) = self.neighbors.get_mut(id.index()) else {
+            return;
+        };
+        let config = &neighbor.config;
+        let teller = Teller::Peer {
+            external: config.asn != self.config.asn,
+            bgp_id: session.received.bgp_id,
+            address: config.address,
+            number: id.0,
+        };
+        let target = Target {
+            peer: id,
+            asn: config.asn,
+            local_asn: self.config.asn,
+            local_address: session.local.ip(),
+            policy: config.export.clone(),
+        };
+        let graceful = session
+            .negotiated
+            .peer_graceful_restart
+            .clone()
+            .unwrap_or_default();
+        let adj_out = AdjRibOut::new(session.negotiated.options.clone());
+        neighbor.progress.ended.clear();
+        neighbor.helper.back(now + stale_for);
+        neighbor.up = Some(Up {
+            session,
+            adj_out,
+            target,
+        });
+        self.rib.set_teller(id, teller);
+        // Only where the peer says that it went on forwarding (RFC 4724 §4.2).
+        self.flush_stale(
+            id,
+            |family| !graceful.families.contains(&(family, true)),
+            now,
+        );
+    }
+
+    pub(super) fn session_down(&mut self, id: PeerId, conn: ConnId, cause: &Cause, now: Instant) {
+        let config = self.config.graceful_restart;
+        let Some(neighbor) = self.neighbors.get_mut(id.index()) else {
+            return;
+        };
+        let Some(up) = neighbor.up.take_if(|up| up.session.conn == conn) else {
+            return;
+        };
+        let graceful = up.session.negotiated.peer_graceful_restart.as_ref();
+        let graceful = graceful.filter(|_| cause.may_be_restart() && config.restart_secs > 0);
+        let Some(graceful) = graceful else {
+            neighbor.helper.stop();
+            self.rib.flush(id);
+            return;
+        };
+        let secs = graceful.time_secs.min(config.stale_secs).into();
+        neighbor.helper.lost(now + Duration::from_secs(secs));
+        let families: Vec<Family> = graceful
+            .families
+            .iter()
+            .map(|(family, _)| *family)
+            .collect();
+        self.rib.mark_stale(id, &families);
+        let routes = self.rib.adj_in().counts(id).stale;
+        if routes > 0 {
+            self.event(now, Some(id), EventKind::StaleKept { routes, secs });
+        }
+    }
+
+    pub(super) fn flush_stale(&mut self, id: PeerId, which: impl Fn(Family) -> bool, now: Instant) {
+        let flushed = self.rib.flush_stale(id, which);
+        if flushed > 0 {
+            self.event(now, Some(id), EventKind::StaleFlushed(flushed));
+        }
+        if self.rib.adj_in().counts(id).stale == 0
+            && let Some(neighbor) = self.neighbors.get_mut(id.index())
+        {
+            neighbor.helper.stop();
+        }
+    }
+
+    pub(super) fn import(&mut self, id: PeerId, update: RouteUpdate, now: Instant) {
+        for problem in &update.errors {
+            self.event(now, Some(id), EventKind::UpdateProblem(problem.to_string()));
+        }
+        for (_, prefixes) in &update.withdrawn {
+            prefixes
+                .iter()
+                .for_each(|prefix| self.rib.withdraw(id, prefix));
+        }
+        for announcement in update.announced {
+            self.announce(id, &announcement.prefixes, announcement.attributes);
+        }
+        if let Some(family) = update.end_of_rib {
+            self.end_of_rib(id, family, now);
+        }
+    }
+
+    fn announce(&mut self, id: PeerId, prefixes: &[Prefix], attributes: Arc<PathAttributes>) {
+        let Some(neighbor) = self.neighbors.get(id.index()) else {
+            return;
+        };
+        let Some(up) = &neighbor.up else { return };
+        let unusable = self.unusable(&attributes, up.session.local.ip());
+        let external = neighbor.config.asn != self.config.asn;
+        let attributes = self.rib.intern(attributes);
+        for prefix in prefixes {
+            let verdict = neighbor.config.import.import(prefix, external);
+            let status = match unusable {
+                Some(why) => PathStatus::Unusable(why),
+                None if !verdict.accepted() => PathStatus::Rejected(verdict.by),
+                None => PathStatus::Pending,
+            };
+            self.rib
+                .announce(id, *prefix, Arc::clone(&attributes), status);
+        }
+    }
+
+    fn unusable(&self, attributes: &PathAttributes, own_address: IpAddr) -> Option<Unusable> {
+        let next_hop = attributes.next_hop.as_ref();
+        let bad_next_hop = next_hop.is_none_or(|next_hop| {
+            next_hop.semantic_error().is_some() || next_hop.address() == own_address
+        });
+        if attributes.as_path.contains(self.config.asn) {
+            Some(Unusable::OwnAs)
+        } else if attributes.originator_id() == Some(self.config.router_id) {
+            Some(Unusable::OriginatorId)
+        } else {
+            bad_next_hop.then_some(Unusable::NextHop)
+        }
+    }
+
+    fn end_of_rib(&mut self, id: PeerId, family: Family, now: Instant) {
+        let Some(neighbor) = self.neighbors.get_mut(id.index()) else {
+            return;
+        };
+        let progress = &mut neighbor.progress;
+        if progress.ended.contains(&family) {
+            return;
+        }
+        progress.ended.push(family);
+        let negotiated = neighbor
+            .up
+            .as_ref()
+            .map(|up| &up.session.negotiated.families);
+        progress.initial_done |=
+            negotiated.is_some_and(|all| all.iter().all(|f| progress.ended.contains(f)));
+        self.event(now, Some(id), EventKind::EndOfRib(family));
+        self.flush_stale(id, |stale| stale == family, now);
+    }
+
+    /// After every input: ends the deferral if it is time, decides what changed, and asks for the
+    /// connections that have something to send.
+    pub(super) fn settle(&mut self, now: Instant) {
+        if matches!(self.deferral, Deferral::Waiting(_)) {
+            let waits = self.neighbors.iter().any(|neighbor| {
+                let until = self
+                    .deferral
+                    .waits_for(&neighbor.progress, neighbor.session());
+                until.is_some_and(|until| until > now)
+            });
+            if !waits {
+                self.finish_deferral(now);
+            }
+        }
+        if self.deferral == Deferral::Done {
+            self.decide();
+        }
+        let complete = self.deferral == Deferral::Done;
+        for up in self
+            .neighbors
+            .iter()
+            .filter_map(|neighbor| neighbor.up.as_ref())
+        {
+            let conn = up.session.conn;
+            if let Some(link) = self.links.get_mut(&conn)
+                && !link.asked
+                && up.adj_out.has_work(complete)
+            {
+                link.asked = true;
+                self.outputs.push_back(Output::WantSend { conn });
+            }
+        }
+    }
+
+    pub(super) fn finish_deferral(&mut self, now: Instant) {
+        self.deferral = Deferral::Done;
+        self.decide();
+        let missing = self
+            .neighbors
+            .iter()
+            .filter(|n| !n.progress.initial_done)
+            .map(|n| n.id);
+        let missing = if self.restarting {
+            missing.collect()
+        } else {
+            vec![]
+        };
+        self.outputs.push_back(Output::FibSynced);
+        self.event(now, None, EventKind::Synced { missing });
+    }
+
+    fn decide(&mut self) {
+        while let Some((prefix, change)) = self.rib.decide_next() {
+            if let Some(next_hops) = change.fib {
+                self.outputs
+                    .push_back(Output::Fib(FibChange { prefix, next_hops }));
+            }
+            if change.export {
+                let ups = self
+                    .neighbors
+                    .iter_mut()
+                    .filter_map(|neighbor| neighbor.up.as_mut());
+                ups.for_each(|up| up.adj_out.mark(prefix));
+            }
+        }
+    }
+}
