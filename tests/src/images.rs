@@ -76,7 +76,13 @@ const TABLE: &[Image] = &[
         root: Root::Peers,
         rcni: false,
         entrypoint: &[],
-        cmd: &["/usr/bin/gobgpd", "-t", "yaml", "-f", "/etc/gobgp/gobgp.yml"],
+        cmd: &[
+            "/usr/bin/gobgpd",
+            "-t",
+            "yaml",
+            "-f",
+            "/etc/gobgp/gobgp.yml",
+        ],
     },
     Image {
         repositories: &["openbgpd/openbgpd", "rcni/openbgpd"],
@@ -98,13 +104,19 @@ const TABLE: &[Image] = &[
 #[must_use]
 pub fn find(image: &str) -> Option<&'static Image> {
     let repository = repository(image);
-    TABLE.iter().find(|row| row.repositories.contains(&repository))
+    TABLE
+        .iter()
+        .find(|row| row.repositories.contains(&repository))
 }
 
 /// The known repositories, for an error message.
 #[must_use]
 pub fn known() -> String {
-    let all: Vec<&str> = TABLE.iter().flat_map(|row| row.repositories).copied().collect();
+    let all: Vec<&str> = TABLE
+        .iter()
+        .flat_map(|row| row.repositories)
+        .copied()
+        .collect();
     all.join(", ")
 }
 
@@ -135,7 +147,11 @@ mod tests {
             "quay.io/frrouting/frr:8.4.4",
             "localhost:5000/frrouting/frr",
         ] {
-            assert_eq!(find(image).map(|row| row.root), Some(Root::Peers), "{image}");
+            assert_eq!(
+                find(image).map(|row| row.root),
+                Some(Root::Peers),
+                "{image}"
+            );
         }
         assert_eq!(repository("docker.io/library/alpine@sha256:00"), "alpine");
         assert!(find("rcni/node:latest").is_some_and(|row| row.rcni));

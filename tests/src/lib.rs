@@ -9,6 +9,7 @@ pub mod node;
 pub mod peers;
 pub mod programs;
 pub mod runtime;
+pub mod status;
 pub mod topology;
 pub mod traffic;
 pub mod wait;
@@ -24,5 +25,8 @@ use std::path::{Path, PathBuf};
 /// A topology folder of the repository.
 #[must_use]
 pub fn containerlab(folder: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../containerlab").join(folder).join("topology.clab.yml")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../containerlab")
+        .join(folder)
+        .join("topology.clab.yml")
 }

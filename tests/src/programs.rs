@@ -33,7 +33,10 @@ impl Programs {
                 );
             }
         }
-        Ok(Self { folder, lab: lab_program()? })
+        Ok(Self {
+            folder,
+            lab: lab_program()?,
+        })
     }
 
     fn folder() -> Result<PathBuf> {
@@ -76,5 +79,10 @@ fn profile_folder() -> Result<PathBuf> {
     let current = std::env::current_exe().context("own program")?;
     let folder = current.parent().context("own program's folder")?;
     let up = folder.ends_with("deps") || folder.ends_with("examples");
-    Ok(if up { folder.parent().unwrap_or(folder) } else { folder }.to_owned())
+    Ok(if up {
+        folder.parent().unwrap_or(folder)
+    } else {
+        folder
+    }
+    .to_owned())
 }

@@ -64,7 +64,11 @@ impl Pod {
     pub fn add(node: &Node, name: &str) -> Result<Self> {
         let list = ConfList::read(node)?;
         node.check(&["ip", "netns", "add", name])?;
-        let mut pod = Self { node: node.clone(), name: name.to_owned(), result: Value::Null };
+        let mut pod = Self {
+            node: node.clone(),
+            name: name.to_owned(),
+            result: Value::Null,
+        };
         let added = pod.bring_lo_up().and_then(|()| pod.run_add(&list));
         if let Err(error) = added {
             // As containerd does: DEL after a failed ADD; the first error is the one to tell.
@@ -81,9 +85,15 @@ impl Pod {
     /// There is no kept result for it.
     pub fn find(node: &Node, name: &str) -> Result<Self> {
         let list = ConfList::read(node)?;
-        let mut pod = Self { node: node.clone(), name: name.to_owned(), result: Value::Null };
+        let mut pod = Self {
+            node: node.clone(),
+            name: name.to_owned(),
+            result: Value::Null,
+        };
         let path = pod.result_path(&list);
-        let text = node.check(&["cat", &path]).with_context(|| format!("there is no pod {name}"))?;
+        let text = node
+            .check(&["cat", &path])
+            .with_context(|| format!("there is no pod {name}"))?;
         pod.result = serde_json::from_str(&text).with_context(|| path)?;
         Ok(pod)
     }
@@ -122,7 +132,11 @@ impl Pod {
     /// Its container id: of the length that runtimes use, the same for the same name.
     #[must_use]
     pub fn container_id(&self) -> String {
-        let hex: String = self.name.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let hex: String = self
+            .name
+            .bytes()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
         format!("{hex:0<64}").chars().take(64).collect()
     }
 
@@ -132,7 +146,10 @@ impl Pod {
     /// The result has none.
     pub fn ip(&self) -> Result<std::net::IpAddr> {
         let ips = self.result.get("ips").and_then(Value::as_array);
-        let addresses = ips.into_iter().flatten().filter_map(|ip| ip.get("address")?.as_str());
+        let addresses = ips
+            .into_iter()
+            .flatten()
+            .filter_map(|ip| ip.get("address")?.as_str());
         let mut v4 = addresses.filter_map(|text| text.parse::<IpNetwork>().ok());
         let found = v4.find(|ip| ip.is_ipv4()).map(|ip| ip.ip());
         found.with_context(|| format!("pod {} has no IPv4 address: {}", self.name, self.result))
@@ -166,16 +183,26 @@ impl Pod {
     /// As [`Node::spawn`].
     pub fn spawn<S: AsRef<str>>(&self, name: &str, argv: &[S]) -> Result<Daemon> {
         let netns = self.netns();
-        let options = ExecOptions { netns: Some(&netns), ..Default::default() };
-        self.node.spawn(&format!("{}-{name}", self.name), argv, &options)
+        let options = ExecOptions {
+            netns: Some(&netns),
+            ..Default::default()
+        };
+        self.node
+            .spawn(&format!("{}-{name}", self.name), argv, &options)
     }
 
     fn bring_lo_up(&self) -> Result<()> {
-        self.exec(&["ip", "link", "set", "dev", "lo", "up"])?.ok().map(drop)
+        self.exec(&["ip", "link", "set", "dev", "lo", "up"])?
+            .ok()
+            .map(drop)
     }
 
     fn result_path(&self, list: &ConfList) -> String {
-        format!("{RESULT_FOLDER}/{}-{}-{INTERFACE}", list.name, self.container_id())
+        format!(
+            "{RESULT_FOLDER}/{}-{}-{INTERFACE}",
+            list.name,
+            self.container_id()
+        )
     }
 
     fn run_add(&mut self, list: &ConfList) -> Result<()> {
@@ -187,10 +214,19 @@ impl Pod {
             previous = Some(result);
         }
         self.result = previous.context("the list has no plugin")?;
-        let script = format!("mkdir -p {RESULT_FOLDER} && cat > {}", self.result_path(list));
+        let script = format!(
+            "mkdir -p {RESULT_FOLDER} && cat > {}",
+            self.result_path(list)
+        );
         let text = self.result.to_string();
-        let options = ExecOptions { input: text.as_bytes(), ..Default::default() };
-        self.node.exec_with(&["sh", "-c", &script], &options)?.ok().map(drop)
+        let options = ExecOptions {
+            input: text.as_bytes(),
+            ..Default::default()
+        };
+        self.node
+            .exec_with(&["sh", "-c", &script], &options)?
+            .ok()
+            .map(drop)
     }
 
     fn run_del(&self, list: &ConfList) -> Result<()> {
@@ -210,7 +246,10 @@ impl Pod {
         command: &str,
         previous: Option<&Value>,
     ) -> Result<String> {
-        let kind = plugin.get("type").and_then(Value::as_str).context("a plugin has no type")?;
+        let kind = plugin
+            .get("type")
+            .and_then(Value::as_str)
+            .context("a plugin has no type")?;
         let mut config = plugin.clone();
         config.insert("name".to_owned(), list.name.clone().into());
         config.insert("cniVersion".to_owned(), list.version.clone().into());
@@ -234,12 +273,21 @@ impl Pod {
             ("CNI_PATH", PLUGIN_FOLDER.to_owned()),
         ];
         let options = ExecOptions {
-            env: env.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            env: env
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value))
+                .collect(),
             input: input.as_bytes(),
             ..Default::default()
         };
-        let said = self.node.exec_with(&[format!("{PLUGIN_FOLDER}/{kind}")], &options)?;
-        if said.success() { Ok(said.stdout) } else { Err(plugin_error(kind, command, &said)) }
+        let said = self
+            .node
+            .exec_with(&[format!("{PLUGIN_FOLDER}/{kind}")], &options)?;
+        if said.success() {
+            Ok(said.stdout)
+        } else {
+            Err(plugin_error(kind, command, &said))
+        }
     }
 }
 
@@ -252,14 +300,27 @@ fn plugin_error(plugin: &str, command: &str, said: &Output) -> anyhow::Error {
             said.stderr
         );
     };
-    let text = |key| error.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text = |key| {
+        error
+            .get(key)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
     let details = text("details");
     PluginError {
         plugin: plugin.to_owned(),
         command: command.to_owned(),
-        code: error.get("code").and_then(Value::as_u64).unwrap_or_default(),
+        code: error
+            .get("code")
+            .and_then(Value::as_u64)
+            .unwrap_or_default(),
         message: text("msg"),
-        details: if details.is_empty() { details } else { format!(": {details}") },
+        details: if details.is_empty() {
+            details
+        } else {
+            format!(": {details}")
+        },
     }
     .into()
 }
@@ -278,10 +339,19 @@ impl ConfList {
     fn parse(text: &str) -> Result<Self> {
         let value: Value = serde_json::from_str(text)?;
         let string = |key: &str| {
-            value.get(key).and_then(Value::as_str).map(str::to_owned).with_context(|| key.to_owned())
+            value
+                .get(key)
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+                .with_context(|| key.to_owned())
         };
-        let plugins = value.get("plugins").and_then(Value::as_array).context("plugins")?;
-        let plugins = plugins.iter().map(|plugin| plugin.as_object().cloned().context("a plugin"));
+        let plugins = value
+            .get("plugins")
+            .and_then(Value::as_array)
+            .context("plugins")?;
+        let plugins = plugins
+            .iter()
+            .map(|plugin| plugin.as_object().cloned().context("a plugin"));
         Ok(Self {
             name: string("name")?,
             version: string("cniVersion")?,

@@ -93,12 +93,20 @@ pub fn fetch(server: SocketAddr, bytes: u64, deadline: Duration) -> Result<Trans
     let mut reader = BufReader::with_capacity(CHUNK, stream);
     let mut line = String::new();
     reader.by_ref().take(LINE_MAX).read_line(&mut line)?;
-    let seen = line.trim().parse().with_context(|| format!("{server} answered {line:?}"))?;
+    let seen = line
+        .trim()
+        .parse()
+        .with_context(|| format!("{server} answered {line:?}"))?;
     let received = std::io::copy(&mut reader, &mut std::io::sink())?;
     if received != bytes {
         bail!("{received} of {bytes} bytes came from {server}");
     }
-    Ok(Transfer { local, seen, bytes, seconds: start.elapsed().as_secs_f64() })
+    Ok(Transfer {
+        local,
+        seen,
+        bytes,
+        seconds: start.elapsed().as_secs_f64(),
+    })
 }
 
 impl Transfer {

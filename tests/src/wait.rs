@@ -41,6 +41,9 @@ mod tests {
         })
         .unwrap_err()
         .to_string();
-        assert!(error.contains("the moon") && error.contains(&format!("seen {count}")), "{error}");
+        assert!(
+            error.contains("the moon") && error.contains(&format!("seen {count}")),
+            "{error}"
+        );
     }
 }

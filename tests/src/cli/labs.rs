@@ -25,7 +25,13 @@ pub(super) fn up(file: &Path, name: Option<String>) -> Result<()> {
         Some(name) => name,
         None => Topology::load(file)?.name,
     };
-    let lab = Lab::deploy(file, &Options { name: Some(name.clone()), progress: Some(say) })?;
+    let lab = Lab::deploy(
+        file,
+        &Options {
+            name: Some(name.clone()),
+            progress: Some(say),
+        },
+    )?;
     let nodes: Vec<String> = lab.nodes().map(|node| node.name().to_owned()).collect();
     lab.keep()?;
     for node in nodes {
@@ -44,7 +50,11 @@ pub(super) fn down(name: Option<&str>) -> Result<()> {
     };
     for lab in &labs {
         if !lab.keep && lab.owner.is_alive() {
-            bail!("lab {} belongs to the running process {}", lab.name, lab.owner.pid);
+            bail!(
+                "lab {} belongs to the running process {}",
+                lab.name,
+                lab.owner.pid
+            );
         }
         lab.remove()?;
     }
@@ -83,13 +93,20 @@ pub(super) fn check(files: &[PathBuf]) -> Result<()> {
             }
         }
     }
-    if refused > 0 { bail!("{refused} of {} files refused", files.len()) } else { Ok(()) }
+    if refused > 0 {
+        bail!("{refused} of {} files refused", files.len())
+    } else {
+        Ok(())
+    }
 }
 
 pub(super) fn exec(exec: &Exec) -> Result<ExitCode> {
     let node = attach(&exec.lab, &exec.node)?;
     let netns = exec.pod.as_ref().map(|pod| format!("/run/netns/{pod}"));
-    let options = ExecOptions { netns: netns.as_deref(), ..Default::default() };
+    let options = ExecOptions {
+        netns: netns.as_deref(),
+        ..Default::default()
+    };
     let status = node.interactive(&exec.command, &options)?;
     Ok(ExitCode::from(u8::try_from(status).unwrap_or(1)))
 }
@@ -135,6 +152,9 @@ pub(super) fn fetch(fetch: &Fetch) -> Result<()> {
         transfer.seconds,
         transfer.megabits()
     ));
-    say(&format!("the server saw {}; this side is {}", transfer.seen, transfer.local));
+    say(&format!(
+        "the server saw {}; this side is {}",
+        transfer.seen, transfer.local
+    ));
     Ok(())
 }

@@ -30,7 +30,9 @@ pub(super) fn remove_labs_on_interrupt() -> Result<()> {
 }
 
 fn remove_own() {
-    let own = i32::try_from(std::process::id()).ok().and_then(ProcessId::of);
+    let own = i32::try_from(std::process::id())
+        .ok()
+        .and_then(ProcessId::of);
     for lab in state::all().unwrap_or_default() {
         if Some(lab.owner) == own {
             // What cannot be removed now is removed by the next run.

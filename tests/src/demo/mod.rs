@@ -1,7 +1,182 @@
-//! placeholder
-/// x
+//! The product in one command: `containerlab/two-node` on this machine, with pods.
+//!
+//! ```text
+//! deploy -> felix-lite writes the plugin list -> pods -> BGP Established -> routes in kernels
+//!        -> show what there is -> let traffic run and compare what arrives with what is claimed
+//! ```
+//! Everything printed under a prompt was really said by that program; every claim is checked,
+//! and one that does not hold makes the exit status 1.
+
+mod screen;
+mod show;
+mod traffic;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::lab::node::Node;
+use crate::lab::{Lab, Options};
+use crate::status::{self, Status};
+use crate::{Pod, containerlab, programs, runtime, wait_until};
+use screen::Screen;
+
+/// Name of the demo's lab.
 pub const LAB: &str = "demo";
-/// x
+
+const ROUTERS: [&str; 3] = ["tor", "node1", "node2"];
+const CLUSTER_NODES: [&str; 2] = ["node1", "node2"];
+const DEADLINE: Duration = Duration::from_secs(90);
+
+const PICTURE: &str = "
+                      internet   203.0.113.10
+                          |
+                          | eth3 203.0.113.1
+              +-----------------------+
+              |  tor       AS 65000   |            rcni-bgp as a router
+              +-----------------------+
+       eth1 10.0.1.1 |         | eth2 10.0.2.1
+                     |         |                   eBGP on both links
+      eth1 10.0.1.11 |         | eth1 10.0.2.12
+    +--------------------+ +--------------------+
+    |  node1   AS 65001  | |  node2   AS 65002  |  rcni-bgp and felix-lite
+    |  10.244.1.0/24     | |  10.244.2.0/24     |
+    |    [ alice ]       | |       [ bob ]      |  pods, wired by rcni (CNI)
+    +--------------------+ +--------------------+
+";
+
+/// Runs the demo; with `keep` the lab stays.
+///
 /// # Errors
-/// x
-pub fn run(_keep: bool) -> anyhow::Result<std::process::ExitCode> { anyhow::bail!("x") }
+/// The lab cannot be brought up. What goes wrong later is printed with the nodes' logs.
+pub fn run(keep: bool) -> Result<ExitCode> {
+    let mut screen = Screen::new();
+    screen.heading("rcni: two nodes, a router, and nothing but routes between their pods");
+    screen.line(PICTURE.trim_matches('\n'));
+    screen.heading("bringing it up, in network namespaces of this machine");
+    let options = Options {
+        name: Some(LAB.to_owned()),
+        progress: None,
+    };
+    let lab = Lab::deploy(&containerlab("two-node"), &options)?;
+    screen.step("4 namespaces, 3 links, daemons started");
+    if let Err(error) = play(&lab, &mut screen) {
+        screen.line(&lab.report());
+        screen.line(&format!("the demo failed: {error:#}"));
+        return Ok(ExitCode::FAILURE);
+    }
+    let fine = screen.summary();
+    if !fine {
+        screen.line(&lab.report());
+    }
+    if keep {
+        how_to_enter(&screen)?;
+        lab.keep()?;
+    } else {
+        drop(lab);
+        screen.line("the namespaces are removed; KEEP=1 leaves them up");
+    }
+    Ok(if fine {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn play(lab: &Lab, screen: &mut Screen) -> Result<()> {
+    for name in CLUSTER_NODES {
+        let node = lab.node(name)?;
+        wait_until(DEADLINE, "felix-lite's plugin list", || {
+            if runtime::is_ready(node) {
+                Ok(())
+            } else {
+                Err(format!("{name} has none"))
+            }
+        })?;
+        screen.step(&format!("{name}: felix-lite has written the plugin list"));
+    }
+    let alice = add_pod(lab.node("node1")?, "alice", screen)?;
+    let bob = add_pod(lab.node("node2")?, "bob", screen)?;
+    wait_established(lab, screen)?;
+    wait_routes(lab)?;
+    screen.step("the routes are in the kernels");
+    show::status(lab, screen)?;
+    show::routes(lab, screen)?;
+    show::rules(lab, screen)?;
+    show::pod(&alice, screen)?;
+    traffic::pod_to_pod(lab, &alice, &bob, screen)?;
+    traffic::pod_to_internet(lab, &alice, screen)
+}
+
+fn add_pod(node: &Node, name: &str, screen: &Screen) -> Result<Pod> {
+    let pod = Pod::add(node, name).with_context(|| format!("adding pod {name}"))?;
+    screen.step(&format!(
+        "{}: rcni ADD gave pod {name} {}",
+        node.name(),
+        pod.ip()?
+    ));
+    Ok(pod)
+}
+
+/// Waits for every session of every speaker, and tells each as it comes up.
+fn wait_established(lab: &Lab, screen: &Screen) -> Result<()> {
+    let mut told = Vec::new();
+    wait_until(DEADLINE, "every session Established", || -> Result<()> {
+        let mut missing = Vec::new();
+        for name in ROUTERS {
+            let status = Status::of(lab.node(name)?)?;
+            for peer in &status.peers {
+                let session = format!("{name} - {} (AS {})", peer.name, peer.asn);
+                if peer.state != status::ESTABLISHED {
+                    missing.push(format!("{session}: {}", peer.describe()));
+                } else if !told.contains(&session) {
+                    screen.step(&format!("BGP Established: {session}"));
+                    told.push(session);
+                }
+            }
+        }
+        if missing.is_empty() {
+            Ok(())
+        } else {
+            anyhow::bail!("{}", missing.join("\n"))
+        }
+    })
+}
+
+/// What `ip route get` must answer before anything is shown.
+fn wait_routes(lab: &Lab) -> Result<()> {
+    for (node, target) in [
+        ("node1", "10.244.2.1"),
+        ("node2", "10.244.1.1"),
+        ("node1", "203.0.113.10"),
+        ("tor", "10.244.1.1"),
+        ("tor", "10.244.2.1"),
+    ] {
+        let node = lab.node(node)?;
+        wait_until(DEADLINE, "a route from BGP", || {
+            node.check(&["ip", "route", "get", target]).map(drop)
+        })?;
+    }
+    Ok(())
+}
+
+fn how_to_enter(screen: &Screen) -> Result<()> {
+    let program = programs::lab_program()?;
+    // Short enough to be read, if this is where the user stands.
+    let here = std::env::current_dir()?;
+    let program = program.strip_prefix(&here).unwrap_or(&program).display();
+    screen.heading("it is still up");
+    for (place, command) in [
+        ("tor", "rcni-bgp status"),
+        ("node1", "ip route"),
+        ("node2", "bash"),
+        ("node1 --pod alice", "ping 10.244.2.2"),
+        ("internet", "bash"),
+    ] {
+        screen.line(&format!("{program} exec {LAB} {place} -- {command}"));
+    }
+    screen.line(&format!("{program} cni add --lab {LAB} node1 carol"));
+    screen.line("make demo-down");
+    Ok(())
+}

@@ -36,7 +36,9 @@ pub(super) fn ip(pid: i32, arguments: &[&str]) -> Result<String> {
     };
     // SAFETY: between fork and exec only setns(2) is called, which is a plain system call.
     unsafe { command.pre_exec(enter) };
-    run(&mut command, b"", DEADLINE).context("is iproute2 installed?").and_then(Output::ok)
+    run(&mut command, b"", DEADLINE)
+        .context("is iproute2 installed?")
+        .and_then(Output::ok)
 }
 
 /// Makes link number `number` of the lab between two nodes, both ends up.
@@ -48,10 +50,30 @@ pub(super) fn connect(link: &LinkSpec, number: usize, pids: [i32; 2]) -> Result<
     let mtu = link.mtu.to_string();
     let index = |end: usize| (FIRST_INDEX + 2 * number + end).to_string();
     let peer_namespace = pids[1].to_string();
-    ip(pids[0], &[
-        "link", "add", "name", &a.interface, "index", &index(0), "mtu", &mtu, "type", "veth",
-        "peer", "name", &b.interface, "index", &index(1), "mtu", &mtu, "netns", &peer_namespace,
-    ])
+    ip(
+        pids[0],
+        &[
+            "link",
+            "add",
+            "name",
+            &a.interface,
+            "index",
+            &index(0),
+            "mtu",
+            &mtu,
+            "type",
+            "veth",
+            "peer",
+            "name",
+            &b.interface,
+            "index",
+            &index(1),
+            "mtu",
+            &mtu,
+            "netns",
+            &peer_namespace,
+        ],
+    )
     .with_context(|| format!("link {a} - {b}"))?;
     for (pid, end) in pids.into_iter().zip(&link.ends) {
         ip(pid, &["link", "set", "dev", &end.interface, "up"])?;

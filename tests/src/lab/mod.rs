@@ -31,6 +31,8 @@ use process::ProcessId;
 use state::{NodeState, State};
 
 const RCNI_ENTRYPOINT: &str = include_str!("../../../containerlab/node/entrypoint.sh");
+/// Makes `ip route` print `proto rcni`; from this crate's folder.
+const PROTOCOL_NAMES: &str = "../bgp/dist/rt_protos.d/rcni.conf";
 /// How long an `exec` line may take.
 const EXEC_DEADLINE: Duration = Duration::from_secs(60);
 /// How much of each log a failed test shows, in lines.
@@ -72,21 +74,32 @@ impl Lab {
             bail!("a lab is made of network namespaces, which needs root");
         }
         let topology = Topology::load(file)?;
-        let owner = i32::try_from(std::process::id()).ok().and_then(ProcessId::of);
+        let owner = i32::try_from(std::process::id())
+            .ok()
+            .and_then(ProcessId::of);
         state::sweep()?;
+        let state = State {
+            name: options
+                .name
+                .clone()
+                .unwrap_or_else(|| unique_name(&topology.name)),
+            topology: file.canonicalize()?,
+            owner: owner.context("own process")?,
+            keep: false,
+            nodes: Vec::new(),
+        };
+        // Before there is a value whose end removes the folder: it may be another lab's.
+        state.create()?;
         let mut lab = Self {
-            state: State {
-                name: options.name.clone().unwrap_or_else(|| unique_name(&topology.name)),
-                topology: file.canonicalize()?,
-                owner: owner.context("own process")?,
-                keep: false,
-                nodes: Vec::new(),
-            },
+            state,
             nodes: BTreeMap::new(),
             children: Vec::new(),
         };
-        let say = |text: &str| options.progress.into_iter().for_each(|progress| progress(text));
-        lab.state.create()?;
+        let say = |text: &str| {
+            if let Some(progress) = options.progress {
+                progress(text);
+            }
+        };
         say(&format!("{} nodes", topology.nodes.len()));
         lab.start_nodes(&topology)?;
         say(&format!("{} links", topology.links.len()));
@@ -113,7 +126,9 @@ impl Lab {
     /// # Errors
     /// There is none.
     pub fn node(&self, name: &str) -> Result<&Node> {
-        self.nodes.get(name).with_context(|| format!("lab {} has no node {name}", self.name()))
+        self.nodes
+            .get(name)
+            .with_context(|| format!("lab {} has no node {name}", self.name()))
     }
 
     /// All nodes by name.
@@ -130,7 +145,9 @@ impl Lab {
         self.state.write()?;
         for child in &mut self.children {
             let lifeline = child.stdin.as_mut().context("a node without a lifeline")?;
-            lifeline.write_all(format!("{KEEP}\n").as_bytes()).context("a node has ended")?;
+            lifeline
+                .write_all(format!("{KEEP}\n").as_bytes())
+                .context("a node has ended")?;
         }
         // From here on nothing is ours to end.
         self.state.nodes.clear();
@@ -139,10 +156,16 @@ impl Lab {
     }
 
     fn start_nodes(&mut self, topology: &Topology) -> Result<()> {
-        let images: Vec<&Image> =
-            topology.nodes.iter().filter_map(|node| images::find(&node.image)).collect();
-        let programs =
-            images.iter().any(|image| image.rcni).then(Programs::find).transpose()?;
+        let images: Vec<&Image> = topology
+            .nodes
+            .iter()
+            .filter_map(|node| images::find(&node.image))
+            .collect();
+        let programs = images
+            .iter()
+            .any(|image| image.rcni)
+            .then(Programs::find)
+            .transpose()?;
         let peers = images
             .iter()
             .any(|image| image.root == Root::Peers)
@@ -184,7 +207,8 @@ impl Lab {
             init: init.with_context(|| format!("node {} ended at once", spec.name))?,
             env: spec.env.clone(),
         };
-        self.nodes.insert(node.name.clone(), Node::new(&node, &self.state.folder()));
+        self.nodes
+            .insert(node.name.clone(), Node::new(&node, &self.state.folder()));
         self.state.nodes.push(node);
         self.state.write()?;
         Ok(said)
@@ -224,7 +248,10 @@ impl Lab {
                 let path = programs.folder.join(name);
                 binds.push(program_bind(path, &format!("/usr/local/bin/{name}")));
             }
-            binds.push(program_bind(programs.folder.join("rcni"), "/opt/cni/bin/rcni"));
+            binds.push(program_bind(
+                programs.folder.join("rcni"),
+                "/opt/cni/bin/rcni",
+            ));
         }
         for bind in &spec.binds {
             let source = match bind.source.strip_prefix(NODE_DIR) {
@@ -232,7 +259,11 @@ impl Lab {
                 Err(_) => bind.source.clone(),
             };
             let target = bind.target.clone();
-            binds.push(InitBind { source, target, read_only: bind.read_only });
+            binds.push(InitBind {
+                source,
+                target,
+                read_only: bind.read_only,
+            });
         }
         let lower = match image.root {
             Root::Host => PathBuf::from("/"),
@@ -240,11 +271,14 @@ impl Lab {
         };
         Ok(InitSpec {
             name: spec.name.clone(),
-            root: NodeRoot { lower, host: image.root == Root::Host },
+            root: NodeRoot {
+                lower,
+                host: image.root == Root::Host,
+            },
             mount_point: folder.join("root"),
             log_folder: folder.join("log"),
             binds,
-            files: node_files(&spec.name, image),
+            files: node_files(&spec.name, image)?,
             sysctls: spec.sysctls.clone(),
         })
     }
@@ -255,7 +289,10 @@ impl Lab {
         }
         for (number, link) in topology.links.iter().enumerate() {
             let [a, b] = &link.ends;
-            let pids = [self.node(&a.node)?.init().pid, self.node(&b.node)?.init().pid];
+            let pids = [
+                self.node(&a.node)?.init().pid,
+                self.node(&b.node)?.init().pid,
+            ];
             links::connect(link, number, pids)
                 .with_context(|| format!("{}:{}", topology.file.display(), link.line))?;
         }
@@ -265,22 +302,33 @@ impl Lab {
     /// As in containerlab: the image's command first, the `exec` lines when it runs.
     fn start_commands(&self, topology: &Topology) -> Result<()> {
         for spec in &topology.nodes {
-            let Some(image) = images::find(&spec.image) else { continue };
+            let Some(image) = images::find(&spec.image) else {
+                continue;
+            };
             let words = |own: &Option<Vec<String>>, default: &[&str]| {
-                own.clone().unwrap_or_else(|| default.iter().map(ToString::to_string).collect())
+                own.clone()
+                    .unwrap_or_else(|| default.iter().map(ToString::to_string).collect())
             };
             // An overridden entry point drops the image's command too, as engines do.
-            let default_cmd = if spec.entrypoint.is_some() { &[] } else { image.cmd };
+            let default_cmd = if spec.entrypoint.is_some() {
+                &[]
+            } else {
+                image.cmd
+            };
             let mut argv = words(&spec.entrypoint, image.entrypoint);
             argv.extend(words(&spec.cmd, default_cmd));
             if !argv.is_empty() {
-                self.node(&spec.name)?.spawn("command", &argv, &ExecOptions::default())?;
+                self.node(&spec.name)?
+                    .spawn("command", &argv, &ExecOptions::default())?;
             }
         }
         for spec in &topology.nodes {
             let node = self.node(&spec.name)?;
             for line in &spec.exec {
-                let options = ExecOptions { deadline: Some(EXEC_DEADLINE), ..Default::default() };
+                let options = ExecOptions {
+                    deadline: Some(EXEC_DEADLINE),
+                    ..Default::default()
+                };
                 node.exec_with(&line.argv, &options)
                     .and_then(process::Output::ok)
                     .with_context(|| format!("{}:{}", topology.file.display(), line.line))?;
@@ -295,7 +343,11 @@ impl Lab {
         let mut text = String::new();
         for node in self.nodes.values() {
             let _ = writeln!(text, "==== {} of lab {}", node.name(), self.name());
-            for command in [&["ip", "-br", "addr"][..], &["ip", "route"], &["ip", "neigh"]] {
+            for command in [
+                &["ip", "-br", "addr"][..],
+                &["ip", "route"],
+                &["ip", "neigh"],
+            ] {
                 let said = node.exec(command).and_then(process::Output::ok);
                 let said = said.unwrap_or_else(|error| format!("{error:#}"));
                 let _ = writeln!(text, "$ {}\n{}", command.join(" "), said.trim_end());
@@ -309,9 +361,7 @@ impl Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            let report = self.report();
-            // The only place where a failed test's reader can find it.
-            let _ = std::io::stderr().write_all(report.as_bytes());
+            show(&self.report());
         }
         if self.children.is_empty() && self.state.nodes.is_empty() && self.state.keep {
             return;
@@ -331,9 +381,21 @@ impl Drop for Lab {
     }
 }
 
+#[expect(
+    clippy::print_stderr,
+    reason = "shown by the test runner, with the test that failed"
+)]
+fn show(report: &str) {
+    eprintln!("{report}");
+}
+
 fn logs(folder: &Path, text: &mut String) {
-    let mut paths: Vec<PathBuf> =
-        std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path()).collect();
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|e| e.path())
+        .collect();
     paths.sort();
     for path in paths {
         if path.is_dir() {
@@ -346,17 +408,26 @@ fn logs(folder: &Path, text: &mut String) {
         let tail = &lines[lines.len().saturating_sub(LOG_TAIL)..];
         if !tail.is_empty() {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let _ = writeln!(text, "---- {name} ({} lines)\n{}", lines.len(), tail.join("\n"));
+            let _ = writeln!(
+                text,
+                "---- {name} ({} lines)\n{}",
+                lines.len(),
+                tail.join("\n")
+            );
         }
     }
 }
 
 fn program_bind(source: PathBuf, target: &str) -> InitBind {
-    InitBind { source, target: PathBuf::from(target), read_only: true }
+    InitBind {
+        source,
+        target: PathBuf::from(target),
+        read_only: true,
+    }
 }
 
 /// Files that a container engine, or rcni's image, puts into every container.
-fn node_files(name: &str, image: &Image) -> Vec<InitFile> {
+fn node_files(name: &str, image: &Image) -> Result<Vec<InitFile>> {
     let file = |path: &str, content: String, mode: u32| InitFile {
         path: PathBuf::from(path),
         content,
@@ -364,14 +435,26 @@ fn node_files(name: &str, image: &Image) -> Vec<InitFile> {
     };
     let mut files = vec![
         file("/etc/hostname", format!("{name}\n"), 0o644),
-        file("/etc/hosts", format!("127.0.0.1 localhost\n::1 localhost\n127.0.1.1 {name}\n"), 0o644),
+        file(
+            "/etc/hosts",
+            format!("127.0.0.1 localhost\n::1 localhost\n127.0.1.1 {name}\n"),
+            0o644,
+        ),
         // No name server: nothing in a lab may wait for one.
         file("/etc/resolv.conf", String::new(), 0o644),
     ];
     if image.rcni {
-        files.push(file(images::ENTRYPOINT_PATH, RCNI_ENTRYPOINT.to_owned(), 0o755));
+        files.push(file(
+            images::ENTRYPOINT_PATH,
+            RCNI_ENTRYPOINT.to_owned(),
+            0o755,
+        ));
+        let names = Path::new(env!("CARGO_MANIFEST_DIR")).join(PROTOCOL_NAMES);
+        let content =
+            std::fs::read_to_string(&names).with_context(|| names.display().to_string())?;
+        files.push(file("/etc/iproute2/rt_protos.d/rcni.conf", content, 0o644));
     }
-    files
+    Ok(files)
 }
 
 /// A running lab of another process.

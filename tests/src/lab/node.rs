@@ -96,7 +96,9 @@ impl Node {
     /// # Errors
     /// As [`Node::exec`], and if it fails.
     pub fn check<S: AsRef<str>>(&self, argv: &[S]) -> Result<String> {
-        self.exec(argv)?.ok().with_context(|| format!("on {}", self.name))
+        self.exec(argv)?
+            .ok()
+            .with_context(|| format!("on {}", self.name))
     }
 
     /// Runs a shell command line that must succeed; its standard output.
@@ -111,10 +113,18 @@ impl Node {
     ///
     /// # Errors
     /// As [`Node::exec`].
-    pub fn exec_with<S: AsRef<str>>(&self, argv: &[S], options: &ExecOptions<'_>) -> Result<Output> {
+    pub fn exec_with<S: AsRef<str>>(
+        &self,
+        argv: &[S],
+        options: &ExecOptions<'_>,
+    ) -> Result<Output> {
         let mut command = self.enter(argv, options, false)?;
-        run(&mut command, options.input, options.deadline.unwrap_or(DEADLINE))
-            .with_context(|| format!("on {}", self.name))
+        run(
+            &mut command,
+            options.input,
+            options.deadline.unwrap_or(DEADLINE),
+        )
+        .with_context(|| format!("on {}", self.name))
     }
 
     /// Runs a command on the caller's terminal; its exit status.
@@ -128,7 +138,11 @@ impl Node {
                 options_env.push((name.to_owned(), value));
             }
         }
-        let options = ExecOptions { netns: options.netns, env: options_env, ..Default::default() };
+        let options = ExecOptions {
+            netns: options.netns,
+            env: options_env,
+            ..Default::default()
+        };
         let status = self.enter(argv, &options, false)?.status()?;
         Ok(status.code().unwrap_or(1))
     }
@@ -145,7 +159,10 @@ impl Node {
         options: &ExecOptions<'_>,
     ) -> Result<Daemon> {
         let path = self.log_folder().join(format!("{name}.log"));
-        let log = File::options().create(true).append(true).open(&path)
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(&path)
             .with_context(|| path.display().to_string())?;
         let mut child = self
             .enter(argv, options, true)?
@@ -158,14 +175,20 @@ impl Node {
             out.read_to_string(&mut said)?;
         }
         child.wait()?;
-        let Ok(pid) = said.trim().parse() else {
+        let Ok(pid) = said.trim().parse::<i32>() else {
             let log = std::fs::read_to_string(&path).unwrap_or_default();
             bail!("{name} on {}: cannot be started\n{log}", self.name);
         };
         // One that has ended already (a script that starts daemons) has no start time any more.
-        let id = ProcessId::of(pid).unwrap_or(ProcessId { pid, start: 0 });
+        let id = self
+            .by_inner_pid(pid)?
+            .unwrap_or(ProcessId { pid: 0, start: 0 });
         let argv = argv.iter().map(|word| word.as_ref().to_owned()).collect();
-        Ok(Daemon { id, name: name.to_owned(), argv })
+        Ok(Daemon {
+            id,
+            name: name.to_owned(),
+            argv,
+        })
     }
 
     fn enter<S: AsRef<str>>(
@@ -178,12 +201,20 @@ impl Node {
             bail!("node {} does not run any more", self.name);
         }
         let mut command = Command::new(lab_program()?);
-        command.env_clear().args(["node-enter", "--pid", &self.init.pid.to_string()]);
+        command
+            .env_clear()
+            .args(["node-enter", "--pid", &self.init.pid.to_string()]);
         if let Some(netns) = options.netns {
             command.args(["--netns", netns]);
         }
-        let own = self.env.iter().map(|(name, value)| format!("{name}={value}"));
-        let more = options.env.iter().map(|(name, value)| format!("{name}={value}"));
+        let own = self
+            .env
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"));
+        let more = options
+            .env
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"));
         for entry in own.chain(more) {
             command.arg(format!("--env={entry}"));
         }
@@ -199,23 +230,43 @@ impl Node {
     /// # Errors
     /// The node is gone.
     pub fn daemons(&self, name: &str) -> Result<Vec<Daemon>> {
-        let namespace = |pid: i32| std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
-        let own = namespace(self.init.pid).with_context(|| format!("node {} is gone", self.name))?;
         let mut found = Vec::new();
-        for entry in std::fs::read_dir("/proc")?.flatten() {
-            let Some(pid) = entry.file_name().to_str().and_then(|text| text.parse().ok()) else {
+        for pid in self.pids()? {
+            let (Some(id), Some(argv)) = (ProcessId::of(pid), argv_of(pid)) else {
                 continue;
             };
-            if namespace(pid).as_ref() != Some(&own) {
-                continue;
-            }
-            let (Some(id), Some(argv)) = (ProcessId::of(pid), argv_of(pid)) else { continue };
             let program = argv.first().and_then(|path| path.rsplit('/').next());
             if program == Some(name) {
-                found.push(Daemon { id, name: name.to_owned(), argv });
+                found.push(Daemon {
+                    id,
+                    name: name.to_owned(),
+                    argv,
+                });
             }
         }
         Ok(found)
+    }
+
+    /// All processes of the node, as the host numbers them.
+    fn pids(&self) -> Result<Vec<i32>> {
+        let namespace = |pid: i32| std::fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+        let own =
+            namespace(self.init.pid).with_context(|| format!("node {} is gone", self.name))?;
+        let entries = std::fs::read_dir("/proc")?.flatten();
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        Ok(pids
+            .filter(|pid| namespace(*pid).as_ref() == Some(&own))
+            .collect())
+    }
+
+    fn by_inner_pid(&self, inner: i32) -> Result<Option<ProcessId>> {
+        let inner = inner.to_string();
+        let is_it = |pid: &i32| {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+            line.and_then(|pids| pids.split_ascii_whitespace().last()) == Some(inner.as_str())
+        };
+        Ok(self.pids()?.into_iter().find(is_it).and_then(ProcessId::of))
     }
 
     /// The one process with that program name.
@@ -255,5 +306,10 @@ impl Node {
 fn argv_of(pid: i32) -> Option<Vec<String>> {
     let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let text = String::from_utf8_lossy(&bytes);
-    Some(text.trim_end_matches('\0').split('\0').map(str::to_owned).collect())
+    Some(
+        text.trim_end_matches('\0')
+            .split('\0')
+            .map(str::to_owned)
+            .collect(),
+    )
 }

@@ -39,7 +39,13 @@ impl Output {
         if self.success() {
             return Ok(self.stdout);
         }
-        bail!("{}: {}\n{}{}", self.command, self.status, self.stdout, self.stderr)
+        bail!(
+            "{}: {}\n{}{}",
+            self.command,
+            self.status,
+            self.stdout,
+            self.stderr
+        )
     }
 }
 
@@ -78,7 +84,12 @@ pub fn run(command: &mut Command, input: &[u8], deadline: Duration) -> Result<Ou
     };
     let (stdout, stderr) = (read(&mut stdout)?, read(&mut stderr)?);
     match status {
-        Some(status) => Ok(Output { command: text, status, stdout, stderr }),
+        Some(status) => Ok(Output {
+            command: text,
+            status,
+            stdout,
+            stderr,
+        }),
         None => bail!("{text}: still running after {deadline:?}, killed\n{stdout}{stderr}"),
     }
 }
@@ -95,7 +106,9 @@ fn describe(command: &Command) -> String {
     words.extend(command.get_args().map(|word| word.to_string_lossy()));
     // The way into a node is not interesting, the command in it is.
     match words.iter().position(|word| word == "--") {
-        Some(at) if words.get(1).is_some_and(|word| word == "node-enter") => words.split_off(at + 1),
+        Some(at) if words.get(1).is_some_and(|word| word == "node-enter") => {
+            words.split_off(at + 1)
+        }
         _ => words,
     }
     .join(" ")
@@ -106,7 +119,12 @@ fn describe(command: &Command) -> String {
 /// # Errors
 /// As [`run`], and if it fails.
 pub fn check(program: &str, arguments: &[&str]) -> Result<String> {
-    run(Command::new(program).args(arguments), b"", Duration::from_secs(30))?.ok()
+    run(
+        Command::new(program).args(arguments),
+        b"",
+        Duration::from_secs(30),
+    )?
+    .ok()
 }
 
 /// A process that cannot be mistaken for a later one with the same number.
@@ -129,7 +147,10 @@ impl ProcessId {
         if matches!(fields.next()?, "Z" | "X") {
             return None;
         }
-        Some(Self { pid, start: fields.nth(18)?.parse().ok()? })
+        Some(Self {
+            pid,
+            start: fields.nth(18)?.parse().ok()?,
+        })
     }
 
     /// Whether it still runs.
@@ -143,16 +164,40 @@ impl ProcessId {
     /// # Errors
     /// It cannot be signalled, or stays in the kernel.
     pub fn kill(self) -> Result<()> {
+        self.signal_kill()?;
+        self.wait_gone()
+    }
+
+    /// Only asks for the end.
+    ///
+    /// # Errors
+    /// It cannot be signalled.
+    pub fn signal_kill(self) -> Result<()> {
         if !self.is_alive() {
             return Ok(());
         }
         match kill(Pid::from_raw(self.pid), Signal::SIGKILL) {
-            Ok(()) | Err(nix::errno::Errno::ESRCH) => {}
+            Ok(()) | Err(nix::errno::Errno::ESRCH) => Ok(()),
             Err(error) => bail!("killing process {}: {error}", self.pid),
         }
-        crate::wait::wait_until(Duration::from_secs(10), "the end of a killed process", || {
-            if self.is_alive() { Err(format!("process {} still runs", self.pid)) } else { Ok(()) }
-        })
+    }
+
+    /// Waits for the end that was asked for.
+    ///
+    /// # Errors
+    /// The process stays in the kernel.
+    pub fn wait_gone(self) -> Result<()> {
+        crate::wait::wait_until(
+            Duration::from_secs(20),
+            "the end of a killed process",
+            || {
+                if self.is_alive() {
+                    Err(format!("process {} still runs", self.pid))
+                } else {
+                    Ok(())
+                }
+            },
+        )
     }
 }
 
@@ -170,15 +215,23 @@ mod tests {
     fn a_command_that_hangs_is_killed_and_its_words_are_kept() {
         let mut command = Command::new("sh");
         command.args(["-c", "echo before; exec sleep 60"]);
-        let error = run(&mut command, b"", Duration::from_millis(300)).unwrap_err().to_string();
-        assert!(error.contains("still running") && error.contains("before"), "{error}");
+        let error = run(&mut command, b"", Duration::from_millis(300))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("still running") && error.contains("before"),
+            "{error}"
+        );
     }
 
     #[test]
     fn a_recycled_number_is_another_process() {
         let me = ProcessId::of(i32::try_from(std::process::id()).unwrap()).unwrap();
         assert!(me.is_alive());
-        let earlier = ProcessId { start: me.start - 1, ..me };
+        let earlier = ProcessId {
+            start: me.start - 1,
+            ..me
+        };
         assert!(!earlier.is_alive());
         earlier.kill().unwrap();
     }

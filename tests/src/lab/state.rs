@@ -68,7 +68,11 @@ impl State {
         match std::fs::create_dir(&folder) {
             Ok(()) => self.write(),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                bail!("there is a lab {} already: `rcni-lab down {}`", self.name, self.name)
+                bail!(
+                    "there is a lab {} already: `rcni-lab down {}`",
+                    self.name,
+                    self.name
+                )
             }
             Err(error) => Err(error).with_context(|| folder.display().to_string()),
         }
@@ -109,8 +113,12 @@ impl State {
     /// A node does not end, or the folder cannot be removed.
     pub fn remove(&self) -> Result<()> {
         let mut first = Ok(());
+        // All at once: each takes the kernel a while.
         for node in &self.nodes {
-            first = first.and(node.init.kill());
+            first = first.and(node.init.signal_kill());
+        }
+        for node in &self.nodes {
+            first = first.and(node.init.wait_gone());
         }
         first.and(remove_folder(&self.folder()))
     }
@@ -148,7 +156,13 @@ fn names() -> Result<Vec<String>> {
     };
     let mut names = Vec::new();
     for entry in entries {
-        names.push(entry.context(FOLDER)?.file_name().to_string_lossy().into_owned());
+        names.push(
+            entry
+                .context(FOLDER)?
+                .file_name()
+                .to_string_lossy()
+                .into_owned(),
+        );
     }
     names.sort();
     Ok(names)
@@ -176,5 +190,9 @@ pub fn sweep() -> Result<Vec<String>> {
 
 fn is_older(path: &Path, age: Duration) -> bool {
     let modified = path.metadata().and_then(|meta| meta.modified());
-    modified.is_ok_and(|at| SystemTime::now().duration_since(at).is_ok_and(|passed| passed > age))
+    modified.is_ok_and(|at| {
+        SystemTime::now()
+            .duration_since(at)
+            .is_ok_and(|passed| passed > age)
+    })
 }

@@ -1,10 +1,11 @@
 //! The way into a node: `rcni-lab node-enter --pid N … -- CMD`.
 //!
 //! ```text
-//! owner --spawn--> enter --setns, fork--> CMD in the node
+//! owner --spawn--> enter --setns, fork--> CMD in the node                  (attached)
+//!                                 fork--> writes the pid --fork--> CMD      (detached)
 //! ```
 //! Attached, `enter` waits and passes on the exit status; if it is killed, so is CMD. Detached,
-//! it writes CMD's pid and ends, and CMD belongs to the node's own first process.
+//! CMD's pid (as the node numbers it) is written, and CMD belongs to the node's first process.
 
 use std::ffi::CString;
 use std::fs::File;
@@ -33,7 +34,7 @@ pub struct Args {
     /// NAME=VALUE: the environment, and nothing else but a default PATH.
     #[arg(long)]
     env: Vec<String>,
-    /// Leave the command running and print its pid.
+    /// Leave the command running and print its pid in the node.
     #[arg(long)]
     detach: bool,
     /// The command.
@@ -61,30 +62,53 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     // SAFETY: this program has no other thread that could read the environment.
     unsafe { std::env::set_var("PATH", path_of(&environment)) };
     enter_namespaces(args)?;
+    if args.detach {
+        return detached(args, &argv, &environment);
+    }
     // SAFETY: single-threaded, see above.
     match unsafe { fork() }.context("fork")? {
-        ForkResult::Child => {
-            let error = child(args, &argv, &environment);
-            // The only thing left to do: say it where the command's own errors would be.
-            let mut stderr = std::io::stderr();
-            let _ = writeln!(stderr, "{}: {error:#}", args.command.join(" "));
-            std::process::exit(i32::from(CANNOT_EXECUTE));
-        }
-        ForkResult::Parent { child } if args.detach => {
-            let mut out = std::io::stdout();
-            writeln!(out, "{child}")?;
-            Ok(ExitCode::SUCCESS)
-        }
+        ForkResult::Child => become_command(args, &argv, &environment),
         ForkResult::Parent { child } => wait(child),
     }
 }
 
+/// Forks twice. An orphan goes to the first process of its *parent's* PID namespace: only the
+/// child of a process that is in the node itself becomes the node's.
+fn detached(args: &Args, argv: &[CString], environment: &[CString]) -> Result<ExitCode> {
+    // SAFETY: single-threaded, see `run`.
+    match unsafe { fork() }.context("fork")? {
+        ForkResult::Parent { child } => wait(child),
+        // SAFETY: the same.
+        ForkResult::Child => match unsafe { fork() }.context("fork")? {
+            ForkResult::Child => become_command(args, argv, environment),
+            ForkResult::Parent { child } => {
+                let mut out = std::io::stdout();
+                writeln!(out, "{child}")?;
+                Ok(ExitCode::SUCCESS)
+            }
+        },
+    }
+}
+
+/// Never returns: the process becomes the command, or says why not and ends.
+fn become_command(args: &Args, argv: &[CString], environment: &[CString]) -> ! {
+    let error = child(args, argv, environment);
+    // The only thing left to do: say it where the command's own errors would be.
+    let _ = writeln!(std::io::stderr(), "{}: {error:#}", args.command.join(" "));
+    std::process::exit(i32::from(CANNOT_EXECUTE));
+}
+
 fn c_strings(texts: &[String]) -> Result<Vec<CString>> {
-    texts.iter().map(|text| CString::new(text.as_str()).context("NUL in an argument")).collect()
+    texts
+        .iter()
+        .map(|text| CString::new(text.as_str()).context("NUL in an argument"))
+        .collect()
 }
 
 fn path_of(environment: &[CString]) -> std::ffi::OsString {
-    let path = environment.iter().find_map(|entry| entry.to_bytes().strip_prefix(b"PATH="));
+    let path = environment
+        .iter()
+        .find_map(|entry| entry.to_bytes().strip_prefix(b"PATH="));
     std::ffi::OsStr::from_bytes(path.unwrap_or(b"/usr/sbin:/usr/bin")).to_owned()
 }
 
@@ -99,10 +123,15 @@ fn enter_namespaces(args: &Args) -> Result<()> {
     let mut files = Vec::new();
     for (name, flag) in kinds {
         let path = format!("/proc/{}/ns/{name}", args.pid);
-        files.push((name, flag, File::open(&path).with_context(|| format!("{path}: no such node"))?));
+        files.push((
+            name,
+            flag,
+            File::open(&path).with_context(|| format!("{path}: no such node"))?,
+        ));
     }
     for (name, flag, file) in &files {
-        setns(file.as_fd(), *flag).with_context(|| format!("entering the node's {name} namespace"))?;
+        setns(file.as_fd(), *flag)
+            .with_context(|| format!("entering the node's {name} namespace"))?;
     }
     chdir("/").context("chdir /")?;
     if let Some(path) = &args.netns {
@@ -122,10 +151,14 @@ fn child(args: &Args, argv: &[CString], environment: &[CString]) -> anyhow::Erro
     if let Err(error) = prepared {
         return error.into();
     }
-    if args.detach && let Err(error) = leave_stdout() {
+    if args.detach
+        && let Err(error) = leave_stdout()
+    {
         return error;
     }
-    let Some(program) = argv.first() else { return anyhow::anyhow!("no command") };
+    let Some(program) = argv.first() else {
+        return anyhow::anyhow!("no command");
+    };
     match execvpe(program, argv, environment) {
         Ok(never) => match never {},
         Err(Errno::ENOENT) => anyhow::anyhow!("no such program in the node"),

@@ -146,7 +146,10 @@ fn println_ready() -> Result<()> {
 
 /// The owner's pipe must not stay open in a process that outlives the conversation.
 fn detach_stdout() -> Result<()> {
-    let null = File::options().write(true).open("/dev/null").context("/dev/null")?;
+    let null = File::options()
+        .write(true)
+        .open("/dev/null")
+        .context("/dev/null")?;
     nix::unistd::dup2_stdout(&null).context("dup2")?;
     Ok(())
 }

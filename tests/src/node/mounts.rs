@@ -15,8 +15,17 @@ use super::{InitBind, InitFile, InitSpec};
 
 /// Emptied in every node, so that it knows nothing of what the machine itself runs.
 const EMPTY: &[&str] = &[
-    "run", "tmp", "var/tmp", "etc/rcni", "etc/cni", "opt/cni", "var/lib/cni", "var/lib/rcni",
-    "etc/frr", "etc/bird", "etc/gobgp",
+    "run",
+    "tmp",
+    "var/tmp",
+    "etc/rcni",
+    "etc/cni",
+    "opt/cni",
+    "var/lib/cni",
+    "var/lib/rcni",
+    "etc/frr",
+    "etc/bird",
+    "etc/gobgp",
 ];
 
 /// Folders that machines put onto file systems of their own; an overlay does not look below the
@@ -53,24 +62,42 @@ pub(super) fn enter_root(spec: &InitSpec) -> Result<()> {
     for folder in EMPTY {
         let path = root.join(folder);
         create_folder(&path)?;
-        tmpfs(&path, if folder.ends_with("tmp") { "1777" } else { "0755" })?;
+        tmpfs(
+            &path,
+            if folder.ends_with("tmp") {
+                "1777"
+            } else {
+                "0755"
+            },
+        )?;
     }
     kernel_folders(&root)?;
     devices(&root.join("dev"))?;
-    bind(&root, &InitBind {
-        source: spec.log_folder.clone(),
-        target: PathBuf::from("/var/log"),
-        read_only: false,
-    })?;
-    spec.files.iter().try_for_each(|file| write_file(&root, file))?;
+    bind(
+        &root,
+        &InitBind {
+            source: spec.log_folder.clone(),
+            target: PathBuf::from("/var/log"),
+            read_only: false,
+        },
+    )?;
+    spec.files
+        .iter()
+        .try_for_each(|file| write_file(&root, file))?;
     spec.binds.iter().try_for_each(|one| bind(&root, one))?;
     change_root(&root)
 }
 
 fn tmpfs(path: &Path, mode: &str) -> Result<()> {
     let options = format!("mode={mode}");
-    mount(Some("tmpfs"), path, Some("tmpfs"), MsFlags::MS_NOSUID, Some(options.as_str()))
-        .with_context(|| format!("tmpfs on {}", path.display()))
+    mount(
+        Some("tmpfs"),
+        path,
+        Some("tmpfs"),
+        MsFlags::MS_NOSUID,
+        Some(options.as_str()),
+    )
+    .with_context(|| format!("tmpfs on {}", path.display()))
 }
 
 fn overlay(memory: &Path, name: &str, lower: &Path, target: &Path) -> Result<()> {
@@ -86,8 +113,14 @@ fn overlay(memory: &Path, name: &str, lower: &Path, target: &Path) -> Result<()>
         upper.display(),
         work.display()
     );
-    mount(Some("overlay"), target, Some("overlay"), MsFlags::empty(), Some(options.as_str()))
-        .with_context(|| format!("overlay of {}", lower.display()))
+    mount(
+        Some("overlay"),
+        target,
+        Some("overlay"),
+        MsFlags::empty(),
+        Some(options.as_str()),
+    )
+    .with_context(|| format!("overlay of {}", lower.display()))
 }
 
 fn is_mount_point(path: &Path) -> bool {
@@ -115,8 +148,14 @@ fn kernel_folders(root: &Path) -> Result<()> {
     mount(None::<&str>, &net, None::<&str>, writable, None::<&str>).context("/proc/sys/net")?;
     let sys = root.join("sys");
     create_folder(&sys)?;
-    mount(Some("sysfs"), &sys, Some("sysfs"), quiet | MsFlags::MS_RDONLY, None::<&str>)
-        .context("/sys")
+    mount(
+        Some("sysfs"),
+        &sys,
+        Some("sysfs"),
+        quiet | MsFlags::MS_RDONLY,
+        None::<&str>,
+    )
+    .context("/sys")
 }
 
 fn devices(dev: &Path) -> Result<()> {
@@ -134,8 +173,14 @@ fn devices(dev: &Path) -> Result<()> {
     }
     tmpfs(&dev.join("shm"), "1777")?;
     let options = Some("newinstance,ptmxmode=0666,mode=0620");
-    mount(Some("devpts"), &dev.join("pts"), Some("devpts"), MsFlags::MS_NOSUID, options)
-        .context("/dev/pts")?;
+    mount(
+        Some("devpts"),
+        &dev.join("pts"),
+        Some("devpts"),
+        MsFlags::MS_NOSUID,
+        options,
+    )
+    .context("/dev/pts")?;
     for (name, to) in [
         ("ptmx", "pts/ptmx"),
         ("fd", "/proc/self/fd"),
@@ -193,11 +238,19 @@ fn bind(root: &Path, one: &InitBind) -> Result<()> {
         std::fs::write(&target, "").with_context(|| target.display().to_string())?;
     }
     bind_onto(&one.source, &target, is_folder)?;
-    if one.read_only { read_only(&target) } else { Ok(()) }
+    if one.read_only {
+        read_only(&target)
+    } else {
+        Ok(())
+    }
 }
 
 fn bind_onto(source: &Path, target: &Path, recursive: bool) -> Result<()> {
-    let flags = if recursive { MsFlags::MS_BIND | MsFlags::MS_REC } else { MsFlags::MS_BIND };
+    let flags = if recursive {
+        MsFlags::MS_BIND | MsFlags::MS_REC
+    } else {
+        MsFlags::MS_BIND
+    };
     mount(Some(source), target, None::<&str>, flags, None::<&str>)
         .with_context(|| format!("bind {} to {}", source.display(), target.display()))
 }

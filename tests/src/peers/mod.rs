@@ -37,7 +37,10 @@ pub fn find() -> Result<PathBuf> {
     if path.is_dir() {
         return Ok(path);
     }
-    bail!("{} is not there: run `rcni-lab peers` (make test does)", path.display())
+    bail!(
+        "{} is not there: run `rcni-lab peers` (make test does)",
+        path.display()
+    )
 }
 
 /// Names of the suites that can be built.
@@ -52,7 +55,9 @@ fn path(recipe: &Recipe) -> PathBuf {
 
 fn folder() -> PathBuf {
     let cache = std::env::var_os("RCNI_CACHE").filter(|value| !value.is_empty());
-    cache.map_or_else(|| PathBuf::from("/var/cache/rcni"), PathBuf::from).join("peers")
+    cache
+        .map_or_else(|| PathBuf::from("/var/cache/rcni"), PathBuf::from)
+        .join("peers")
 }
 
 /// Builds the tree of `suite` unless it is there; its path.
@@ -61,9 +66,8 @@ fn folder() -> PathBuf {
 /// Not root, debootstrap is missing, the mirror cannot be reached, or a package is unknown.
 pub fn build(suite: &str, progress: &dyn Fn(&str)) -> Result<PathBuf> {
     let recipe = RECIPES.iter().find(|recipe| recipe.suite == suite);
-    let recipe = recipe.with_context(|| {
-        format!("no recipe for {suite}; there are: {}", suites().join(", "))
-    })?;
+    let recipe = recipe
+        .with_context(|| format!("no recipe for {suite}; there are: {}", suites().join(", ")))?;
     let path = path(recipe);
     if path.is_dir() {
         return Ok(path);
@@ -109,12 +113,19 @@ fn remove(tree: &Path) -> Result<()> {
 /// Trees of the same suite by another recipe, unless a lab still uses one: its overlay would
 /// not mind, but new processes in it would miss their programs.
 fn remove_older(recipe: &Recipe, current: &Path) -> Result<()> {
-    if crate::lab::state::all()?.iter().any(crate::lab::state::State::runs) {
+    if crate::lab::state::all()?
+        .iter()
+        .any(crate::lab::state::State::runs)
+    {
         return Ok(());
     }
     for entry in std::fs::read_dir(folder())? {
         let path = entry?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         if path != current && name.starts_with(&format!("{}-", recipe.suite)) {
             remove(&path)?;
         }
@@ -128,11 +139,20 @@ fn fill(recipe: &Recipe, tree: &Path, progress: &dyn Fn(&str)) -> Result<()> {
     // In namespaces of its own: whatever debootstrap mounts or starts ends with it.
     let mut bootstrap = Command::new("unshare");
     bootstrap
-        .args(["--mount", "--pid", "--fork", "--kill-child", "debootstrap", "--variant=minbase"])
+        .args([
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "debootstrap",
+            "--variant=minbase",
+        ])
         .arg(recipe.suite)
         .arg(tree)
         .arg(&mirror);
-    run(&mut bootstrap, b"", DEADLINE).context("is debootstrap installed?")?.ok()?;
+    run(&mut bootstrap, b"", DEADLINE)
+        .context("is debootstrap installed?")?
+        .ok()?;
     progress(&format!("packages {}", recipe.packages.join(" ")));
     let debs = download(recipe, tree, &mirror)?;
     progress(&format!("unpacking {} packages", debs.len()));
@@ -154,7 +174,10 @@ fn mirror() -> Result<String> {
         return Ok(mirror);
     }
     let format = "$(REPO_URI) $(RELEASE) $(ORIGIN) $(COMPONENT)";
-    let known = check("apt-get", &["indextargets", "--format", format, "Created-By: Packages"])?;
+    let known = check(
+        "apt-get",
+        &["indextargets", "--format", format, "Created-By: Packages"],
+    )?;
     let found = known.lines().find_map(|line| {
         let mut words = line.split(' ');
         let (uri, release) = (words.next()?, words.next()?);
@@ -172,7 +195,10 @@ fn mirror() -> Result<String> {
 fn download(recipe: &Recipe, tree: &Path, mirror: &str) -> Result<Vec<PathBuf>> {
     let keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
     let sources = tree.join("etc/apt/sources.list");
-    std::fs::write(&sources, format!("deb [signed-by={keyring}] {mirror} {} main\n", recipe.suite))?;
+    std::fs::write(
+        &sources,
+        format!("deb [signed-by={keyring}] {mirror} {} main\n", recipe.suite),
+    )?;
     let archives = tree.join("var/cache/apt/archives");
     // What debootstrap itself has downloaded is installed already.
     remove(&archives)?;
@@ -181,7 +207,8 @@ fn download(recipe: &Recipe, tree: &Path, mirror: &str) -> Result<Vec<PathBuf>> 
     std::fs::write(&configuration, apt_configuration(tree)?)?;
     for arguments in [&["update"][..], &["install", "--download-only", "--yes"]] {
         let mut apt = Command::new("apt-get");
-        apt.env("APT_CONFIG", &configuration).args(["-q", "--no-install-recommends"]);
+        apt.env("APT_CONFIG", &configuration)
+            .args(["-q", "--no-install-recommends"]);
         apt.args(arguments);
         if arguments.len() > 1 {
             apt.args(recipe.packages);
@@ -207,15 +234,27 @@ fn apt_configuration(tree: &Path) -> Result<String> {
     writeln!(text, "Dir::State \"{tree}/var/lib/apt\";")?;
     writeln!(text, "Dir::State::status \"{tree}/var/lib/dpkg/status\";")?;
     writeln!(text, "Dir::Cache \"{tree}/var/cache/apt\";")?;
-    writeln!(text, "Dir::Etc::sourcelist \"{tree}/etc/apt/sources.list\";")?;
-    for name in ["main", "parts", "sourceparts", "preferences", "preferencesparts"] {
+    writeln!(
+        text,
+        "Dir::Etc::sourcelist \"{tree}/etc/apt/sources.list\";"
+    )?;
+    for name in [
+        "main",
+        "parts",
+        "sourceparts",
+        "preferences",
+        "preferencesparts",
+    ] {
         writeln!(text, "Dir::Etc::{name} \"/dev/null\";")?;
     }
     writeln!(text, "APT::Sandbox::User \"root\";")?;
     let fetching = check("apt-config", &["dump", "Acquire"])?;
-    text.extend(fetching.lines().filter(|line| !line.contains("IndexTargets")).flat_map(|line| {
-        line.bytes().chain(std::iter::once(b'\n'))
-    }));
+    text.extend(
+        fetching
+            .lines()
+            .filter(|line| !line.contains("IndexTargets"))
+            .flat_map(|line| line.bytes().chain(std::iter::once(b'\n'))),
+    );
     Ok(String::from_utf8(text)?)
 }
 
@@ -231,12 +270,17 @@ fn unpack(deb: &Path, tree: &Path) -> Result<()> {
 fn users(tree: &Path) -> Result<()> {
     let append = |name: &str, lines: String| -> Result<()> {
         let path = tree.join("etc").join(name);
-        let mut file = File::options().append(true).open(&path)
+        let mut file = File::options()
+            .append(true)
+            .open(&path)
             .with_context(|| path.display().to_string())?;
         Ok(file.write_all(lines.as_bytes())?)
     };
     for (name, number, home) in USERS {
-        append("passwd", format!("{name}:x:{number}:{number}::{home}:/usr/sbin/nologin\n"))?;
+        append(
+            "passwd",
+            format!("{name}:x:{number}:{number}::{home}:/usr/sbin/nologin\n"),
+        )?;
         append("group", format!("{name}:x:{number}:\n"))?;
     }
     for (name, number, members) in GROUPS {
@@ -252,7 +296,10 @@ mod tests {
     #[test]
     fn another_recipe_is_another_tree() {
         let recipe = &RECIPES[0];
-        let other = Recipe { suite: recipe.suite, packages: &["frr"] };
+        let other = Recipe {
+            suite: recipe.suite,
+            packages: &["frr"],
+        };
         assert_ne!(recipe.hash(), other.hash());
         assert_eq!(recipe.hash(), recipe.hash());
     }

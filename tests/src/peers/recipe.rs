@@ -13,7 +13,13 @@ pub(super) struct Recipe {
 pub(super) const RECIPES: &[Recipe] = &[Recipe {
     suite: "bookworm",
     packages: &[
-        "frr", "bird2", "gobgpd", "openbgpd", "iproute2", "iputils-ping", "procps",
+        "frr",
+        "bird2",
+        "gobgpd",
+        "openbgpd",
+        "iproute2",
+        "iputils-ping",
+        "procps",
     ],
 }];
 

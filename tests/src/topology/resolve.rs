@@ -20,7 +20,10 @@ const HOST_NAME_MAX: usize = 64;
 const MTU_MAX: u32 = 65535;
 
 pub(super) fn resolve(file: &Path, folder: &Path, text: &str) -> Result<Topology, TopologyError> {
-    let mut problems = Problems { file: file.to_owned(), found: Vec::new() };
+    let mut problems = Problems {
+        file: file.to_owned(),
+        found: Vec::new(),
+    };
     refuse_shell_variables(text, &mut problems);
     let raw: raw::File = match serde_saphyr::from_str(text) {
         Ok(raw) => raw,
@@ -31,7 +34,10 @@ pub(super) fn resolve(file: &Path, folder: &Path, text: &str) -> Result<Topology
     };
     let body = &raw.topology.value;
     if !is_name(&raw.name.value) {
-        problems.add(line(&raw.name), "name: only letters, digits, '-', '_' and '.' are allowed");
+        problems.add(
+            line(&raw.name),
+            "name: only letters, digits, '-', '_' and '.' are allowed",
+        );
     }
     let mut nodes = Vec::new();
     for (name, node) in &body.nodes {
@@ -39,11 +45,19 @@ pub(super) fn resolve(file: &Path, folder: &Path, text: &str) -> Result<Topology
         nodes.push(parts.resolve(folder, &mut problems));
     }
     if body.nodes.is_empty() {
-        problems.add(line(&raw.topology), "topology.nodes: a lab needs at least one node");
+        problems.add(
+            line(&raw.topology),
+            "topology.nodes: a lab needs at least one node",
+        );
     }
     let links = links(body, &mut problems);
     if problems.found.is_empty() {
-        Ok(Topology { name: raw.name.value, file: file.to_owned(), nodes, links })
+        Ok(Topology {
+            name: raw.name.value,
+            file: file.to_owned(),
+            nodes,
+            links,
+        })
     } else {
         problems.found.sort_by_key(|problem| problem.line);
         Err(TopologyError(problems.found))
@@ -57,7 +71,11 @@ struct Problems {
 
 impl Problems {
     fn add(&mut self, line: u64, message: impl Into<String>) {
-        self.found.push(Problem { file: self.file.clone(), line, message: message.into() });
+        self.found.push(Problem {
+            file: self.file.clone(),
+            line,
+            message: message.into(),
+        });
     }
 
     fn add_yaml(&mut self, error: &serde_saphyr::Error) {
@@ -99,7 +117,9 @@ fn refuse_shell_variables(text: &str, problems: &mut Problems) {
 
 fn is_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
 }
 
 /// What is said about one node, the most particular first.
@@ -120,18 +140,29 @@ impl<'a> Parts<'a> {
         let at = line(node);
         let own = node.value.as_ref();
         let defaults = body.defaults.as_ref();
-        let first = |get: fn(&raw::Node) -> Option<&Spanned<String>>, layers: &[Option<&'a raw::Node>]| {
-            layers.iter().flatten().find_map(|layer| get(layer).cloned())
+        let first = |get: fn(&raw::Node) -> Option<&Spanned<String>>,
+                     layers: &[Option<&'a raw::Node>]| {
+            layers
+                .iter()
+                .flatten()
+                .find_map(|layer| get(layer).cloned())
         };
         let of_kind = |kind: Option<&Spanned<String>>| {
-            kind.and_then(|kind| body.kinds.get(&kind.value)).and_then(Option::as_ref)
+            kind.and_then(|kind| body.kinds.get(&kind.value))
+                .and_then(Option::as_ref)
         };
         let kind_of_node = first(|n| n.kind.as_ref(), &[own, defaults]);
-        let group = first(|n| n.group.as_ref(), &[own, of_kind(kind_of_node.as_ref()), defaults]);
+        let group = first(
+            |n| n.group.as_ref(),
+            &[own, of_kind(kind_of_node.as_ref()), defaults],
+        );
         let group_layer = group.as_ref().and_then(|group| {
             let found = body.groups.get(&group.value);
             if found.is_none() {
-                problems.add(line(group), format!("node {name}: group {} is not defined", group.value));
+                problems.add(
+                    line(group),
+                    format!("node {name}: group {} is not defined", group.value),
+                );
             }
             found.and_then(Option::as_ref)
         });
@@ -140,32 +171,50 @@ impl<'a> Parts<'a> {
             Some(kind) if kind.value == "linux" => {}
             Some(kind) => problems.add(
                 line(kind),
-                format!("node {name}: kind {} cannot be a namespace; the lab knows linux", kind.value),
+                format!(
+                    "node {name}: kind {} cannot be a namespace; the lab knows linux",
+                    kind.value
+                ),
             ),
             None => problems.add(at, format!("node {name}: has no kind; write `kind: linux`")),
         }
         let layers = [own, group_layer, of_kind(kind.as_ref()), defaults];
-        Self { name, line: at, layers: layers.into_iter().flatten().collect() }
+        Self {
+            name,
+            line: at,
+            layers: layers.into_iter().flatten().collect(),
+        }
     }
 
-    fn scalar(&self, get: fn(&raw::Node) -> Option<&Spanned<String>>) -> Option<&'a Spanned<String>> {
+    fn scalar(
+        &self,
+        get: fn(&raw::Node) -> Option<&Spanned<String>>,
+    ) -> Option<&'a Spanned<String>> {
         self.layers.iter().copied().find_map(get)
     }
 
     fn resolve(&self, folder: &Path, problems: &mut Problems) -> NodeSpec {
         let name = self.name;
         if !is_name(name) || name.len() > HOST_NAME_MAX {
-            problems.add(self.line, format!("node {name:?}: the name cannot be a host name"));
+            problems.add(
+                self.line,
+                format!("node {name:?}: the name cannot be a host name"),
+            );
         }
         match self.scalar(|n| n.network_mode.as_ref()) {
             Some(mode) if mode.value == "none" => {}
             Some(mode) => problems.add(
                 line(mode),
-                format!("node {name}: network-mode {}: the lab can only do `none`", mode.value),
+                format!(
+                    "node {name}: network-mode {}: the lab can only do `none`",
+                    mode.value
+                ),
             ),
             None => problems.add(
                 self.line,
-                format!("node {name}: the lab has no management network; write `network-mode: none`"),
+                format!(
+                    "node {name}: the lab has no management network; write `network-mode: none`"
+                ),
             ),
         }
         NodeSpec {
@@ -219,10 +268,16 @@ impl<'a> Parts<'a> {
         for text in all {
             let command = text.value.replace(NODE_NAME, self.name);
             if command.contains("__clab") {
-                problems.add(line(text), format!("exec: only {NODE_NAME} is replaced here"));
+                problems.add(
+                    line(text),
+                    format!("exec: only {NODE_NAME} is replaced here"),
+                );
             }
             if let Some(argv) = split(text, &command, problems) {
-                resolved.push(ExecSpec { line: line(text), argv });
+                resolved.push(ExecSpec {
+                    line: line(text),
+                    argv,
+                });
             }
         }
         resolved
@@ -263,7 +318,10 @@ impl<'a> Parts<'a> {
                 problems.add(line(value), message);
             }
             if text.contains("__clab") || key.is_empty() || key.contains(['=', '\0']) {
-                problems.add(line(value), format!("{key:?}: not a value that a node can have"));
+                problems.add(
+                    line(value),
+                    format!("{key:?}: not a value that a node can have"),
+                );
             }
             merged.insert(key.clone(), text);
         }
@@ -274,7 +332,10 @@ impl<'a> Parts<'a> {
 fn split(at: &Spanned<String>, text: &str, problems: &mut Problems) -> Option<Vec<String>> {
     let argv = shlex::split(text).filter(|argv| !argv.is_empty());
     if argv.is_none() {
-        problems.add(line(at), format!("{text:?} is not a command: empty, or a quote is open"));
+        problems.add(
+            line(at),
+            format!("{text:?} is not a command: empty, or a quote is open"),
+        );
     }
     argv
 }
@@ -282,12 +343,16 @@ fn split(at: &Spanned<String>, text: &str, problems: &mut Problems) -> Option<Ve
 /// Only `net.*` belongs to a node; anything else would change the machine.
 fn check_sysctl(key: &str, _value: &str) -> Result<(), String> {
     let fine = key.starts_with("net.")
-        && key.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+        && key
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
         && key.split('.').all(|part| !part.is_empty());
     if fine {
         return Ok(());
     }
-    Err(format!("sysctls: {key}: only net.* belongs to a network namespace"))
+    Err(format!(
+        "sysctls: {key}: only net.* belongs to a network namespace"
+    ))
 }
 
 fn bind(text: &Spanned<String>, node: &str, folder: &Path) -> Result<BindSpec, String> {
@@ -305,21 +370,37 @@ fn bind(text: &Spanned<String>, node: &str, folder: &Path) -> Result<BindSpec, S
     let target = PathBuf::from(target.replace(NODE_NAME, node));
     let plain = |part| matches!(part, Component::RootDir | Component::Normal(_));
     if !target.is_absolute() || !target.components().all(plain) || target.parent().is_none() {
-        return Err(format!("target {} is not an absolute path", target.display()));
+        return Err(format!(
+            "target {} is not an absolute path",
+            target.display()
+        ));
     }
     let source = source.replace(NODE_NAME, node);
     if source.starts_with('~') {
-        return Err(format!("source {source}: a home folder is another one on every machine"));
+        return Err(format!(
+            "source {source}: a home folder is another one on every machine"
+        ));
     }
     let in_node_dir = source.starts_with(NODE_DIR);
     if source.is_empty() || source[..].replacen(NODE_DIR, "", 1).contains("__clab") {
-        return Err(format!("source {source:?}: {NODE_DIR} may stand at its beginning"));
+        return Err(format!(
+            "source {source:?}: {NODE_DIR} may stand at its beginning"
+        ));
     }
-    let source = if in_node_dir { PathBuf::from(source) } else { folder.join(source) };
+    let source = if in_node_dir {
+        PathBuf::from(source)
+    } else {
+        folder.join(source)
+    };
     if !in_node_dir && !source.exists() {
         return Err(format!("source {} does not exist", source.display()));
     }
-    Ok(BindSpec { line: line(text), source, target, read_only })
+    Ok(BindSpec {
+        line: line(text),
+        source,
+        target,
+        read_only,
+    })
 }
 
 fn links(body: &raw::Body, problems: &mut Problems) -> Vec<LinkSpec> {
@@ -327,7 +408,11 @@ fn links(body: &raw::Body, problems: &mut Problems) -> Vec<LinkSpec> {
     let mut resolved = Vec::new();
     for link in &body.links {
         let at = line(link);
-        let mtu = link.value.mtu.as_ref().map_or(DEFAULT_LINK_MTU, |mtu| mtu.value);
+        let mtu = link
+            .value
+            .mtu
+            .as_ref()
+            .map_or(DEFAULT_LINK_MTU, |mtu| mtu.value);
         if !(68..=MTU_MAX).contains(&mtu) {
             problems.add(at, format!("mtu {mtu}: a veth takes 68 to {MTU_MAX} bytes"));
         }
@@ -344,11 +429,18 @@ fn links(body: &raw::Body, problems: &mut Problems) -> Vec<LinkSpec> {
             }
         }
         match <[Endpoint; 2]>::try_from(ends) {
-            Ok(ends) => resolved.push(LinkSpec { line: at, ends, mtu }),
+            Ok(ends) => resolved.push(LinkSpec {
+                line: at,
+                ends,
+                mtu,
+            }),
             Err(_) if link.value.endpoints.len() == 2 => {}
             Err(_) => problems.add(
                 at,
-                format!("endpoints: a link has 2, not {}", link.value.endpoints.len()),
+                format!(
+                    "endpoints: a link has 2, not {}",
+                    link.value.endpoints.len()
+                ),
             ),
         }
     }
@@ -365,12 +457,16 @@ fn endpoint(body: &raw::Body, text: &str) -> Result<Endpoint, String> {
     let bad = interface.is_empty()
         || interface.len() > INTERFACE_NAME_MAX
         || matches!(interface, "." | ".." | "lo" | "all" | "default")
-        || interface.contains(|c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control());
+        || interface
+            .contains(|c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control());
     if bad {
         return Err(format!(
             "endpoint {text}: {interface:?} cannot be an interface (1 to {INTERFACE_NAME_MAX} \
              bytes, no '/', ':' or space)"
         ));
     }
-    Ok(Endpoint { node: node.to_owned(), interface: interface.to_owned() })
+    Ok(Endpoint {
+        node: node.to_owned(),
+        interface: interface.to_owned(),
+    })
 }

@@ -1,0 +1,112 @@
+//! `rcni-bgp status -o json`, as far as the lab looks at it.
+//!
+//! Own types on purpose: the shape is promised to users, so it is read here as a user reads it.
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+use crate::lab::node::Node;
+
+/// The state of a session that is up (RFC 4271 §8.2.2).
+pub const ESTABLISHED: &str = "Established";
+
+/// One speaker.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// Own AS.
+    pub asn: u32,
+    /// Own identifier.
+    #[serde(rename = "routerID")]
+    pub router_id: String,
+    /// Process.
+    pub pid: i32,
+    /// All configured peers.
+    pub peers: Vec<Peer>,
+    /// What is in the kernel.
+    pub kernel: Kernel,
+}
+
+/// One session.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Peer {
+    /// Name of the BGPPeer.
+    pub name: String,
+    /// Its address.
+    pub address: String,
+    /// Its AS.
+    pub asn: u32,
+    /// State of RFC 4271.
+    pub state: String,
+    /// How long it has been so, in seconds.
+    pub since_seconds: f64,
+    /// What went wrong last.
+    pub last_error: Option<LastError>,
+    /// Counts.
+    pub prefixes: Prefixes,
+}
+
+/// Why a session went down or does not come up.
+#[derive(Clone, Debug, Deserialize)]
+pub struct LastError {
+    /// Class of the cause.
+    pub class: String,
+    /// In words.
+    pub text: String,
+}
+
+/// Prefixes of a session.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Prefixes {
+    /// From the peer.
+    pub received: u64,
+    /// Let in by policy.
+    pub accepted: u64,
+    /// Kept out by policy.
+    pub rejected: u64,
+    /// To the peer.
+    pub advertised: u64,
+}
+
+/// Kernel routes.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Kernel {
+    /// How many are in.
+    pub installed: u64,
+}
+
+impl Status {
+    /// Asks the speaker on `node`.
+    ///
+    /// # Errors
+    /// It does not answer. That a session is down is no error.
+    pub fn of(node: &Node) -> Result<Self> {
+        let said = node.exec(&["rcni-bgp", "status", "-o", "json"])?;
+        if said.status.code() == Some(2) || said.stdout.is_empty() {
+            bail!("{}: {}", node.name(), said.stderr.trim());
+        }
+        serde_json::from_str(&said.stdout)
+            .with_context(|| format!("rcni-bgp status on {}: {}", node.name(), said.stdout))
+    }
+
+    /// The session with that BGPPeer.
+    ///
+    /// # Errors
+    /// It is not configured.
+    pub fn peer(&self, name: &str) -> Result<&Peer> {
+        let found = self.peers.iter().find(|peer| peer.name == name);
+        found.with_context(|| format!("AS {} has no peer {name}", self.asn))
+    }
+}
+
+impl Peer {
+    /// State and last error in one line.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match &self.last_error {
+            Some(error) => format!("{} ({}: {})", self.state, error.class, error.text),
+            None => self.state.clone(),
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! What several test files share: labs from text, and questions to routers.
+#![allow(dead_code, reason = "every test file uses another part")]
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use rcni_tests::lab::node::ExecOptions;
+use rcni_tests::lab::process::check;
+use rcni_tests::status::{ESTABLISHED, Status};
+use rcni_tests::traffic::Transfer;
+use rcni_tests::{Lab, Node, Options, Pod, containerlab, runtime, wait_until};
+use tempfile::TempDir;
+
+/// Generous: it only costs time when something is broken.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Deploys a topology of the repository and runs a test in it. If the test fails, what the
+/// nodes' logs and routes say is shown before the lab is gone.
+pub(crate) fn in_lab(folder: &str, test: impl FnOnce(&Lab) -> Result<()>) -> Result<()> {
+    let lab = Lab::deploy(&containerlab(folder), &Options::default())?;
+    test(&lab).inspect_err(|_| show(&lab))
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "shown by the test runner, with the test that failed"
+)]
+fn show(lab: &Lab) {
+    eprintln!("{}", lab.report());
+}
+
+/// As [`in_lab`], with replacements (file, old, new) in a copy of the topology's folder.
+pub(crate) fn in_patched_lab(
+    folder: &str,
+    patches: &[(&str, &str, &str)],
+    test: impl FnOnce(&Lab) -> Result<()>,
+) -> Result<()> {
+    let copy = tempfile::tempdir()?;
+    let original = containerlab(folder);
+    let original = original.parent().context("the topology's folder")?;
+    let (from, to) = (original.join("."), copy.path());
+    check(
+        "cp",
+        &["-r", &from.to_string_lossy(), &to.to_string_lossy()],
+    )?;
+    for (file, old, new) in patches {
+        let path = to.join(file);
+        let text = std::fs::read_to_string(&path)?;
+        ensure!(text.contains(old), "{file} has no {old:?}");
+        std::fs::write(&path, text.replace(old, new))?;
+    }
+    let lab = Lab::deploy(&to.join("topology.clab.yml"), &Options::default())?;
+    test(&lab).inspect_err(|_| show(&lab))
+}
+
+/// Where [`serve`] listens.
+const PORT: u16 = 8080;
+
+/// A topology file of its own, in a folder that lives as long as the returned value.
+pub(crate) fn write(text: &str) -> Result<(TempDir, std::path::PathBuf)> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("test.clab.yml");
+    std::fs::write(&file, text)?;
+    Ok((folder, file))
+}
+
+/// Deploys a topology from text.
+pub(crate) fn deploy_text(text: &str) -> Result<(TempDir, Lab)> {
+    let (folder, file) = write(text)?;
+    let lab = Lab::deploy(&file, &Options::default())?;
+    Ok((folder, lab))
+}
+
+/// Waits until the session of `node` with its peer `peer` is up.
+pub(crate) fn wait_established(node: &Node, peer: &str) -> Result<()> {
+    wait_until(
+        DEADLINE,
+        &format!("{} - {peer} Established", node.name()),
+        || -> Result<()> {
+            let status = Status::of(node)?;
+            let found = status.peer(peer)?;
+            ensure!(found.state == ESTABLISHED, "{}", found.describe());
+            Ok(())
+        },
+    )
+}
+
+/// Kernel routes of the node for exactly `prefix`.
+pub(crate) fn routes(node: &Node, prefix: &str) -> Result<String> {
+    node.check(&["ip", "route", "show", "exact", prefix])
+}
+
+/// Waits until the kernel of `node` has a route for `prefix` through `via`.
+pub(crate) fn wait_route(node: &Node, prefix: &str, via: &str) -> Result<()> {
+    let what = format!("{prefix} via {via} in the kernel of {}", node.name());
+    wait_until(DEADLINE, &what, || -> Result<()> {
+        let seen = routes(node, prefix)?;
+        let found = seen
+            .lines()
+            .any(|line| line.contains(&format!("via {via} ")));
+        ensure!(found, "routes for {prefix}: {seen:?}");
+        Ok(())
+    })
+}
+
+/// Waits until the kernel of `node` has no route for exactly `prefix`.
+pub(crate) fn wait_no_route(node: &Node, prefix: &str) -> Result<()> {
+    let what = format!("no route for {prefix} in the kernel of {}", node.name());
+    wait_until(DEADLINE, &what, || -> Result<()> {
+        let seen = routes(node, prefix)?;
+        ensure!(seen.trim().is_empty(), "{seen}");
+        Ok(())
+    })
+}
+
+/// A TCP server in the pod that tells who asks. Returns when it answers.
+pub(crate) fn serve(pod: &Pod) -> Result<SocketAddr> {
+    let address = SocketAddr::new(pod.ip()?, PORT);
+    pod.spawn("serve", &["rcni-lab", "serve", &format!("0.0.0.0:{PORT}")])?;
+    wait_until(DEADLINE, "the server in the pod", || {
+        fetch_in(pod, address, 0)
+    })?;
+    Ok(address)
+}
+
+/// The same on a node, at `ip`.
+pub(crate) fn serve_on(node: &Node, ip: &str) -> Result<SocketAddr> {
+    let address = SocketAddr::new(ip.parse()?, PORT);
+    let argv = ["rcni-lab", "serve", &format!("0.0.0.0:{PORT}")];
+    node.spawn("serve", &argv, &ExecOptions::default())?;
+    wait_until(DEADLINE, "the server on the node", || {
+        fetch_on(node, address, 0)
+    })?;
+    Ok(address)
+}
+
+/// Asks a server from a pod for that many MiB.
+pub(crate) fn fetch_in(pod: &Pod, server: SocketAddr, mib: u32) -> Result<Transfer> {
+    let netns = pod.netns();
+    fetch(pod.node(), Some(&netns), server, mib)
+}
+
+/// Asks a server from a node itself.
+pub(crate) fn fetch_on(node: &Node, server: SocketAddr, mib: u32) -> Result<Transfer> {
+    fetch(node, None, server, mib)
+}
+
+fn fetch(node: &Node, netns: Option<&str>, server: SocketAddr, mib: u32) -> Result<Transfer> {
+    let (server, mib) = (server.to_string(), mib.to_string());
+    let argv = [
+        "rcni-lab",
+        "fetch",
+        &server,
+        "--mib",
+        &mib,
+        "--json",
+        "--deadline",
+        "20",
+    ];
+    let options = ExecOptions {
+        netns,
+        ..Default::default()
+    };
+    Ok(serde_json::from_str(
+        &node.exec_with(&argv, &options)?.ok()?,
+    )?)
+}
+
+/// Waits for felix-lite and adds a pod.
+pub(crate) fn add_pod(lab: &Lab, node: &str, name: &str) -> Result<Pod> {
+    let node = lab.node(node)?;
+    wait_until(
+        DEADLINE,
+        &format!("the plugin list on {}", node.name()),
+        || {
+            if runtime::is_ready(node) {
+                Ok(())
+            } else {
+                Err("none yet")
+            }
+        },
+    )?;
+    Pod::add(node, name).with_context(|| format!("adding pod {name}"))
+}
+
+/// A folder's entries, sorted; none if it is not there.
+pub(crate) fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}

@@ -1,0 +1,349 @@
+//! The lab itself: what a topology asks for is there, and nothing is left afterwards.
+
+mod common;
+
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use common::{DEADLINE, deploy_text, names, write};
+use rcni_tests::lab::node::ExecOptions;
+use rcni_tests::lab::process::ProcessId;
+use rcni_tests::lab::state::{self, State};
+use rcni_tests::programs::lab_program;
+use rcni_tests::{Lab, Options, wait_until};
+
+const PAIR: &str = "
+name: pair
+topology:
+  defaults:
+    kind: linux
+    image: alpine
+    network-mode: none
+    env: {GREETING: hello, COUNT: 3}
+  nodes:
+    a:
+      binds:
+        - greeting.txt:/etc/deep/greeting.txt:ro
+        - folder:/srv/folder
+      sysctls: {net.ipv4.ip_forward: 1}
+      exec:
+        - ip address add 192.0.2.1/24 dev eth1
+        - sh -c 'echo \"from exec\" > /tmp/exec'
+    b:
+      cmd: sh -c 'echo from cmd; exec sleep 1000'
+      exec:
+        - ip address add 192.0.2.2/24 dev eth1
+  links:
+    - endpoints: ['a:eth1', 'b:eth1']
+      mtu: 1400
+    - endpoints: ['a:fabric0', 'b:fabric7']
+";
+
+/// The pair with the files that it binds.
+fn pair() -> Result<(tempfile::TempDir, std::path::PathBuf)> {
+    let (folder, file) = write(PAIR)?;
+    std::fs::write(folder.path().join("greeting.txt"), "bound\n")?;
+    std::fs::create_dir(folder.path().join("folder"))?;
+    Ok((folder, file))
+}
+
+#[test]
+fn what_the_file_asks_for_is_there() -> Result<()> {
+    let (folder, file) = pair()?;
+    let lab = Lab::deploy(&file, &Options::default())?;
+    let (a, b) = (lab.node("a")?, lab.node("b")?);
+    // Links, with both MTUs, names and different indexes.
+    assert_eq!(
+        a.shell("cat /sys/class/net/eth1/mtu /sys/class/net/fabric0/mtu")?,
+        "1400\n9500\n"
+    );
+    assert_eq!(
+        b.shell("ls /sys/class/net")?
+            .split_whitespace()
+            .collect::<Vec<_>>(),
+        ["eth1", "fabric7", "lo"]
+    );
+    let index = "cat /sys/class/net/eth1/ifindex";
+    assert_ne!(a.shell(index)?, b.shell(index)?);
+    a.check(&["ping", "-c", "1", "-W", "2", "192.0.2.2"])?;
+    // Exactly the link's MTU goes through unfragmented.
+    a.check(&[
+        "ping",
+        "-c",
+        "1",
+        "-W",
+        "2",
+        "-M",
+        "do",
+        "-s",
+        "1372",
+        "192.0.2.2",
+    ])?;
+    assert!(
+        !a.exec(&[
+            "ping",
+            "-c",
+            "1",
+            "-W",
+            "1",
+            "-M",
+            "do",
+            "-s",
+            "1373",
+            "192.0.2.2"
+        ])?
+        .success()
+    );
+    // exec, cmd, env, sysctls, host name.
+    assert_eq!(a.shell("cat /tmp/exec")?, "from exec\n");
+    assert_eq!(b.daemon("sleep")?.argv, ["sleep", "1000"]);
+    assert_eq!(b.shell("cat /var/log/command.log")?, "from cmd\n");
+    assert_eq!(a.shell("echo $GREETING $COUNT $(hostname)")?, "hello 3 a\n");
+    assert_eq!(a.shell("cat /proc/sys/net/ipv4/ip_forward")?, "1\n");
+    // Binds: read-only stays so, writable writes through.
+    assert_eq!(a.shell("cat /etc/deep/greeting.txt")?, "bound\n");
+    assert!(
+        !a.exec(&["sh", "-c", "echo x > /etc/deep/greeting.txt"])?
+            .success()
+    );
+    a.shell("echo out > /srv/folder/file")?;
+    assert_eq!(
+        std::fs::read_to_string(folder.path().join("folder/file"))?,
+        "out\n"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_node_cannot_change_the_machine() -> Result<()> {
+    let (_folder, lab) = deploy_text(
+        "name: x\ntopology:\n  nodes:\n    a: {kind: linux, image: alpine, network-mode: none}\n",
+    )?;
+    let a = lab.node("a")?;
+    let mark = format!("rcni-lab-test-{}", std::process::id());
+    a.shell(&format!(
+        "echo x > /etc/{mark}; echo x > /usr/{mark}; ip netns add {mark}"
+    ))?;
+    for folder in ["/etc", "/usr", "/run/netns", "/var/run/netns"] {
+        assert!(!Path::new(folder).join(&mark).exists(), "{folder}/{mark}");
+    }
+    let swappiness = std::fs::read_to_string("/proc/sys/vm/swappiness")?;
+    let refused = a.exec(&["sh", "-c", "echo 7 > /proc/sys/vm/swappiness"])?;
+    assert!(!refused.success());
+    assert_eq!(
+        std::fs::read_to_string("/proc/sys/vm/swappiness")?,
+        swappiness
+    );
+    assert_eq!(a.shell("ls /sys/class/net")?, "lo\n");
+    Ok(())
+}
+
+#[test]
+fn a_file_that_cannot_be_honoured_leaves_nothing_behind() -> Result<()> {
+    let (folder, file) = write(&PAIR.replace("mtu: 1400", "mtu: 1400\n      labels: {x: y}"))?;
+    let error = Lab::deploy(&file, &Options::default()).unwrap_err();
+    let text = format!("{error:#}");
+    let place = format!("{}:", file.display());
+    assert!(text.contains(&place) && text.contains("labels"), "{text}");
+    let line = text
+        .split(&place)
+        .nth(1)
+        .and_then(|rest| rest.split(':').next());
+    let wanted = 1 + std::fs::read_to_string(&file)?
+        .lines()
+        .position(|l| l.contains("labels"))
+        .unwrap();
+    assert_eq!(line, Some(wanted.to_string().as_str()), "{text}");
+    drop(folder);
+    Ok(())
+}
+
+#[test]
+fn an_exec_that_fails_is_an_error_with_its_line_and_output() -> Result<()> {
+    let text = "name: failing\ntopology:\n  defaults: {kind: linux, image: alpine, network-mode: none}\n  \
+                nodes:\n    a:\n      exec:\n        - 'true'\n        - sh -c 'echo why >&2; exit 3'\n";
+    let error = deploy_text(text).map(drop).unwrap_err();
+    let text = format!("{error:#}");
+    assert!(
+        text.contains("test.clab.yml:8") && text.contains("why"),
+        "{text}"
+    );
+    let own = format!("failing-{}-", std::process::id());
+    assert!(
+        !names(Path::new(state::FOLDER))
+            .iter()
+            .any(|name| name.starts_with(&own))
+    );
+    Ok(())
+}
+
+#[test]
+fn two_labs_of_one_topology_live_side_by_side() -> Result<()> {
+    let (_folder, file) = pair()?;
+    let one = Lab::deploy(&file, &Options::default())?;
+    let two = Lab::deploy(&file, &Options::default())?;
+    assert_ne!(one.name(), two.name());
+    let inits: Vec<ProcessId> = one.nodes().map(|node| node.init()).collect();
+    drop(one);
+    assert!(inits.iter().all(|init| !init.is_alive()));
+    two.node("a")?
+        .check(&["ping", "-c", "1", "-W", "2", "192.0.2.2"])?;
+    Ok(())
+}
+
+#[test]
+fn the_end_of_a_lab_ends_everything_in_it() -> Result<()> {
+    let (_folder, file) = pair()?;
+    let lab = Lab::deploy(&file, &Options::default())?;
+    let folder = lab.state().folder();
+    let a = lab.node("a")?;
+    // A daemon that does all to survive: own session, ignores signals.
+    let argv = ["sh", "-c", "trap '' TERM HUP INT; exec setsid sleep 3000"];
+    let daemon = a.spawn("stubborn", &argv, &ExecOptions::default())?;
+    assert!(daemon.id.is_alive());
+    assert!(folder.exists());
+    drop(lab);
+    assert!(!daemon.id.is_alive());
+    assert!(!folder.exists());
+    Ok(())
+}
+
+#[test]
+fn a_daemon_can_be_killed_and_started_again() -> Result<()> {
+    let (_folder, file) = pair()?;
+    let lab = Lab::deploy(&file, &Options::default())?;
+    let b = lab.node("b")?;
+    let killed = b.kill("sleep")?;
+    assert!(!killed.id.is_alive());
+    assert_eq!(b.daemons("sleep")?.len(), 0);
+    let again = b.start_again(&killed)?;
+    wait_until(DEADLINE, "the daemon", || b.daemon("sleep"))?;
+    assert!(again.id.is_alive() && again.id != killed.id);
+    assert_eq!(b.daemon("sleep")?.argv, ["sleep", "1000"]);
+    // Orphans are reaped by the node's first process, whoever started them.
+    b.shell("sh -c 'sleep 0.1 & :'")?;
+    wait_until(DEADLINE, "no zombie in the node", || {
+        let list = b.shell("cat /proc/[0-9]*/stat").unwrap_or_default();
+        if list.contains(") Z ") {
+            Err(list)
+        } else {
+            Ok(())
+        }
+    })
+}
+
+#[test]
+fn a_command_that_hangs_is_ended_with_all_that_it_started() -> Result<()> {
+    let (_folder, file) = pair()?;
+    let lab = Lab::deploy(&file, &Options::default())?;
+    let a = lab.node("a")?;
+    let options = ExecOptions {
+        deadline: Some(Duration::from_millis(300)),
+        ..Default::default()
+    };
+    let error = a.exec_with(&["sleep", "4321"], &options).unwrap_err();
+    assert!(format!("{error:#}").contains("still running"), "{error:#}");
+    wait_until(DEADLINE, "the end of the command", || {
+        let left = a.daemons("sleep").map_err(|error| error.to_string())?;
+        if left.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("{left:?}"))
+        }
+    })
+}
+
+/// Runs `rcni-lab up` in a session of its own, stopped by `stop` while it still owns the lab.
+fn interrupted(name: &str, signal: nix::sys::signal::Signal) -> Result<State> {
+    // The last exec line keeps the deployment in the owner's hands.
+    let text = "name: x\ntopology:\n  nodes:\n    a:\n      kind: linux\n      image: alpine\n      \
+                network-mode: none\n      exec: [sleep 50]\n";
+    let (_folder, file) = write(text)?;
+    let mut command = Command::new(lab_program()?);
+    command
+        .arg("up")
+        .arg(&file)
+        .args(["--name", name])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let mut child = command.process_group(0).spawn()?;
+    let state = wait_until(DEADLINE, "the node of the lab", || {
+        let state = State::load(name)?;
+        let node = state.nodes.first().context("no node yet")?;
+        ensure!(node.init.is_alive(), "not alive yet");
+        Ok::<_, anyhow::Error>(state)
+    })?;
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id())?);
+    nix::sys::signal::kill(pid, signal)?;
+    child.wait()?;
+    wait_until(DEADLINE, "the end of the node", || {
+        if state.runs() {
+            Err("it still runs")
+        } else {
+            Ok(())
+        }
+    })?;
+    Ok(state)
+}
+
+#[test]
+fn an_interrupted_run_cleans_up_itself() -> Result<()> {
+    let name = format!("interrupted-{}", std::process::id());
+    let state = interrupted(&name, nix::sys::signal::Signal::SIGINT)?;
+    assert!(!state.folder().exists());
+    Ok(())
+}
+
+#[test]
+fn what_a_killed_run_leaves_is_removed_by_the_next() -> Result<()> {
+    let name = format!("killed-{}", std::process::id());
+    let state = interrupted(&name, nix::sys::signal::Signal::SIGKILL)?;
+    // The nodes are gone with their owner; the folder waits for whoever comes next. Another
+    // test's deployment may have been that.
+    let (_folder, file) = pair()?;
+    let lab = Lab::deploy(&file, &Options::default())?;
+    assert!(!state.folder().exists());
+    assert!(lab.state().folder().exists(), "a living lab is not swept");
+    Ok(())
+}
+
+/// Takes a kept lab down also if the test fails.
+struct Down(String);
+
+impl Drop for Down {
+    fn drop(&mut self) {
+        if let Ok(state) = State::load(&self.0) {
+            state.remove().expect("removing the kept lab");
+        }
+    }
+}
+
+#[test]
+fn a_kept_lab_outlives_its_maker_and_goes_with_down() -> Result<()> {
+    let name = format!("kept-{}", std::process::id());
+    let _down = Down(name.clone());
+    let (_folder, file) = pair()?;
+    let lab = lab_program()?;
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(&lab);
+        rcni_tests::lab::process::run(command.args(arguments), b"", DEADLINE)
+    };
+    run(&["up", &file.to_string_lossy(), "--name", &name])?.ok()?;
+    let state = State::load(&name)?;
+    assert!(state.keep && state.runs() && !state.owner.is_alive());
+    let said = run(&["exec", &name, "a", "--", "sh", "-c", "hostname; exit 5"])?;
+    assert_eq!((said.stdout.as_str(), said.status.code()), ("a\n", Some(5)));
+    assert!(run(&["list"])?.ok()?.contains(&format!("{name}  up  a b")));
+    let twice = run(&["up", &file.to_string_lossy(), "--name", &name])?;
+    assert!(twice.stderr.contains("there is a lab"), "{}", twice.stderr);
+    assert!(
+        state.runs() && State::load(&name).is_ok(),
+        "the second attempt must not touch the first"
+    );
+    run(&["down", &name])?.ok()?;
+    assert!(!state.runs() && !state.folder().exists());
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! The speaker dies and comes back while pods talk: no packet of theirs is lost.
+
+mod common;
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use common::{DEADLINE, add_pod, in_lab, wait_established, wait_route};
+use rcni_tests::lab::node::{Daemon, Node};
+use rcni_tests::status::Status;
+use rcni_tests::{Lab, Pod, wait_until};
+
+/// 200 packets a second for ten seconds: longer than kill, restart and new session together.
+const PACKETS: u32 = 2000;
+const INTERVAL: &str = "0.005";
+
+/// A flow that runs in the background; its numbers are read at its end.
+struct Flow {
+    pod: Pod,
+    daemon: Daemon,
+}
+
+impl Flow {
+    fn start(from: &Pod, to: &Pod) -> Result<Self> {
+        let (count, target) = (PACKETS.to_string(), to.ip()?.to_string());
+        let argv = [
+            "ping", "-n", "-c", &count, "-i", INTERVAL, "-W", "2", &target,
+        ];
+        let daemon = from.spawn("flow", &argv)?;
+        Ok(Self {
+            pod: from.clone(),
+            daemon,
+        })
+    }
+
+    fn runs(&self) -> bool {
+        self.daemon.id.is_alive()
+    }
+
+    /// Sent and received.
+    fn finish(self) -> Result<(u32, u32)> {
+        wait_until(DEADLINE, "the end of the flow", || {
+            if self.runs() {
+                Err("it still runs")
+            } else {
+                Ok(())
+            }
+        })?;
+        let path = self
+            .pod
+            .node()
+            .log_folder()
+            .join(format!("{}.log", self.daemon.name));
+        let text = std::fs::read_to_string(&path)?;
+        let line = text
+            .lines()
+            .find(|line| line.contains("packets transmitted"));
+        let line = line.with_context(|| format!("no summary in {text}"))?;
+        let number = |word: &str| {
+            let part = line.split(',').find(|part| part.contains(word));
+            part.and_then(|part| part.split_whitespace().next()?.parse().ok())
+        };
+        let sent = number("transmitted").with_context(|| line.to_owned())?;
+        Ok((sent, number("received").with_context(|| line.to_owned())?))
+    }
+}
+
+fn wait_fabric(lab: &Lab) -> Result<()> {
+    let (tor, node1, node2) = (lab.node("tor")?, lab.node("node1")?, lab.node("node2")?);
+    wait_established(node1, "tor")?;
+    wait_established(node2, "tor")?;
+    wait_route(tor, "10.244.1.0/24", "10.0.1.11")?;
+    wait_route(node1, "10.244.2.0/24", "10.0.1.1")?;
+    wait_route(node2, "10.244.1.0/24", "10.0.2.1")
+}
+
+/// Kills `rcni-bgp` on `node`, waits, starts it again, and waits for the session.
+fn kill_and_restart(node: &Node, pause: Duration) -> Result<()> {
+    let old = Status::of(node)?.pid;
+    let killed = node.kill("rcni-bgp")?;
+    std::thread::sleep(pause);
+    node.start_again(&killed)?;
+    wait_until(DEADLINE, "the new speaker", || -> Result<()> {
+        ensure!(Status::of(node)?.pid != old, "still the old one");
+        Ok(())
+    })?;
+    wait_established(node, "tor")
+}
+
+fn no_packet_is_lost(topology: &str) -> Result<()> {
+    in_lab(topology, |lab| {
+        let alice = add_pod(lab, "node1", "alice")?;
+        let bob = add_pod(lab, "node2", "bob")?;
+        wait_fabric(lab)?;
+        let target = bob.ip()?.to_string();
+        wait_until(DEADLINE, "the first answer", || {
+            alice.exec(&["ping", "-c", "1", "-W", "1", &target])?.ok()
+        })?;
+        let flow = Flow::start(&alice, &bob)?;
+        let node = lab.node("node1")?;
+        kill_and_restart(node, Duration::from_secs(2))?;
+        ensure!(
+            flow.runs(),
+            "the flow was over before the session was back: it shows nothing"
+        );
+        let (sent, received) = flow.finish()?;
+        ensure!(
+            sent == PACKETS && received == sent,
+            "{sent} sent, {received} received"
+        );
+        // And what was swept or adopted in the end is right.
+        wait_fabric(lab)
+    })
+}
+
+#[test]
+fn no_packet_is_lost_with_frr_as_helper() -> Result<()> {
+    no_packet_is_lost("two-node-frr")
+}
+
+#[test]
+fn no_packet_is_lost_with_ourselves_as_helper() -> Result<()> {
+    no_packet_is_lost("two-node")
+}
+
+/// That the flow would show a loss: without it the tests above could not fail.
+#[test]
+fn a_flow_notices_a_missing_route() -> Result<()> {
+    in_lab("two-node", |lab| {
+        let alice = add_pod(lab, "node1", "alice")?;
+        let bob = add_pod(lab, "node2", "bob")?;
+        wait_fabric(lab)?;
+        let flow = Flow::start(&alice, &bob)?;
+        let tor = lab.node("tor")?;
+        tor.shell("echo 0 > /proc/sys/net/ipv4/ip_forward")?;
+        std::thread::sleep(Duration::from_millis(500));
+        tor.shell("echo 1 > /proc/sys/net/ipv4/ip_forward")?;
+        let (sent, received) = flow.finish()?;
+        ensure!(
+            received < sent && received > 0,
+            "{sent} sent, {received} received"
+        );
+        Ok(())
+    })
+}

@@ -1,0 +1,151 @@
+//! `containerlab/two-node-frr`: a router that is not ours.
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use common::{DEADLINE, add_pod, in_lab, routes, wait_established, wait_no_route, wait_route};
+use rcni_tests::lab::node::ExecOptions;
+use rcni_tests::status::Status;
+use rcni_tests::{Lab, wait_until};
+
+/// A prefix of the pod range that no node has: a block behind the router itself.
+const EXTRA: &str = "10.244.7.0/24";
+/// How soon a withdrawal must be in the other kernel.
+const WITHDRAWN_WITHIN: Duration = Duration::from_secs(1);
+
+fn wait_fabric(lab: &Lab) -> Result<()> {
+    let (tor, node1, node2) = (lab.node("tor")?, lab.node("node1")?, lab.node("node2")?);
+    wait_established(node1, "tor")?;
+    wait_established(node2, "tor")?;
+    wait_route(tor, "10.244.1.0/24", "10.0.1.11")?;
+    wait_route(tor, "10.244.2.0/24", "10.0.2.12")?;
+    wait_route(node1, "10.244.2.0/24", "10.0.1.1")?;
+    wait_route(node2, "10.244.1.0/24", "10.0.2.1")?;
+    wait_route(node1, "default", "10.0.1.1")
+}
+
+#[test]
+fn routes_travel_both_ways_into_both_kernels() -> Result<()> {
+    in_lab("two-node-frr", |lab| {
+        wait_fabric(lab)?;
+        let (tor, node1) = (lab.node("tor")?, lab.node("node1")?);
+        ensure!(
+            routes(tor, "10.244.1.0/24")?.contains("proto bgp"),
+            "FRR's own protocol"
+        );
+        ensure!(
+            routes(node1, "10.244.2.0/24")?.contains("proto rcni"),
+            "ours by name"
+        );
+        // FRR negotiated what we offered.
+        let session = tor.check(&["vtysh", "-c", "show bgp neighbors 10.0.1.11"])?;
+        for wanted in ["4 Byte AS", "Graceful Restart Capability", "IPv4 Unicast"] {
+            ensure!(session.contains(wanted), "{wanted}: {session}");
+        }
+        let alice = add_pod(lab, "node1", "alice")?;
+        let bob = add_pod(lab, "node2", "bob")?;
+        alice
+            .exec(&[
+                "ping",
+                "-c",
+                "3",
+                "-i",
+                "0.2",
+                "-W",
+                "2",
+                &bob.ip()?.to_string(),
+            ])?
+            .ok()?;
+        Ok(())
+    })
+}
+
+#[test]
+fn a_withdrawal_is_in_the_kernel_within_a_second() -> Result<()> {
+    in_lab("two-node-frr", |lab| {
+        wait_fabric(lab)?;
+        let (tor, node1) = (lab.node("tor")?, lab.node("node1")?);
+        let route = format!("ip route {EXTRA} blackhole");
+        let network = format!("network {EXTRA}");
+        let configure = |lines: &[&str]| {
+            let mut argv = vec!["vtysh", "-c", "configure terminal"];
+            lines.iter().for_each(|line| argv.extend(["-c", line]));
+            tor.check(&argv)
+        };
+        configure(&[
+            &route,
+            "router bgp 65000",
+            "address-family ipv4 unicast",
+            &network,
+        ])?;
+        wait_route(node1, EXTRA, "10.0.1.1")?;
+        let no = format!("no {network}");
+        configure(&["router bgp 65000", "address-family ipv4 unicast", &no])?;
+        // From the command's end on; it returns when FRR has taken it.
+        let start = Instant::now();
+        wait_no_route(node1, EXTRA)?;
+        let took = start.elapsed();
+        ensure!(took <= WITHDRAWN_WITHIN, "it took {took:?}");
+        // Nothing else went with it.
+        wait_fabric(lab)
+    })
+}
+
+#[test]
+fn a_killed_router_comes_back_by_itself() -> Result<()> {
+    in_lab("two-node-frr", |lab| {
+        wait_fabric(lab)?;
+        let (tor, node1) = (lab.node("tor")?, lab.node("node1")?);
+        let before = Status::of(node1)?.pid;
+        let killed = tor.kill("bgpd")?;
+        wait_until(
+            DEADLINE,
+            "node1 sees that the router is gone",
+            || -> Result<()> {
+                let status = Status::of(node1)?;
+                let peer = status.peer("tor")?;
+                ensure!(peer.state != "Established", "{}", peer.describe());
+                let error = peer.describe();
+                ensure!(peer.last_error.is_some(), "no cause: {error}");
+                Ok(())
+            },
+        )?;
+        tor.start_again(&killed)?;
+        wait_fabric(lab)?;
+        ensure!(
+            Status::of(node1)?.pid == before,
+            "rcni-bgp itself was restarted"
+        );
+        Ok(())
+    })
+}
+
+#[test]
+fn frr_starts_and_stops_beside_us_and_changes_nothing_of_ours() -> Result<()> {
+    in_lab("two-node-frr", |lab| {
+        wait_fabric(lab)?;
+        let (tor, node1) = (lab.node("tor")?, lab.node("node1")?);
+        // A route with our protocol number on the router: zebra must leave it alone as well.
+        tor.check(&[
+            "ip",
+            "route",
+            "add",
+            "198.51.100.0/24",
+            "via",
+            "10.0.1.11",
+            "proto",
+            "77",
+        ])?;
+        let ours = node1.check(&["ip", "route", "show", "proto", "77"])?;
+        let zebra = tor.kill("zebra")?;
+        tor.spawn("zebra", &zebra.argv, &ExecOptions::default())?;
+        let kept = tor.check(&["ip", "route", "show", "198.51.100.0/24"])?;
+        ensure!(kept.contains("10.0.1.11"), "zebra removed our route");
+        wait_fabric(lab)?;
+        let after = node1.check(&["ip", "route", "show", "proto", "77"])?;
+        ensure!(ours == after, "before:\n{ours}\nafter:\n{after}");
+        Ok(())
+    })
+}
