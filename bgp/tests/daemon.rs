@@ -1,0 +1,485 @@
+//! Two daemons and a link: what an operator would see.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use common::{Daemon, Namespace, PROGRAM, SOON, pair, wait};
+use rustix::process::Signal;
+
+/// The file of a speaker with one peer; `peer` and `networks` are YAML flow items.
+fn config(asn: u32, router_id: &str, networks: &str, peer: &str) -> String {
+    format!(
+        "apiVersion: rcni.io/v1alpha1
+kind: BGPConfiguration
+metadata: {{name: default}}
+spec: {{asNumber: {asn}, routerID: {router_id}, networks: [{networks}]}}
+---
+apiVersion: rcni.io/v1alpha1
+kind: BGPPeer
+metadata: {{name: other}}
+spec: {{{peer}, connectRetrySeconds: 1, filters: [all]}}
+---
+apiVersion: rcni.io/v1alpha1
+kind: BGPFilter
+metadata: {{name: all}}
+spec:
+  importV4: [{{action: Accept}}]
+"
+    )
+}
+
+const A_PEER: &str = "peerIP: 10.0.0.2, asNumber: 65002";
+const B_PEER: &str = "peerIP: 10.0.0.1, asNumber: 65001";
+
+fn config_a() -> String {
+    config(65001, "10.0.0.1", "{cidr: 10.244.1.0/24}", A_PEER)
+}
+
+fn config_b() -> String {
+    config(
+        65002,
+        "10.0.0.2",
+        "{cidr: 10.244.2.0/24}, {cidr: 10.244.3.0/24}",
+        B_PEER,
+    )
+}
+
+const A_ROUTES: [&str; 2] = [
+    "10.244.2.0/24 via 10.0.0.2 dev eth0 metric 77",
+    "10.244.3.0/24 via 10.0.0.2 dev eth0 metric 77",
+];
+const B_ROUTES: [&str; 1] = ["10.244.1.0/24 via 10.0.0.1 dev eth0 metric 77"];
+
+fn routes_are(namespace: &Namespace, expected: &[&str]) {
+    wait(&format!("the routes are {expected:?}"), || {
+        let mut routes = namespace.own_routes();
+        routes.sort();
+        (routes == expected).then_some(())
+    });
+}
+
+#[test]
+fn routes_are_exchanged_survive_sigkill_and_are_adopted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = pair();
+    let first = Daemon::start(&a, folder.path(), "a", &config_a());
+    let other = Daemon::start(&b, folder.path(), "b", &config_b());
+    routes_are(&a, &A_ROUTES);
+    routes_are(&b, &B_ROUTES);
+    first.established();
+    let shown = other.established();
+    assert_eq!(shown["asn"], 65002);
+    assert_eq!(shown["peers"][0]["type"], "external");
+    let counts = wait("all is counted", || {
+        let json = first.json()?;
+        let counts = json["peers"][0]["prefixes"].clone();
+        (counts["installed"] == 2 && counts["advertised"] == 1).then_some(counts)
+    });
+    assert_eq!(
+        (&counts["received"], &counts["best"]),
+        (&2.into(), &2.into())
+    );
+
+    // Killed: nothing of the kernel's changes, here or there.
+    let pid = shown["pid"].as_u64();
+    first.signal(Signal::KILL);
+    drop(first);
+    assert_eq!(a.own_routes().len(), 2);
+    assert_eq!(b.own_routes(), B_ROUTES);
+
+    // Back: what is there is adopted; no route is missing for a moment.
+    let monitor = Watched::start(&a);
+    let there = Watched::start(&b);
+    let second = Daemon::start(&a, folder.path(), "a", &config_a());
+    second.established();
+    wait("learned again", || {
+        let json = second.json()?;
+        (json["kernel"]["installed"] == 2 && json["kernel"]["stale"] == 0).then_some(())
+    });
+    assert!(second.log().contains("adopted=2"), "{}", second.log());
+    assert_eq!(monitor.route_changes(), [""; 0]);
+    assert_eq!(there.route_changes(), [""; 0]);
+    assert_eq!(other.json().unwrap()["pid"].as_u64(), pid);
+}
+
+/// `ip monitor route`, to see whether a route was ever gone.
+struct Watched {
+    child: std::process::Child,
+    marker: Namespaced,
+}
+
+/// Where to put the marker.
+struct Namespaced(u32);
+
+impl Watched {
+    fn start(namespace: &Namespace) -> Self {
+        let child = namespace
+            .command("ip")
+            .args(["monitor", "route"])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        // It says nothing when it has subscribed: give it a marker until it shows.
+        std::thread::sleep(Duration::from_millis(300));
+        Self {
+            child,
+            marker: Namespaced(namespace.pid()),
+        }
+    }
+
+    /// All changes to 10.244.0.0/16 so far. A marker shows that everything before was heard.
+    fn route_changes(mut self) -> Vec<String> {
+        let marker = std::process::Command::new("nsenter")
+            .args(["--target", &self.marker.0.to_string(), "--net", "--"])
+            .args(["ip", "route", "add", "unreachable", "198.51.100.77/32"])
+            .status()
+            .unwrap();
+        assert!(marker.success());
+        let mut out = self.child.stdout.take().unwrap();
+        let mut heard = Vec::new();
+        let deadline = Instant::now() + SOON;
+        while !String::from_utf8_lossy(&heard).contains("198.51.100.77") {
+            assert!(
+                Instant::now() < deadline,
+                "the monitor did not hear the marker"
+            );
+            let mut buffer = [0; 4096];
+            let count = out.read(&mut buffer).unwrap();
+            assert!(count > 0, "ip monitor ended");
+            heard.extend_from_slice(&buffer[..count]);
+        }
+        let text = String::from_utf8(heard).unwrap();
+        text.lines()
+            .filter(|line| line.contains("10.244."))
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_stop_leaves_routes_and_a_withdrawal_removes_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = pair();
+    let mut first = Daemon::start(&a, folder.path(), "a", &config_a());
+    let other = Daemon::start(&b, folder.path(), "b", &config_b());
+    routes_are(&a, &A_ROUTES);
+    routes_are(&b, &B_ROUTES);
+    first.signal(Signal::TERM);
+    assert_eq!(first.ended(), Some(0));
+    assert!(!first.socket.exists());
+    assert_eq!(a.own_routes().len(), 2);
+    wait("the other notices", || {
+        (other.json()?["peers"][0]["state"] != "Established").then_some(())
+    });
+    assert!(
+        !other.log().contains("received NOTIFICATION"),
+        "{}",
+        other.log()
+    );
+    assert_eq!(b.own_routes(), B_ROUTES, "graceful restart keeps them");
+
+    // Started again without its network: adopted routes stay, the other side drops the stale one.
+    let config = config(65001, "10.0.0.1", "", A_PEER);
+    let _second = Daemon::start(&a, folder.path(), "a", &config);
+    routes_are(&b, &[]);
+    routes_are(&a, &A_ROUTES);
+}
+
+#[test]
+fn adopted_routes_that_nobody_announces_are_swept_after_end_of_rib() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = pair();
+    a.ip("route add 10.244.9.0/24 via 10.0.0.2 proto 77 metric 77");
+    a.ip("route add 10.244.2.0/24 via 10.0.0.2 proto 77 metric 77");
+    a.ip("route add 10.99.0.0/24 via 10.0.0.2 proto static metric 77");
+    let daemon = Daemon::start(&a, folder.path(), "a", &config_a());
+    wait("it runs", || daemon.json());
+    assert_eq!(a.own_routes().len(), 2);
+    let _other = Daemon::start(&b, folder.path(), "b", &config_b());
+    routes_are(&a, &A_ROUTES);
+    assert!(a.ip("route show").contains("10.99.0.0/24"));
+}
+
+/// Talks to the daemon in `namespace` as 10.0.0.1 would: sends `bytes`, returns all that comes.
+fn converse(namespace: &Namespace, bytes: &[u8]) -> Vec<u8> {
+    let bytes = bytes.to_vec();
+    namespace.run(move || async move {
+        let mut stream = TcpStream::connect("10.0.0.2:179").unwrap();
+        stream.set_read_timeout(Some(SOON)).unwrap();
+        stream.write_all(&bytes).unwrap();
+        let mut heard = Vec::new();
+        stream.read_to_end(&mut heard).unwrap();
+        heard
+    })
+}
+
+/// Code and subcode of the NOTIFICATION that the messages end with.
+fn notification(mut messages: &[u8]) -> Option<(u8, u8)> {
+    while messages.len() >= 19 {
+        let length = usize::from(u16::from_be_bytes([messages[16], messages[17]]));
+        let (message, rest) = messages.split_at(length);
+        if message[18] == 3 {
+            assert!(rest.is_empty(), "something after the NOTIFICATION");
+            return Some((message[19], message[20]));
+        }
+        messages = rest;
+    }
+    None
+}
+
+#[test]
+fn garbage_gets_its_notification_and_the_daemon_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = pair();
+    let passive = config(
+        65002,
+        "10.0.0.2",
+        "",
+        "peerIP: 10.0.0.1, asNumber: 65001, passive: true",
+    );
+    let daemon = Daemon::start(&b, folder.path(), "b", &passive);
+    wait("it runs", || daemon.json());
+    // Connection Not Synchronized, Bad Message Length, Bad Message Type, and an FSM error for a
+    // KEEPALIVE before OPEN.
+    assert_eq!(
+        notification(&converse(&a, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")),
+        Some((1, 1))
+    );
+    assert_eq!(notification(&converse(&a, &message(18, 1))), Some((1, 2)));
+    assert_eq!(notification(&converse(&a, &message(19, 9))), Some((1, 3)));
+    assert_eq!(
+        notification(&converse(&a, &message(19, 4))).map(|(code, _)| code),
+        Some(5)
+    );
+
+    // A stranger on the same node as the peer is closed without a word.
+    a.ip("address add 10.0.0.77/24 dev eth0");
+    let heard = a.run(|| async {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("10.0.0.77:0".parse().unwrap()).unwrap();
+        let mut stream = socket
+            .connect("10.0.0.2:179".parse().unwrap())
+            .await
+            .unwrap();
+        let mut heard = Vec::new();
+        tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut heard)
+            .await
+            .unwrap();
+        heard
+    });
+    assert_eq!(heard, b"");
+
+    // And the real peer gets its session.
+    let _real = Daemon::start(&a, folder.path(), "a", &config_a());
+    daemon.established();
+}
+
+/// A header of a message of this length and type.
+fn message(length: u8, kind: u8) -> [u8; 19] {
+    let mut bytes = [0xff; 19];
+    bytes[16] = 0;
+    bytes[17] = length;
+    bytes[18] = kind;
+    bytes
+}
+
+#[test]
+fn status_tells_people_and_scripts() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = pair();
+    let daemon = Daemon::start(&a, folder.path(), "a", &config_a());
+    // Nobody is there yet.
+    wait("the refusal is known", || {
+        let json = daemon.json()?;
+        (json["peers"][0]["lastError"]["class"] == "refused").then_some(())
+    });
+    let down = daemon.status(&[]);
+    assert_eq!(down.status.code(), Some(1));
+    let text = String::from_utf8(down.stdout).unwrap();
+    assert!(
+        text.contains("0 of 1 peers established") && text.contains("refused, "),
+        "{text}"
+    );
+    assert!(!text.contains('\x1b'), "colour in a pipe: {text}");
+
+    let _other = Daemon::start(&b, folder.path(), "b", &config_b());
+    let json = daemon.established();
+    assert_eq!(json["version"], 1);
+    assert_eq!(json["routerID"], "10.0.0.1");
+    assert_eq!(json["peers"][0]["holdTimeSeconds"], 90);
+    assert_eq!(json["peers"][0]["keepaliveSeconds"], 30);
+    assert_eq!(json["kernel"]["protocol"], 77);
+    assert_eq!(daemon.status(&[]).status.code(), Some(0));
+
+    // The socket is root's alone.
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &std::fs::metadata(&daemon.socket).unwrap().permissions(),
+    );
+    assert_eq!(mode & 0o777, 0o600);
+    daemon.signal(Signal::KILL);
+    let dead = wait("it is dead", || {
+        let output = daemon.status(&[]);
+        (output.status.code() == Some(2)).then_some(output)
+    });
+    one_line(&dead.stderr, &["is not running", "a.sock"]);
+    let absent = std::process::Command::new(PROGRAM)
+        .args(["status", "--socket", "/nonexistent/bgp.sock"])
+        .output()
+        .unwrap();
+    assert_eq!(absent.status.code(), Some(2));
+    one_line(
+        &absent.stderr,
+        &["is not running", "/nonexistent/bgp.sock", "--socket"],
+    );
+}
+
+fn one_line(stderr: &[u8], parts: &[&str]) {
+    let text = String::from_utf8_lossy(stderr);
+    assert_eq!(text.lines().count(), 1, "{text}");
+    for part in parts {
+        assert!(text.contains(part), "{part:?} is not in: {text}");
+    }
+}
+
+/// Runs the daemon, which must end by itself with `code` and one line that has all `parts`.
+fn refused(namespace: &Namespace, folder: &Path, config: &str, code: i32, parts: &[&str]) {
+    let file = folder.join("refused.yaml");
+    std::fs::write(&file, config).unwrap();
+    let output = namespace
+        .command(PROGRAM)
+        .args(["run", "--log-level", "error", "--config"])
+        .arg(&file)
+        .arg("--socket")
+        .arg(folder.join("refused.sock"))
+        .output()
+        .unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    one_line(&output.stderr, parts);
+    assert!(!folder.join("refused.sock").exists());
+}
+
+#[test]
+fn what_prevents_a_start_is_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let namespace = Namespace::new();
+    let good = config_a();
+
+    let taken = namespace.run(|| async { std::net::TcpListener::bind("0.0.0.0:179").unwrap() });
+    refused(
+        &namespace,
+        path,
+        &good,
+        1,
+        &["TCP port 179 is taken", "spec.listenPort"],
+    );
+    drop(taken);
+
+    // nobody, in a folder that it may write.
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let nobody = [
+        "setpriv",
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+    ];
+    // The program may lie where nobody may not look.
+    let program = path.join("rcni-bgp");
+    std::fs::copy(PROGRAM, &program).unwrap();
+    let bind = ["CAP_NET_BIND_SERVICE"];
+    unprivileged(&namespace, &nobody, path, &good, &bind);
+    let high = good.replace("networks:", "listenPort: 1790, networks:");
+    unprivileged(
+        &namespace,
+        &nobody,
+        path,
+        &high,
+        &["CAP_NET_ADMIN", "spec.kernel.install"],
+    );
+
+    // A file where the socket should be.
+    std::fs::write(path.join("file"), "").unwrap();
+    let output = namespace
+        .command(PROGRAM)
+        .args(["run", "--log-level", "error", "--config"])
+        .arg(path.join("refused.yaml"))
+        .arg("--socket")
+        .arg(path.join("file").join("bgp.sock"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    one_line(&output.stderr, &["control socket", "--socket"]);
+
+    let reserved = good.replace("asNumber: 65001", "asNumber: 0");
+    refused(
+        &namespace,
+        path,
+        &reserved,
+        2,
+        &["refused.yaml:4", "spec.asNumber", "AS 0"],
+    );
+    let check = std::process::Command::new(PROGRAM)
+        .arg("check")
+        .arg(path.join("refused.yaml"))
+        .output()
+        .unwrap();
+    assert_eq!(check.status.code(), Some(2));
+    one_line(&check.stderr, &["spec.asNumber"]);
+}
+
+/// As [`refused`] with code 1, by the copy of the program in `folder`.
+fn unprivileged(namespace: &Namespace, wrap: &[&str], folder: &Path, config: &str, parts: &[&str]) {
+    let file = folder.join("unprivileged.yaml");
+    std::fs::write(&file, config).unwrap();
+    let (program, arguments) = wrap.split_first().unwrap();
+    let output = namespace
+        .command(program)
+        .args(arguments)
+        .arg(folder.join("rcni-bgp"))
+        .args(["run", "--log-level", "error", "--config"])
+        .arg(&file)
+        .arg("--socket")
+        .arg(folder.join("unprivileged.sock"))
+        .output()
+        .unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(1),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    one_line(&output.stderr, parts);
+}
+
+#[test]
+fn two_daemons_with_one_socket_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let namespace = Namespace::new();
+    let first = Daemon::start(&namespace, folder.path(), "a", &config_a());
+    wait("it runs", || first.json());
+    let elsewhere = Namespace::new();
+    let mut second = Daemon::start(&elsewhere, folder.path(), "a", &config_a());
+    assert_eq!(second.ended(), Some(1));
+    assert!(
+        second.log().contains("another rcni-bgp answers"),
+        "{}",
+        second.log()
+    );
+    assert!(first.json().is_some(), "the first one still answers");
+}
