@@ -90,6 +90,30 @@ fn a_repair_keeps_foreign_rules_and_counters() {
 }
 
 #[test]
+fn concurrent_writers_lose_nothing() {
+    for backend in ["iptables-nft", "iptables-legacy"] {
+        let node = Node::new();
+        let store = backend.trim_start_matches("iptables-");
+        node.configure(&format!("  iptablesBackend: {store}"));
+        let running = node.run();
+        node.sh(&format!("{backend} -w -N USER"));
+        let writer = "for i in $(seq 1 150); do $T -w -A USER -s 192.0.2.$i -j DROP; done";
+        let undoer = "for i in 1 2 3 4 5 6 7 8; do \
+                      $T -w -F RCNI-FORWARD; $T -w -t nat -F POSTROUTING; sleep 0.15; done";
+        std::thread::scope(|scope| {
+            scope.spawn(|| node.sh(&writer.replace("$T", backend)));
+            scope.spawn(|| node.sh(&undoer.replace("$T", backend)));
+        });
+        node.wait_until("everything is whole", || {
+            sorted(bare(&node.own_rules(backend))) == sorted(OWN.map(str::to_owned).to_vec())
+        });
+        let saved = node.saved(backend);
+        assert_eq!(saved.matches("-A USER").count(), 150, "{saved}");
+        running.stop();
+    }
+}
+
+#[test]
 fn foreign_changes_elsewhere_cause_no_work() {
     let node = Node::new();
     let running = node.run();
