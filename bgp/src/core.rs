@@ -172,7 +172,7 @@ impl Core {
         };
         let options = self.settings_at(remote.ip()).map(PeerSettings::options);
         if let Some(options) = options
-            && let Err(error) = socket::configure(SockRef::from(&stream), remote.ip(), options)
+            && let Err(error) = socket::configure(&SockRef::from(&stream), remote.ip(), options)
         {
             tracing::debug!(%remote, %error, "cannot set up an accepted connection");
             return;

@@ -6,9 +6,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use common::{Namespace, SOON, lonely};
+use rcni_bgp::fib::change::{Change, Outcome};
 use rcni_bgp::fib::monitor::{Monitor, Observed};
 use rcni_bgp::fib::netlink::Netlink;
-use rcni_bgp::fib::reconcile::{Change, Outcome};
 use rcni_bgp::fib::task::{Command, Fib};
 use rcni_bgp::fib::{FibStatus, Ownership, Prefix};
 use tokio::sync::{mpsc, oneshot};

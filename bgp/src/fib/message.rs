@@ -15,7 +15,7 @@ use netlink_packet_route::route::{
     RouteProtocol, RouteScope, RouteType,
 };
 
-use super::reconcile::Change;
+use super::change::Change;
 use super::{KernelRoute, Ownership, Prefix};
 
 /// `struct nlmsghdr`, bytes.

@@ -12,6 +12,7 @@
 //! A route is ours if protocol, metric, table and type all say so ([`Ownership`]). Nothing else is
 //! ever written, replaced or deleted.
 
+pub mod change;
 pub mod message;
 pub mod monitor;
 pub mod netlink;

@@ -18,8 +18,8 @@ use netlink_packet_route::route::RouteMessage;
 use netlink_sys::{AsyncSocket, AsyncSocketExt, SocketAddr, TokioSocket};
 use tokio::time::{Instant, timeout_at};
 
+use super::change::{Change, Found, Outcome};
 use super::message::{self, kind};
-use super::reconcile::{Change, Found, Outcome};
 use super::{KernelRoute, Ownership};
 
 /// Messages in one send at most; so many failures fit [`RECEIVE_BUFFER`].

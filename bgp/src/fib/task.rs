@@ -8,9 +8,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
+use super::change::{Change, Drift, Outcome, Reason};
 use super::monitor::{Monitor, Observed};
 use super::netlink::{BATCH, Netlink};
-use super::reconcile::{Change, Drift, Outcome, Table};
+use super::reconcile::Table;
 use super::{FibStatus, Ownership, Prefix};
 use crate::jitter::jitter;
 
@@ -148,8 +149,8 @@ impl Fib {
         match outcome {
             Outcome::Refused(_) | Outcome::Exists if self.table.failure(prefix).is_none() => {
                 let error = match outcome {
-                    Outcome::Refused(errno) => super::reconcile::Reason::Errno(errno),
-                    _ => super::reconcile::Reason::Held(None),
+                    Outcome::Refused(errno) => Reason::Errno(errno),
+                    _ => Reason::Held(None),
                 };
                 warn!(%prefix, %error, "route not written; will be tried again");
             }

@@ -31,7 +31,7 @@ pub struct Dial {
 pub async fn dial(dial: Dial) -> Result<TcpStream, ConnectError> {
     let attempt = async {
         let socket = socket::tcp(dial.remote)?;
-        socket::configure(SockRef::from(&socket), dial.remote.ip(), dial.options)?;
+        socket::configure(&SockRef::from(&socket), dial.remote.ip(), dial.options)?;
         if let Some(local) = dial.local {
             socket.bind(&SocketAddr::new(local, 0).into())?;
         }

@@ -25,7 +25,7 @@ pub struct Options {
 ///
 /// # Errors
 /// The kernel's; names the option.
-pub fn configure(socket: SockRef<'_>, remote: IpAddr, options: Options) -> io::Result<()> {
+pub fn configure(socket: &SockRef<'_>, remote: IpAddr, options: Options) -> io::Result<()> {
     // A KEEPALIVE shall not wait for an UPDATE to be acknowledged.
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_user_timeout(options.user_timeout)?;
@@ -124,7 +124,7 @@ mod tests {
             external: true,
             user_timeout: Some(Duration::from_secs(90)),
         };
-        configure(SockRef::from(&socket), remote.ip(), options).unwrap();
+        configure(&SockRef::from(&socket), remote.ip(), options).unwrap();
         assert_eq!(socket.ttl_v4().unwrap(), 1);
         assert_eq!(socket.tos_v4().unwrap(), TOS_CS6);
         assert_eq!(
@@ -137,7 +137,7 @@ mod tests {
             external: false,
             user_timeout: None,
         };
-        configure(SockRef::from(&internal), remote.ip(), options).unwrap();
+        configure(&SockRef::from(&internal), remote.ip(), options).unwrap();
         assert_ne!(internal.ttl_v4().unwrap(), 1);
     }
 }

@@ -1,6 +1,6 @@
 use super::*;
+use crate::fib::change::Change;
 use crate::fib::message;
-use crate::fib::reconcile::Change;
 
 const OWNER: Ownership = Ownership {
     protocol: 77,

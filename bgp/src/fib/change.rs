@@ -1,0 +1,110 @@
+//! The words between the table, the writer and the task: what to write, how it went, what is there.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::IpAddr;
+
+use super::{NextHops, Prefix};
+
+/// One write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// There is no route of ours.
+    Create {
+        /// Destination.
+        prefix: Prefix,
+        /// Never empty.
+        next_hops: NextHops,
+    },
+    /// There is one, with other next hops.
+    Replace {
+        /// Destination.
+        prefix: Prefix,
+        /// Never empty.
+        next_hops: NextHops,
+    },
+    /// There is one, and none is wanted.
+    Delete {
+        /// Destination.
+        prefix: Prefix,
+    },
+}
+
+impl Change {
+    /// What it is about.
+    #[must_use]
+    pub fn prefix(&self) -> Prefix {
+        match self {
+            Self::Create { prefix, .. }
+            | Self::Replace { prefix, .. }
+            | Self::Delete { prefix } => *prefix,
+        }
+    }
+}
+
+/// How a write went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Done.
+    Done,
+    /// A creation found a route in its place (`EEXIST`).
+    Exists,
+    /// Nothing to replace or delete (`ENOENT`, `ESRCH`).
+    Missing,
+    /// The kernel's errno.
+    Refused(i32),
+    /// No answer: what the kernel has must be asked.
+    Unknown,
+}
+
+/// Why a prefix is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Another program's route has the place; its protocol number if that is known already.
+    Held(Option<u8>),
+    /// The kernel's errno.
+    Errno(i32),
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Held(Some(protocol)) => write!(
+                f,
+                "another program's route (protocol {protocol}) has this prefix, metric and table: left alone"
+            ),
+            Self::Held(None) => f.write_str("a route with this prefix, metric and table exists"),
+            Self::Errno(libc::ENETUNREACH | libc::EHOSTUNREACH) => {
+                f.write_str("next hop is not on any connected network (ENETUNREACH)")
+            }
+            Self::Errno(libc::ENETDOWN) => {
+                f.write_str("the link of the next hop is down (ENETDOWN)")
+            }
+            Self::Errno(libc::EPERM) => {
+                f.write_str("the kernel does not permit it (EPERM): CAP_NET_ADMIN was lost")
+            }
+            Self::Errno(code) => write!(f, "{}", std::io::Error::from_raw_os_error(*code)),
+        }
+    }
+}
+
+/// What a dump showed.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Own routes.
+    pub ours: HashMap<Prefix, Vec<IpAddr>>,
+    /// Protocol of foreign routes that stand where ours would; `None` if only own routes were
+    /// asked for.
+    pub foreign: Option<HashMap<Prefix, u8>>,
+}
+
+/// What a dump showed to be different from what was believed; prefixes as samples for the log.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Drift {
+    /// Believed in the kernel and not there.
+    pub vanished: Vec<Prefix>,
+    /// There with other next hops.
+    pub altered: Vec<Prefix>,
+    /// There and not believed to be.
+    pub unexpected: Vec<Prefix>,
+}
