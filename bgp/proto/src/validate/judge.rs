@@ -153,8 +153,9 @@ impl<'a> Judge<'a> {
             spec.on_error,
         ) {
             (Ok(()), _) => {
-                let partial = attribute.flags & attribute_flag::PARTIAL != 0;
-                if partial && spec.flags & bits_of_transitive() == bits_of_transitive() {
+                // AS4_PATH and AS4_AGGREGATOR end here: they are merged and made anew.
+                let passed_on = spec.flags == bits_of_transitive() && spec.scope == Scope::Any;
+                if passed_on && attribute.flags & attribute_flag::PARTIAL != 0 {
                     self.parsed.attributes.rare_mut().partial.push(spec.code);
                 }
                 Ok(())

@@ -76,6 +76,15 @@ fn the_aggregator_is_put_together() {
     assert_eq!(own.aggregator(), Some(Aggregator { asn: 64999, bgp_id }));
 }
 
+/// Found by the fuzzer: the mark of an attribute that ends here made equal paths unequal.
+#[test]
+fn partial_as4_attributes_leave_no_mark() {
+    let aggregator = "c00706 5b00 0aa00002";
+    let as4 = "c0110a 0202 faeafd00 56c00000  e71208 fa56ea00 0a000002";
+    let attributes = received(PATH, &[aggregator, as4].concat());
+    assert_eq!(attributes, received(PATH, aggregator));
+}
+
 #[test]
 fn malformed_as4_attributes_are_discarded() {
     let malformed = [
