@@ -109,9 +109,25 @@ pub fn create(host: &mut Netlink, netns: &Netns, plan: &Plan) -> Result<Pair, Cn
                 host: link.index,
                 pod: link.peer,
             })
-            .ok_or_else(|| unexpected(&plan.host_name)),
+            .ok_or_else(|| discard(plan, unexpected(&plan.host_name))),
         Err(error) if error.errno == libc::EEXIST => Err(name_taken(host, plan, &error)),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(discard(plan, error.into())),
+    }
+}
+
+/// Deletes a pair that the kernel made although its answer was lost. A host end that is in use has
+/// an ifalias, which [`publish`] sets: it is another ADD's and stays.
+fn discard(plan: &Plan, cause: CniError) -> CniError {
+    let attempt = || -> Result<(), NetlinkError> {
+        let mut host = Netlink::open()?;
+        match host.link(&plan.host_name)? {
+            Some(link) if link.alias.is_empty() => delete(&mut host, &plan.host_name).map(drop),
+            _ => Ok(()),
+        }
+    };
+    match attempt() {
+        Ok(()) => cause,
+        Err(error) => cause.and(&[error.to_string()]),
     }
 }
 

@@ -9,4 +9,5 @@
 mod attach;
 mod crowd;
 mod delegate;
+mod first_packet;
 mod support;
