@@ -1,5 +1,13 @@
 //! Two daemons and a link: what an operator would see.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test that cannot go on fails, also in its helpers"
+)]
+
 mod common;
 
 use std::io::{Read, Write};

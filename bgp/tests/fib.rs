@@ -1,5 +1,13 @@
 //! The writer, the dump, the monitor and the task that joins them, against a real kernel.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test that cannot go on fails, also in its helpers"
+)]
+
 mod common;
 
 use std::net::{IpAddr, Ipv4Addr};
