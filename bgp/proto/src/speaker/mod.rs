@@ -103,12 +103,12 @@ impl Speaker {
                 local,
                 remote,
             } => {
-                if !self.to_peer_of(conn, PeerInput::Connected(conn, local, remote), now) {
+                if !self.feed_peer_of(conn, PeerInput::Connected(conn, local, remote), now) {
                     self.outputs.push_back(Output::Close { conn });
                 }
             }
             Input::ConnectFailed { conn, cause } => {
-                self.to_peer_of(conn, PeerInput::ConnectFailed(conn, cause), now);
+                self.feed_peer_of(conn, PeerInput::ConnectFailed(conn, cause), now);
                 self.links.remove(&conn);
             }
             Input::Accepted {
@@ -117,10 +117,10 @@ impl Speaker {
                 remote,
             } => self.accept(conn, local, remote, now),
             Input::Received { conn, bytes } => {
-                self.to_peer_of(conn, PeerInput::Received(conn, bytes), now);
+                self.feed_peer_of(conn, PeerInput::Received(conn, bytes), now);
             }
             Input::Closed { conn, cause } => {
-                self.to_peer_of(conn, PeerInput::Closed(conn, cause), now);
+                self.feed_peer_of(conn, PeerInput::Closed(conn, cause), now);
                 self.links.remove(&conn);
             }
             Input::Tick => self.tick(now),
@@ -204,7 +204,7 @@ impl Speaker {
             self.finish_deferral(now);
         }
         for index in 0..self.neighbors.len() {
-            self.to_peer(index, PeerInput::Start, now);
+            self.feed_peer(index, PeerInput::Start, now);
         }
     }
 
@@ -214,7 +214,7 @@ impl Speaker {
         }
         self.deferral = Deferral::Stopped;
         for index in 0..self.neighbors.len() {
-            self.to_peer(index, PeerInput::Stop(mode), now);
+            self.feed_peer(index, PeerInput::Stop(mode), now);
         }
         // Forgotten here, kept in the kernel.
         let peers = self.neighbors.len();
@@ -239,7 +239,7 @@ impl Speaker {
                 self.flush_stale(id, |_| true, now);
             }
             if machine_due {
-                self.to_peer(index, PeerInput::Tick, now);
+                self.feed_peer(index, PeerInput::Tick, now);
             }
         }
     }
@@ -257,7 +257,7 @@ impl Speaker {
                 let id = self.neighbors.get(index).map(|neighbor| neighbor.id);
                 self.links.extend(id.map(|id| (conn, Link::new(id))));
                 let local = SocketAddr::new(on, local.port());
-                self.to_peer(index, PeerInput::Accepted(conn, local, remote), now);
+                self.feed_peer(index, PeerInput::Accepted(conn, local, remote), now);
             }
             None if known => {}
             None => {
@@ -268,19 +268,19 @@ impl Speaker {
     }
 
     /// False if the connection is not (or no longer) known.
-    fn to_peer_of(&mut self, conn: ConnId, input: PeerInput<'_>, now: Instant) -> bool {
+    fn feed_peer_of(&mut self, conn: ConnId, input: PeerInput<'_>, now: Instant) -> bool {
         let peer = self
             .links
             .get(&conn)
             .filter(|link| !link.closing)
             .map(|link| link.peer);
         if let Some(peer) = peer {
-            self.to_peer(peer.index(), input, now);
+            self.feed_peer(peer.index(), input, now);
         }
         peer.is_some()
     }
 
-    fn to_peer(&mut self, index: usize, input: PeerInput<'_>, now: Instant) {
+    fn feed_peer(&mut self, index: usize, input: PeerInput<'_>, now: Instant) {
         let waiting = matches!(self.deferral, Deferral::Waiting(_));
         let Some(neighbor) = self.neighbors.get_mut(index) else {
             return;
@@ -296,11 +296,11 @@ impl Speaker {
         let outputs = neighbor.machine.handle(input, &mut ctx);
         let id = neighbor.id;
         for output in outputs {
-            self.from_peer(id, output, now);
+            self.act_on(id, output, now);
         }
     }
 
-    fn from_peer(&mut self, id: PeerId, output: PeerOutput, now: Instant) {
+    fn act_on(&mut self, id: PeerId, output: PeerOutput, now: Instant) {
         match output {
             PeerOutput::Dial(conn) => self.dial(id, conn),
             PeerOutput::Send(conn, message) => {

@@ -212,6 +212,35 @@ impl Net {
             .insert((self.now + self.delay, self.sequence), delivery);
     }
 
+    fn connect(&mut self, from: usize, conn: ConnId, local: IpAddr, remote: SocketAddr) {
+        if self.cut.contains(&(local, remote.ip())) || self.cancelled.contains(&(from, conn)) {
+            return;
+        }
+        let target = self.owners.get(&remote.ip()).copied();
+        let target = target.filter(|target| self.nodes[*target].speaker.is_some());
+        let Some(target) = target else {
+            return self.later(Delivery::Failed { node: from, conn });
+        };
+        let there = self.nodes[target].speaker.as_mut().unwrap().new_conn();
+        self.ends
+            .insert((from, conn), ((target, there), local, remote.ip()));
+        self.ends
+            .insert((target, there), ((from, conn), remote.ip(), local));
+        let local = SocketAddr::new(local, 40_000);
+        self.later(Delivery::Connected {
+            node: from,
+            conn,
+            local,
+            remote,
+        });
+        let input = Input::Accepted {
+            conn: there,
+            local: remote,
+            remote: local,
+        };
+        self.input(target, input);
+    }
+
     fn deliver(&mut self, delivery: Delivery) {
         match delivery {
             Delivery::Connect {
@@ -220,34 +249,7 @@ impl Net {
                 local,
                 remote,
             } => {
-                if self.cut.contains(&(local, remote.ip()))
-                    || self.cancelled.contains(&(from, conn))
-                {
-                    return;
-                }
-                let target = self.owners.get(&remote.ip()).copied();
-                let target = target.filter(|target| self.nodes[*target].speaker.is_some());
-                let Some(target) = target else {
-                    return self.later(Delivery::Failed { node: from, conn });
-                };
-                let there = self.nodes[target].speaker.as_mut().unwrap().new_conn();
-                self.ends
-                    .insert((from, conn), ((target, there), local, remote.ip()));
-                self.ends
-                    .insert((target, there), ((from, conn), remote.ip(), local));
-                let local = SocketAddr::new(local, 40_000);
-                self.later(Delivery::Connected {
-                    node: from,
-                    conn,
-                    local,
-                    remote,
-                });
-                let input = Input::Accepted {
-                    conn: there,
-                    local: remote,
-                    remote: local,
-                };
-                self.input(target, input);
+                self.connect(from, conn, local, remote);
             }
             Delivery::Connected {
                 node,

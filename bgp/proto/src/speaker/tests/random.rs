@@ -1,1 +1,402 @@
-//! Randomised tests.
+//! Randomised: any input sequence, and churn in a random network. Seeds are printed.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
+use super::net::Net;
+use super::{speaker, transit};
+use crate::attr::{AsPath, NextHop, PathAttributes};
+use crate::fsm::State;
+use crate::iana::Family;
+use crate::message;
+use crate::speaker::{
+    CloseCause, ConnId, ConnectError, Input, Output, PeerConfig, Speaker, StopMode,
+};
+use crate::validate::{LocalOpen, SessionOptions};
+use crate::wire::Prefix;
+
+#[derive(Clone, Debug)]
+enum Act {
+    Start,
+    Stop(bool),
+    Dialled(usize),
+    Failed(usize),
+    Accept(u8),
+    Bytes(usize, Vec<u8>),
+    Closed(usize),
+    Wait(u32),
+    Transmit(usize),
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    let conn = 0..8_usize;
+    let noise = prop::collection::vec(any::<u8>(), 0..80);
+    let bytes = prop_oneof![
+        2 => noise.clone(),
+        3 => (noise, 0..7_u8).prop_map(|(body, kind)| framed(kind, &body)),
+        8 => (1..5_u8).prop_map(open),
+        8 => Just(message::keepalive().to_vec()),
+        // What a connection needs to come up, at once.
+        4 => (2..5_u8).prop_map(|id| [open(id), message::keepalive().to_vec()].concat()),
+        8 => (2..5_u8, 0..4_u8, 0..3_u8).prop_map(|(id, net, path)| update(id, net, path)),
+        2 => Just(message::end_of_rib(Family::IPV4_UNICAST).to_vec()),
+    ];
+    prop_oneof![
+        2 => Just(Act::Start),
+        1 => any::<bool>().prop_map(Act::Stop),
+        4 => conn.clone().prop_map(Act::Dialled),
+        1 => conn.clone().prop_map(Act::Failed),
+        6 => (1..5_u8).prop_map(Act::Accept),
+        30 => (conn.clone(), bytes).prop_map(|(conn, bytes)| Act::Bytes(conn, bytes)),
+        2 => conn.clone().prop_map(Act::Closed),
+        4 => (0..100_000_u32).prop_map(Act::Wait),
+        4 => conn.prop_map(Act::Transmit),
+    ]
+}
+
+/// An announcement by AS 65000 + id, with a good path, a loop, or a withdrawal instead.
+fn update(id: u8, net: u8, path: u8) -> Vec<u8> {
+    let options = SessionOptions {
+        four_octet_as: true,
+        ..SessionOptions::default()
+    };
+    let prefixes = [super::prefix(&format!("10.244.{net}.0/24"))];
+    let family = Family::IPV4_UNICAST;
+    if path == 2 {
+        return message::pack_withdrawals(family, &prefixes, &options).concat();
+    }
+    let asn = 65000 + u32::from(id);
+    let asns = if path == 0 {
+        vec![asn]
+    } else {
+        vec![asn, 65001]
+    };
+    let attributes = PathAttributes {
+        as_path: AsPath::from_sequence(&asns),
+        next_hop: Some(NextHop::V4([10, 0, 0, id].into())),
+        ..PathAttributes::default()
+    };
+    message::pack_announcements(family, &attributes, &prefixes, &options)
+        .unwrap()
+        .concat()
+}
+
+fn framed(kind: u8, body: &[u8]) -> Vec<u8> {
+    let mut out = vec![0xff; 16];
+    out.extend(u16::try_from(19 + body.len()).unwrap().to_be_bytes());
+    out.push(kind);
+    out.extend(body);
+    out
+}
+
+fn open(id: u8) -> Vec<u8> {
+    let local = LocalOpen {
+        asn: 65000 + u32::from(id),
+        bgp_id: [10, 255, 0, id].into(),
+        hold_time: 9,
+        families: vec![Family::IPV4_UNICAST],
+        graceful_restart: Some(crate::capability::GracefulRestartCapability {
+            restart: false,
+            notification: false,
+            time_secs: 30,
+            families: vec![(Family::IPV4_UNICAST, true)],
+        }),
+    };
+    let mut out = bytes::BytesMut::new();
+    message::encode(
+        &message::Message::Open(local.to_open()),
+        &Default::default(),
+        &mut out,
+    )
+    .unwrap();
+    out.to_vec()
+}
+
+/// A speaker that is played with, and the invariants that need no second one.
+struct Player {
+    speaker: Speaker,
+    now: Instant,
+    conns: Vec<ConnId>,
+    fib: BTreeSet<Prefix>,
+}
+
+impl Player {
+    fn new(restarting: bool) -> Self {
+        let mut config = speaker(65001, 1, &["10.244.1.0/24"]);
+        config.restarting = restarting;
+        config.peers = vec![transit("10.0.0.2", 65002), transit("10.0.0.3", 65003)];
+        config.peers.push(PeerConfig {
+            passive: true,
+            ..transit("10.0.0.4", 65001)
+        });
+        let now = Instant::now();
+        let speaker = Speaker::new(config, now);
+        Self {
+            speaker,
+            now,
+            conns: vec![],
+            fib: BTreeSet::new(),
+        }
+    }
+
+    /// The latest connection, the one before it ...; or one that does not exist.
+    fn conn(&self, back: usize) -> ConnId {
+        let index = self.conns.len().checked_sub(1 + back);
+        index.map_or(ConnId(77), |index| self.conns[index])
+    }
+
+    fn input(&mut self, input: Input<'_>) {
+        self.speaker.handle(input, self.now);
+    }
+
+    fn act(&mut self, act: Act) {
+        let local: SocketAddr = "10.0.0.1:179".parse().unwrap();
+        let remote = |last: u8| SocketAddr::new([10, 0, 0, last].into(), 4000);
+        match act {
+            Act::Start => self.input(Input::Start),
+            Act::Stop(true) => self.input(Input::Stop(StopMode::Restart)),
+            Act::Stop(false) => self.input(Input::Stop(StopMode::Shutdown("ä".repeat(300)))),
+            Act::Dialled(back) => {
+                let conn = self.conn(back);
+                self.input(Input::Connected {
+                    conn,
+                    local,
+                    remote: remote(2),
+                });
+            }
+            Act::Failed(back) => {
+                let (conn, cause) = (self.conn(back), ConnectError::Other("no".to_owned()));
+                self.input(Input::ConnectFailed { conn, cause });
+            }
+            Act::Accept(last) => {
+                let conn = self.speaker.new_conn();
+                self.conns.push(conn);
+                self.input(Input::Accepted {
+                    conn,
+                    local,
+                    remote: remote(last),
+                });
+            }
+            Act::Bytes(back, bytes) => {
+                let conn = self.conn(back);
+                self.input(Input::Received {
+                    conn,
+                    bytes: &bytes,
+                });
+            }
+            Act::Closed(back) => {
+                let (conn, cause) = (self.conn(back), CloseCause::Reset);
+                self.input(Input::Closed { conn, cause });
+            }
+            Act::Wait(millis) => {
+                self.now += Duration::from_millis(millis.into());
+                self.input(Input::Tick);
+                let next = self.speaker.poll_timeout();
+                assert!(
+                    next.is_none_or(|at| at > self.now),
+                    "a tick leaves nothing due"
+                );
+            }
+            Act::Transmit(back) => {
+                while self
+                    .speaker
+                    .poll_transmit(self.conn(back), self.now)
+                    .is_some()
+                {}
+            }
+        }
+        self.check();
+    }
+
+    fn check(&mut self) {
+        while let Some(output) = self.speaker.poll_output() {
+            match output {
+                Output::Dial { conn, .. } => {
+                    assert!(!self.conns.contains(&conn), "a name is used once");
+                    self.conns.push(conn);
+                }
+                Output::Fib(change) if change.next_hops.is_empty() => {
+                    assert!(
+                        self.fib.remove(&change.prefix),
+                        "removed what was never said"
+                    );
+                }
+                Output::Fib(change) => drop(self.fib.insert(change.prefix)),
+                _ => {}
+            }
+        }
+        let mut counted = 0;
+        for peer in &self.speaker.status(self.now).peers {
+            assert_eq!(peer.state == State::Established, peer.session.is_some());
+            let prefixes = peer.prefixes;
+            assert_eq!(prefixes.received, prefixes.accepted + prefixes.rejected);
+            assert!(prefixes.best <= prefixes.accepted && prefixes.stale <= prefixes.received);
+            counted += prefixes.received;
+        }
+        let routes: Vec<_> = self
+            .speaker
+            .routes()
+            .filter(|route| route.peer.is_some())
+            .collect();
+        assert_eq!(routes.len(), counted);
+        let used = routes.iter().filter(|route| route.status.is_used());
+        assert!(
+            used.clone().all(|route| self.fib.contains(&route.prefix)),
+            "used and not in FIB"
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn no_sequence_of_inputs_panics(
+        acts in prop::collection::vec(act(), 1..120),
+        restarting in any::<bool>(),
+    ) {
+        let mut player = Player::new(restarting);
+        acts.into_iter().for_each(|act| player.act(act));
+    }
+}
+
+/// Routers in a random connected graph, each its own AS, all passing on everything.
+fn random_network(rng: &mut SmallRng, size: usize) -> (Net, Vec<(usize, usize)>) {
+    let mut edges: Vec<(usize, usize)> = (1..size).map(|b| (rng.random_range(0..b), b)).collect();
+    for _ in 0..size {
+        let (a, b) = (rng.random_range(0..size), rng.random_range(0..size));
+        if a != b && !edges.contains(&(a.min(b), a.max(b))) {
+            edges.push((a.min(b), a.max(b)));
+        }
+    }
+    let mut net = Net::new();
+    for node in 0..size {
+        let id = u8::try_from(node + 1).unwrap();
+        let mut config = speaker(64512 + u32::from(id), id, &[&format!("10.244.{node}.0/24")]);
+        for (number, (a, b)) in edges.iter().enumerate() {
+            let (other, side) = if *a == node {
+                (*b, 2)
+            } else if *b == node {
+                (*a, 1)
+            } else {
+                continue;
+            };
+            let asn = 64512 + u32::try_from(other + 1).unwrap();
+            config
+                .peers
+                .push(transit(&format!("10.100.{number}.{side}"), asn));
+        }
+        net.add(config);
+    }
+    for (number, (a, b)) in edges.iter().enumerate() {
+        let near = format!("10.100.{number}.1");
+        net.link((*a, &near), (*b, &format!("10.100.{number}.2")));
+    }
+    (net, edges)
+}
+
+/// Every node that runs reaches every network of a node that runs, following the FIBs.
+fn assert_reachable(net: &Net, running: &[bool], edges: &[(usize, usize)], seed: u64) {
+    let owner = |hop: std::net::IpAddr| {
+        let (number, side) = match hop {
+            std::net::IpAddr::V4(hop) => (usize::from(hop.octets()[2]), hop.octets()[3]),
+            std::net::IpAddr::V6(_) => unreachable!(),
+        };
+        if side == 1 {
+            edges[number].0
+        } else {
+            edges[number].1
+        }
+    };
+    for from in (0..running.len()).filter(|node| running[*node]) {
+        for to in (0..running.len()).filter(|node| running[*node] && *node != from) {
+            let target = super::prefix(&format!("10.244.{to}.0/24"));
+            let mut here = from;
+            for _ in 0..running.len() {
+                if here == to {
+                    break;
+                }
+                let hops = net.nodes[here].fib.get(&target);
+                let hops = hops.unwrap_or_else(|| panic!("seed {seed}: {here} knows no {target}"));
+                here = owner(hops[0]);
+            }
+            assert_eq!(here, to, "seed {seed}: {from} does not reach {to}");
+        }
+    }
+}
+
+#[test]
+fn random_churn_converges() {
+    for seed in 0..12_u64 {
+        println!("seed {seed}");
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let size = rng.random_range(3..9);
+        let (mut net, edges) = random_network(&mut rng, size);
+        net.delay = Duration::from_millis(rng.random_range(1..200));
+        net.start_all();
+        let mut running = vec![true; size];
+        for _ in 0..30 {
+            let node = rng.random_range(0..size);
+            let (number, _) = (rng.random_range(0..edges.len()), ());
+            let ends = [format!("10.100.{number}.1"), format!("10.100.{number}.2")];
+            match rng.random_range(0..5) {
+                0 if running[node] => {
+                    net.kill(node);
+                    running[node] = false;
+                }
+                1 if !running[node] => {
+                    net.restart(node);
+                    running[node] = true;
+                }
+                2 => net.set_cut(&ends[0], &ends[1], true),
+                3 => net.set_cut(&ends[0], &ends[1], false),
+                _ => {}
+            }
+            net.run(Duration::from_millis(rng.random_range(0..40_000)));
+        }
+        // All come back and all links work: everybody reaches everybody, nothing is stale.
+        for number in 0..edges.len() {
+            net.set_cut(
+                &format!("10.100.{number}.1"),
+                &format!("10.100.{number}.2"),
+                false,
+            );
+        }
+        for node in (0..size).filter(|node| !running[*node]) {
+            net.restart(node);
+        }
+        net.run_secs(600);
+        assert_reachable(&net, &vec![true; size], &edges, seed);
+        for node in 0..size {
+            let status = net.speaker(node).status(Instant::now());
+            assert_eq!(net.fib(node).len(), size - 1, "seed {seed}");
+            assert!(
+                status.peers.iter().all(|peer| peer.prefixes.stale == 0),
+                "seed {seed}"
+            );
+            assert!(
+                status
+                    .peers
+                    .iter()
+                    .all(|peer| peer.state == State::Established)
+            );
+        }
+        // One dies for good: after its restart time nobody knows its network, all others are fine.
+        let dead = rng.random_range(0..size);
+        let mut alive = vec![true; size];
+        alive[dead] = false;
+        net.kill(dead);
+        net.run_secs(900);
+        let gone = super::prefix(&format!("10.244.{dead}.0/24"));
+        for node in (0..size).filter(|node| *node != dead) {
+            assert!(
+                !net.nodes[node].fib.contains_key(&gone),
+                "seed {seed}: {node} keeps {gone}"
+            );
+        }
+    }
+}

@@ -4,6 +4,9 @@
 //! most two connections; a dial is made only while there is no connection; exactly one `Up`
 //! precedes each `Down`.
 
+mod collision;
+mod io;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,15 +14,14 @@ use std::time::{Duration, Instant};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
+pub use io::{ConnIds, Context, PeerInput, PeerOutput, Session};
+
 use super::connection::{Connection, ConnectionInput, ConnectionOutput, Initiator, SessionParams};
 use super::{Cause, LastError, State, TimerKind, TimerTable};
 use crate::capability::GracefulRestartCapability;
 use crate::error::Notification;
-use crate::iana::{Family, cease_subcode};
-use crate::message::{Message, Open};
-use crate::speaker::{CloseCause, ConnId, ConnectError, PeerConfig, SpeakerConfig, StopMode};
-use crate::validate::{ExpectedPeer, LocalOpen, Negotiated};
-use crate::validate::{RouteUpdate, UpdateContext};
+use crate::speaker::{ConnId, PeerConfig, SpeakerConfig, StopMode};
+use crate::validate::{ExpectedPeer, LocalOpen, UpdateContext};
 use crate::wire::Framer;
 
 /// Longest delay before a dial after errors.
@@ -27,103 +29,6 @@ const BACK_OFF_MAX: Duration = Duration::from_secs(60);
 
 /// A session that lasted this long clears the count of errors.
 const STABLE: Duration = Duration::from_secs(60);
-
-/// Gives names to connections; each name once.
-#[derive(Debug, Default)]
-pub struct ConnIds {
-    next: u64,
-}
-
-impl ConnIds {
-    /// A fresh name.
-    pub fn fresh(&mut self) -> ConnId {
-        self.next += 1;
-        ConnId(self.next)
-    }
-}
-
-/// What an input needs besides itself.
-#[derive(Debug)]
-pub struct Context<'a> {
-    /// The time.
-    pub now: Instant,
-    /// For dials.
-    pub ids: &'a mut ConnIds,
-    /// R bit of OPENs sent now (RFC 4724 §3).
-    pub restarting: bool,
-    /// F bit: forwarding went on while the session was away.
-    pub forwarding_kept: bool,
-}
-
-/// What can happen to a peer. The meaning is that of [`crate::speaker::Input`].
-#[derive(Clone, Debug)]
-pub enum PeerInput<'a> {
-    /// Begin.
-    Start,
-    /// End.
-    Stop(&'a StopMode),
-    /// A dial succeeded.
-    Connected(ConnId, SocketAddr, SocketAddr),
-    /// A dial failed.
-    ConnectFailed(ConnId, ConnectError),
-    /// The peer dialled.
-    Accepted(ConnId, SocketAddr, SocketAddr),
-    /// Bytes came.
-    Received(ConnId, &'a [u8]),
-    /// A connection is gone.
-    Closed(ConnId, CloseCause),
-    /// Time has passed.
-    Tick,
-}
-
-/// What a peer wants.
-#[derive(Clone, Debug)]
-pub enum PeerOutput {
-    /// Dial.
-    Dial(ConnId),
-    /// Send a control message (never an UPDATE).
-    Send(ConnId, Message),
-    /// Close after what was sent.
-    Close(ConnId),
-    /// Established.
-    Up(Box<Session>),
-    /// No longer Established.
-    Down(ConnId, Cause),
-    /// Routes of an UPDATE.
-    Routes(RouteUpdate),
-    /// The peer wants the family again.
-    Refresh(Family),
-    /// A connection ended, Established or not.
-    Ended(Cause),
-    /// The state is another one.
-    State {
-        /// Before.
-        from: State,
-        /// Now.
-        to: State,
-        /// Why, if it was a step back.
-        cause: Option<LastError>,
-    },
-}
-
-/// What is known of an Established session.
-#[derive(Clone, Debug)]
-pub struct Session {
-    /// Its connection.
-    pub conn: ConnId,
-    /// Own end.
-    pub local: SocketAddr,
-    /// Peer's end.
-    pub remote: SocketAddr,
-    /// Our OPEN.
-    pub sent: Open,
-    /// The peer's OPEN.
-    pub received: Open,
-    /// What both agreed on.
-    pub negotiated: Arc<Negotiated>,
-    /// Since when.
-    pub since: Instant,
-}
 
 #[derive(Clone, Copy)]
 enum Timer {
@@ -545,69 +450,9 @@ impl Peer {
                 ConnectionOutput::Established => self.established(conn, ctx, out),
                 ConnectionOutput::Routes(routes) => out.push(PeerOutput::Routes(routes)),
                 ConnectionOutput::Refresh(family) => out.push(PeerOutput::Refresh(family)),
-                ConnectionOutput::Ended(cause) => self.ended(conn, cause, ctx.now, out),
+                ConnectionOutput::Ended(cause) => self.ended(conn, &cause, ctx.now, out),
             }
         }
-    }
-
-    /// RFC 4271 §6.8 and RFC 4724 §4.2, at the moment when `conn` has a valid OPEN.
-    fn resolve_collision(
-        &mut self,
-        conn: ConnId,
-        ctx: &mut Context<'_>,
-        out: &mut Vec<PeerOutput>,
-    ) {
-        let Some(other) = self.slots.iter().find(|slot| slot.conn != conn) else {
-            return;
-        };
-        let other_conn = other.conn;
-        if other.machine.state() == State::Established {
-            let graceful = |n: &Arc<Negotiated>| n.peer_graceful_restart.is_some();
-            if other.machine.negotiated().is_some_and(graceful) {
-                self.feed(other_conn, ConnectionInput::Drop(Cause::Replaced), ctx, out);
-            } else {
-                self.collide(conn, ctx, out);
-            }
-            return;
-        }
-        let keep = self.preferred(conn);
-        let Some(this) = self.slots.iter().find(|slot| slot.conn == conn) else {
-            return;
-        };
-        let (loser, winner) = if this.initiator == keep {
-            (other_conn, conn)
-        } else {
-            (conn, other_conn)
-        };
-        self.collide(loser, ctx, out);
-        if let Some(slot) = self.slots.iter_mut().find(|slot| slot.conn == winner) {
-            slot.machine.hurry(ctx.now);
-        }
-    }
-
-    /// Whose connection survives: that of the speaker with the higher BGP Identifier; with equal
-    /// ones (possible between ASes) that of the higher AS number (RFC 6286 §2.3).
-    fn preferred(&self, conn: ConnId) -> Initiator {
-        let ours = (
-            self.identity.expected.local_bgp_id,
-            self.identity.expected.local_asn,
-        );
-        let theirs = self
-            .slots
-            .iter()
-            .find(|slot| slot.conn == conn)
-            .and_then(|slot| slot.machine.received())
-            .map(|open| (open.bgp_id, open.asn()));
-        if theirs.is_some_and(|theirs| ours > theirs) {
-            Initiator::Local
-        } else {
-            Initiator::Remote
-        }
-    }
-
-    fn collide(&mut self, conn: ConnId, ctx: &mut Context<'_>, out: &mut Vec<PeerOutput>) {
-        let cease = Notification::cease(cease_subcode::COLLISION_RESOLUTION);
-        self.feed(conn, ConnectionInput::Stop(cease), ctx, out);
     }
 
     fn established(&mut self, conn: ConnId, ctx: &mut Context<'_>, out: &mut Vec<PeerOutput>) {
@@ -636,7 +481,7 @@ impl Peer {
         }
     }
 
-    fn ended(&mut self, conn: ConnId, cause: Cause, now: Instant, out: &mut Vec<PeerOutput>) {
+    fn ended(&mut self, conn: ConnId, cause: &Cause, now: Instant, out: &mut Vec<PeerOutput>) {
         let index = self.slots.iter().position(|slot| slot.conn == conn);
         let Some(slot) = index.map(|index| self.slots.swap_remove(index)) else {
             return;
@@ -651,6 +496,6 @@ impl Peer {
             }
             out.push(PeerOutput::Down(conn, cause.clone()));
         }
-        self.plan_redial(&cause, now);
+        self.plan_redial(cause, now);
     }
 }

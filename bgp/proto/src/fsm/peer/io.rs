@@ -1,0 +1,108 @@
+//! What goes into the peer machine and what comes out.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::fsm::{Cause, LastError, State};
+use crate::iana::Family;
+use crate::message::{Message, Open};
+use crate::speaker::{CloseCause, ConnId, ConnectError, StopMode};
+use crate::validate::{Negotiated, RouteUpdate};
+
+/// Gives names to connections; each name once.
+#[derive(Debug, Default)]
+pub struct ConnIds {
+    next: u64,
+}
+
+impl ConnIds {
+    /// A fresh name.
+    pub fn fresh(&mut self) -> ConnId {
+        self.next += 1;
+        ConnId(self.next)
+    }
+}
+
+/// What an input needs besides itself.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// The time.
+    pub now: Instant,
+    /// For dials.
+    pub ids: &'a mut ConnIds,
+    /// R bit of OPENs sent now (RFC 4724 §3).
+    pub restarting: bool,
+    /// F bit: forwarding went on while the session was away.
+    pub forwarding_kept: bool,
+}
+
+/// What can happen to a peer. The meaning is that of [`crate::speaker::Input`].
+#[derive(Clone, Debug)]
+pub enum PeerInput<'a> {
+    /// Begin.
+    Start,
+    /// End.
+    Stop(&'a StopMode),
+    /// A dial succeeded.
+    Connected(ConnId, SocketAddr, SocketAddr),
+    /// A dial failed.
+    ConnectFailed(ConnId, ConnectError),
+    /// The peer dialled.
+    Accepted(ConnId, SocketAddr, SocketAddr),
+    /// Bytes came.
+    Received(ConnId, &'a [u8]),
+    /// A connection is gone.
+    Closed(ConnId, CloseCause),
+    /// Time has passed.
+    Tick,
+}
+
+/// What a peer wants.
+#[derive(Clone, Debug)]
+pub enum PeerOutput {
+    /// Dial.
+    Dial(ConnId),
+    /// Send a control message (never an UPDATE).
+    Send(ConnId, Message),
+    /// Close after what was sent.
+    Close(ConnId),
+    /// Established.
+    Up(Box<Session>),
+    /// No longer Established.
+    Down(ConnId, Cause),
+    /// Routes of an UPDATE.
+    Routes(RouteUpdate),
+    /// The peer wants the family again.
+    Refresh(Family),
+    /// A connection ended, Established or not.
+    Ended(Cause),
+    /// The state is another one.
+    State {
+        /// Before.
+        from: State,
+        /// Now.
+        to: State,
+        /// Why, if it was a step back.
+        cause: Option<LastError>,
+    },
+}
+
+/// What is known of an Established session.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// Its connection.
+    pub conn: ConnId,
+    /// Own end.
+    pub local: SocketAddr,
+    /// Peer's end.
+    pub remote: SocketAddr,
+    /// Our OPEN.
+    pub sent: Open,
+    /// The peer's OPEN.
+    pub received: Open,
+    /// What both agreed on.
+    pub negotiated: Arc<Negotiated>,
+    /// Since when.
+    pub since: Instant,
+}
