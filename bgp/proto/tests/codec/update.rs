@@ -345,7 +345,7 @@ fn u40_unknown_optional_non_transitive_is_dropped() {
 }
 
 #[test]
-fn u46_u47_u48_u49_u50_u52_unknown_here_and_passed_on() {
+fn u46_u47_u48_u49_u50_u52_u54_unknown_here_and_passed_on() {
     let rows = [
         "c01c00",               // BGPsec's predecessor, empty
         "c02803 000000",        // prefix SID, all zero
