@@ -1,1 +1,400 @@
-//! Tests of the RIBs without sessions.
+//! Tests of the RIBs without sessions: the steps of the decision, what changes cause, packing.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::attr::{AsPath, NextHop, Origin};
+use crate::message::{self, Message};
+use crate::policy::Policy;
+use crate::validate::SessionOptions;
+use crate::wire::Framer;
+
+fn attributes(path: &[u32]) -> PathAttributes {
+    PathAttributes {
+        as_path: AsPath::from_sequence(path),
+        next_hop: Some(NextHop::V4(Ipv4Addr::new(10, 0, 0, 9))),
+        ..PathAttributes::default()
+    }
+}
+
+fn teller(number: u8, external: bool) -> Teller {
+    Teller::Peer {
+        external,
+        bgp_id: [10, 255, 0, number].into(),
+        address: IpAddr::from([10, 0, 0, number]),
+        number: number.into(),
+    }
+}
+
+/// The second of two paths loses, at this step.
+fn loses(step: Step, winner: (PathAttributes, Teller), loser: (PathAttributes, Teller)) {
+    let (w, l) = (
+        Candidate {
+            attributes: &winner.0,
+            teller: winner.1,
+        },
+        Candidate {
+            attributes: &loser.0,
+            teller: loser.1,
+        },
+    );
+    let decision = decide(&[w, l], 1);
+    assert_eq!(decision.best, Some(0), "{step}");
+    assert_eq!(
+        decision.statuses,
+        [PathStatus::Best, PathStatus::Lost(step)]
+    );
+    let swapped = decide(&[l, w], 1);
+    assert_eq!(swapped.best, Some(1), "{step}");
+    assert_eq!(swapped.statuses, [PathStatus::Lost(step), PathStatus::Best]);
+}
+
+#[test]
+fn each_step_decides_and_is_the_reason() {
+    let plain = || attributes(&[65001, 65002]);
+    let with = |change: &dyn Fn(&mut PathAttributes)| {
+        let mut attributes = plain();
+        change(&mut attributes);
+        attributes
+    };
+    let (a, b) = (teller(1, true), teller(2, true));
+    loses(
+        Step::OwnNetwork,
+        (with(&|p| p.origin = Origin::Incomplete), Teller::Own),
+        (plain(), a),
+    );
+    let preferred = with(&|p| {
+        p.local_pref = Some(101);
+        p.as_path = AsPath::from_sequence(&[1, 2, 3, 4]);
+    });
+    loses(Step::LocalPref, (preferred, b), (plain(), a));
+    // 100 is what is meant where nothing is said.
+    loses(
+        Step::BgpId,
+        (with(&|p| p.local_pref = Some(100)), a),
+        (plain(), b),
+    );
+    let short = with(&|p| {
+        p.as_path = AsPath::from_sequence(&[65001]);
+        p.origin = Origin::Incomplete;
+    });
+    loses(Step::AsPathLength, (short, b), (plain(), a));
+    let far = with(&|p| p.med = Some(9));
+    loses(
+        Step::Origin,
+        (far.clone(), b),
+        (with(&|p| p.origin = Origin::Egp), a),
+    );
+    loses(Step::Med, (plain(), b), (far.clone(), a));
+    // Another neighbouring AS: MED does not compare.
+    let other = with(&|p| p.as_path = AsPath::from_sequence(&[65009, 65002]));
+    loses(Step::BgpId, (far, a), (other, b));
+    loses(Step::External, (plain(), b), (plain(), teller(1, false)));
+    loses(Step::BgpId, (plain(), a), (plain(), b));
+    let reflected = with(&|p| p.rare_mut().originator_id = Some([10, 255, 0, 1].into()));
+    let clusters = with(&|p| {
+        p.rare_mut().originator_id = Some([10, 255, 0, 1].into());
+        p.rare_mut().cluster_list = vec![[1, 1, 1, 1].into()];
+    });
+    loses(
+        Step::BgpId,
+        (reflected.clone(), teller(9, false)),
+        (plain(), teller(2, false)),
+    );
+    loses(
+        Step::ClusterList,
+        (reflected, teller(9, false)),
+        (clusters, teller(2, false)),
+    );
+    let Teller::Peer {
+        external,
+        address,
+        number,
+        ..
+    } = b
+    else {
+        unreachable!()
+    };
+    let twin = Teller::Peer {
+        external,
+        bgp_id: [10, 255, 0, 1].into(),
+        address,
+        number,
+    };
+    loses(Step::PeerAddress, (plain(), a), (plain(), twin));
+}
+
+#[test]
+fn equal_paths_share_up_to_the_limit_and_internal_ones_do_not_join_external_ones() {
+    let paths: Vec<_> = (1..=5).map(|n| attributes(&[65000 + n, 65100])).collect();
+    let candidates: Vec<_> = paths
+        .iter()
+        .zip([3, 1, 2, 4, 5])
+        .map(|(attributes, n)| Candidate {
+            attributes,
+            teller: teller(n, n != 5),
+        })
+        .collect();
+    let decision = decide(&candidates, 2);
+    assert_eq!(decision.best, Some(1));
+    assert_eq!(
+        decision.statuses,
+        [
+            PathStatus::Lost(Step::MaximumPaths),
+            PathStatus::Best,
+            PathStatus::Multipath,
+            PathStatus::Lost(Step::MaximumPaths),
+            PathStatus::Lost(Step::External),
+        ]
+    );
+    assert_eq!(decide(&[], 8), Decision::default());
+}
+
+fn any_path() -> impl Strategy<Value = (PathAttributes, bool)> {
+    (
+        prop::collection::vec(65001..65003_u32, 1..3),
+        prop::option::of(99..102_u32),
+        prop::option::of(0..3_u32),
+        0..3_u8,
+        any::<bool>(),
+    )
+        .prop_map(|(path, local_pref, med, origin, external)| {
+            let origin = [Origin::Igp, Origin::Egp, Origin::Incomplete][usize::from(origin)];
+            (
+                PathAttributes {
+                    local_pref,
+                    med,
+                    origin,
+                    ..attributes(&path)
+                },
+                external,
+            )
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// The outcome of each path depends on the set of paths, not on their order.
+    #[test]
+    fn the_decision_does_not_depend_on_the_order(
+        paths in prop::collection::vec(any_path(), 1..8),
+        shuffle in any::<prop::sample::Index>(),
+        maximum_paths in 0..4_usize,
+    ) {
+        let candidates: Vec<Candidate<'_>> = (1..)
+            .zip(&paths)
+            .map(|(n, (attributes, external))| Candidate { attributes, teller: teller(n, *external) })
+            .collect();
+        let decision = decide(&candidates, maximum_paths);
+        let by_teller = |candidates: &[Candidate<'_>], decision: &Decision| -> BTreeMap<String, _> {
+            let tellers = candidates.iter().map(|c| format!("{:?}", c.teller));
+            tellers.zip(decision.statuses.clone()).collect()
+        };
+        let mut turned = candidates.clone();
+        turned.rotate_left(shuffle.index(candidates.len()));
+        turned[..].reverse();
+        let again = decide(&turned, maximum_paths);
+        prop_assert_eq!(by_teller(&candidates, &decision), by_teller(&turned, &again));
+        let best = decision.statuses.iter().filter(|s| **s == PathStatus::Best).count();
+        let used = decision.statuses.iter().filter(|s| s.is_used()).count();
+        prop_assert_eq!(best, 1);
+        prop_assert!(used <= maximum_paths.max(1));
+        prop_assert_eq!(decision.best.map(|best| decision.statuses[best]), Some(PathStatus::Best));
+    }
+}
+
+fn prefix(n: u32) -> Prefix {
+    Prefix::new(IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + (n << 8))), 24).unwrap()
+}
+
+fn rib() -> Rib {
+    let mut rib = Rib::new(&[prefix(0)], 3, 8);
+    (0..3).for_each(|n| rib.set_teller(PeerId(n), teller(u8::try_from(n).unwrap(), true)));
+    rib
+}
+
+fn settle(rib: &mut Rib) -> Vec<(Prefix, LocChange)> {
+    std::iter::from_fn(|| rib.decide_next()).collect()
+}
+
+fn announce(rib: &mut Rib, peer: u32, n: u32, path: &[u32]) {
+    let attributes = rib.intern(Arc::new(attributes(path)));
+    rib.announce(PeerId(peer), prefix(n), attributes, PathStatus::Pending);
+}
+
+#[test]
+fn only_what_changes_is_a_change() {
+    let mut rib = rib();
+    announce(&mut rib, 0, 1, &[65001]);
+    let hops = || Some(vec![IpAddr::from([10, 0, 0, 9])]);
+    assert_eq!(
+        settle(&mut rib),
+        [(
+            prefix(1),
+            LocChange {
+                fib: hops(),
+                export: true
+            }
+        )]
+    );
+    announce(&mut rib, 0, 1, &[65001]);
+    assert!(rib.is_settled(), "the same again");
+    announce(&mut rib, 1, 1, &[65002, 65003]);
+    assert_eq!(
+        settle(&mut rib),
+        [(prefix(1), LocChange::default())],
+        "worse: nobody is told"
+    );
+    announce(&mut rib, 0, 1, &[65001, 65004, 65005]);
+    assert_eq!(
+        settle(&mut rib),
+        [(
+            prefix(1),
+            LocChange {
+                fib: None,
+                export: true
+            }
+        )]
+    );
+    let refused = PathStatus::Rejected(crate::policy::DecidedBy::NoMatch);
+    rib.announce(
+        PeerId(2),
+        prefix(1),
+        Arc::new(attributes(&[65009])),
+        refused,
+    );
+    assert!(
+        rib.is_settled(),
+        "a rejected path is kept and changes nothing"
+    );
+    assert_eq!(rib.adj_in().paths(&prefix(1)).len(), 3);
+    rib.flush(PeerId(0));
+    rib.flush(PeerId(1));
+    let gone = LocChange {
+        fib: Some(vec![]),
+        export: true,
+    };
+    assert_eq!(settle(&mut rib), [(prefix(1), gone)]);
+    rib.flush(PeerId(2));
+    assert!(rib.is_settled() && rib.adj_in().iter().count() == 0);
+    assert_eq!(rib.loc().len(), 1, "the own network");
+}
+
+#[test]
+fn a_second_loss_flushes_what_was_stale_already() {
+    let mut rib = rib();
+    let families = [Family::IPV4_UNICAST];
+    announce(&mut rib, 0, 1, &[65001]);
+    announce(&mut rib, 0, 2, &[65001]);
+    settle(&mut rib);
+    rib.mark_stale(PeerId(0), &families);
+    assert!(rib.is_settled(), "stale routes stay in use");
+    assert_eq!(rib.adj_in().counts(PeerId(0)).stale, 2);
+    announce(&mut rib, 0, 2, &[65001]);
+    assert_eq!(rib.adj_in().counts(PeerId(0)).stale, 1);
+    rib.mark_stale(PeerId(0), &families);
+    let changed: Vec<_> = settle(&mut rib)
+        .into_iter()
+        .map(|(prefix, _)| prefix)
+        .collect();
+    assert_eq!(changed, [prefix(1)]);
+    assert_eq!(rib.adj_in().counts(PeerId(0)).stale, 1);
+    // A family that the peer did not list is not kept.
+    rib.mark_stale(PeerId(0), &[Family::IPV6_UNICAST]);
+    assert_eq!(rib.adj_in().counts(PeerId(0)), PathCounts::default());
+}
+
+/// All messages, and the prefixes announced and withdrawn in them.
+fn drain(out: &mut AdjRibOut, rib: &Rib, complete: bool) -> (usize, usize, usize) {
+    let target = Target {
+        peer: PeerId(2),
+        asn: 65099,
+        local_asn: 65000,
+        local_address: IpAddr::from([10, 0, 0, 1]),
+        policy: Policy::accept_all(),
+    };
+    let mut framer = Framer::new();
+    let (mut messages, mut announced, mut withdrawn) = (0, 0, 0);
+    while let Some(bytes) = out.next_message(rib.loc(), &target, complete) {
+        framer.push(&bytes);
+        let frame = framer
+            .next_frame(4096)
+            .unwrap()
+            .expect("complete messages only");
+        let Ok(Message::Update(update)) = message::decode(frame, &options()) else {
+            panic!()
+        };
+        messages += 1;
+        announced += update.nlri.len();
+        withdrawn += update.withdrawn.len();
+    }
+    assert!(!out.has_work(complete));
+    (messages, announced, withdrawn)
+}
+
+fn options() -> SessionOptions {
+    let families = vec![Family::IPV4_UNICAST];
+    SessionOptions {
+        four_octet_as: true,
+        families,
+        ..SessionOptions::default()
+    }
+}
+
+#[test]
+fn many_prefixes_with_equal_attributes_share_messages_and_changes_are_coalesced() {
+    let mut rib = rib();
+    let count = 20_000;
+    (1..=count).for_each(|n| announce(&mut rib, n % 2, n, &[65001 + n % 2]));
+    settle(&mut rib);
+    let mut out = AdjRibOut::new(options());
+    let (messages, announced, _) = drain(&mut out, &rib, false);
+    assert_eq!(announced, 20_001, "with the own network");
+    assert!(messages < 60, "{messages} messages");
+    assert_eq!(out.advertised(), 20_001);
+    assert_eq!(drain(&mut out, &rib, true), (1, 0, 0), "End-of-RIB, once");
+    assert_eq!(drain(&mut out, &rib, true), (0, 0, 0));
+    // Away and back before anybody reads: nothing to say.
+    for _ in 0..3 {
+        rib.flush(PeerId(0));
+        settle(&mut rib)
+            .iter()
+            .for_each(|(prefix, _)| out.mark(*prefix));
+        (1..=count / 2).for_each(|n| announce(&mut rib, 0, 2 * n, &[65001]));
+        settle(&mut rib)
+            .iter()
+            .for_each(|(prefix, _)| out.mark(*prefix));
+    }
+    assert_eq!(drain(&mut out, &rib, true), (0, 0, 0));
+    rib.flush(PeerId(0));
+    settle(&mut rib)
+        .iter()
+        .for_each(|(prefix, _)| out.mark(*prefix));
+    let (messages, _, withdrawn) = drain(&mut out, &rib, true);
+    assert_eq!(withdrawn, 10_000);
+    assert!(messages < 20, "{messages} messages");
+    out.refresh(Family::IPV4_UNICAST);
+    assert_eq!(drain(&mut out, &rib, true).1, 10_001, "all of it again");
+}
+
+#[test]
+fn what_does_not_fit_into_a_message_is_withdrawn_and_harms_nothing_else() {
+    let mut rib = rib();
+    announce(&mut rib, 0, 1, &[65001]);
+    announce(&mut rib, 0, 2, &[65001]);
+    settle(&mut rib);
+    let mut out = AdjRibOut::new(options());
+    drain(&mut out, &rib, true);
+    let huge: Vec<u32> = (0..3000).collect();
+    announce(&mut rib, 0, 1, &huge);
+    settle(&mut rib)
+        .iter()
+        .for_each(|(prefix, _)| out.mark(*prefix));
+    assert_eq!(drain(&mut out, &rib, true), (1, 0, 1));
+    assert_eq!(out.advertised(), 2);
+}

@@ -66,6 +66,15 @@ fn both_dial_at_once_and_one_connection_survives_at_first_try() {
                 1,
                 "{left:?} {right:?} {offset_micros}"
             );
+            if offset_micros == 0 {
+                // RFC 4271 §6.8: the dial of the higher identifier (then AS number) survives.
+                let port = net.peer(0, 0).session.unwrap().local.port();
+                assert_eq!(
+                    port != 179,
+                    (left.1, left.0) > (right.1, right.0),
+                    "{left:?}"
+                );
+            }
             net.run_secs(3600);
             assert_up(&net);
             assert_eq!(net.peer(0, 0).established_count, 1);
