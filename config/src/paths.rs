@@ -14,7 +14,7 @@ pub const CNI_CONF_NAME: &str = "10-rcni.conflist";
 pub const CNI_NETWORK_NAME: &str = "rcni";
 /// Address reservations, in host-local's layout: `<here>/<network>/<ip>`.
 pub const CNI_DATA_DIR: &str = "/var/lib/cni/networks";
-/// rcni's own records beside them: `<here>/<network>/<ip>`.
+/// rcni's own records beside them, one per attachment: `<here>/<network>/<host interface>`.
 pub const CNI_RECORD_DIR: &str = "/var/lib/cni/rcni";
 /// What `felix-lite` changed on the node, with the values from before.
 pub const FELIX_STATE_DIR: &str = "/var/lib/rcni/felix";
