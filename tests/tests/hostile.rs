@@ -8,13 +8,15 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use common::{DEADLINE, in_lab, wait_established};
+use common::{DEADLINE, in_lab, wait_established, wait_established_within};
 use nix::sched::{CloneFlags, setns};
 use rcni_tests::Node;
 use rcni_tests::status::Status;
 
 /// node1 as the router reaches it: the only address that node1 has a session with is the router.
 const NODE1: &str = "10.0.1.11:179";
+/// Longer than a speaker may wait after errors in a row, twice.
+const BACK_OFF: Duration = Duration::from_secs(180);
 const MARKER: [u8; 16] = [0xff; 16];
 const NOTIFICATION: u8 = 3;
 
@@ -108,8 +110,9 @@ fn each_kind_of_garbage_gets_its_notification() -> Result<()> {
             );
         }
         // It goes on: the same process, and the session comes up again.
+        // node1 waits longer after each error (up to a minute), then dials.
         tor.start_again(&killed)?;
-        wait_established(node1, "tor")?;
+        wait_established_within(BACK_OFF, node1, "tor")?;
         ensure!(Status::of(node1)?.pid == pid, "rcni-bgp was restarted");
         Ok(())
     })

@@ -75,8 +75,13 @@ pub(crate) fn deploy_text(text: &str) -> Result<(TempDir, Lab)> {
 
 /// Waits until the session of `node` with its peer `peer` is up.
 pub(crate) fn wait_established(node: &Node, peer: &str) -> Result<()> {
+    wait_established_within(DEADLINE, node, peer)
+}
+
+/// As [`wait_established`], for those who know that it takes longer.
+pub(crate) fn wait_established_within(deadline: Duration, node: &Node, peer: &str) -> Result<()> {
     wait_until(
-        DEADLINE,
+        deadline,
         &format!("{} - {peer} Established", node.name()),
         || -> Result<()> {
             let status = Status::of(node)?;
