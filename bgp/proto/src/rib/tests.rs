@@ -398,3 +398,54 @@ fn what_does_not_fit_into_a_message_is_withdrawn_and_harms_nothing_else() {
     assert_eq!(drain(&mut out, &rib, true), (1, 0, 1));
     assert_eq!(out.advertised(), 2);
 }
+
+#[test]
+fn each_reason_to_withhold_a_route_is_given() {
+    let to = |asn: u32, policy: Policy| Target {
+        peer: PeerId(2),
+        asn,
+        local_asn: 65000,
+        local_address: IpAddr::from([10, 0, 0, 1]),
+        policy,
+    };
+    let route = |source: Source, path: &[u32]| LocRoute {
+        source,
+        attributes: Arc::new(attributes(path)),
+        next_hops: Box::default(),
+    };
+    let all = Policy::accept_all;
+    let from = |id, external| Source::Peer {
+        id: PeerId(id),
+        external,
+    };
+    let permit = |route: &LocRoute, to: &Target| export::permit(&prefix(1), route, to);
+    let learned = route(from(1, true), &[65001]);
+    assert_eq!(permit(&learned, &to(65099, all())), Ok(()));
+    assert_eq!(permit(&learned, &to(65001, all())), Err(Withheld::PeerAs));
+    let back = route(from(2, true), &[65001]);
+    assert_eq!(
+        permit(&back, &to(65099, all())),
+        Err(Withheld::SplitHorizon)
+    );
+    let internal = route(from(1, false), &[65001]);
+    assert_eq!(
+        permit(&internal, &to(65000, all())),
+        Err(Withheld::InternalToInternal)
+    );
+    assert_eq!(permit(&internal, &to(65099, all())), Ok(()));
+    let refused = Withheld::Policy(crate::policy::DecidedBy::Default);
+    assert_eq!(
+        permit(&learned, &to(65099, Policy::default())),
+        Err(refused)
+    );
+    assert_eq!(
+        permit(&route(Source::Own, &[]), &to(65099, Policy::default())),
+        Ok(())
+    );
+    let ipv6: Prefix = "2001:db8::/32".parse().unwrap();
+    let own = route(Source::Own, &[]);
+    assert_eq!(
+        export::permit(&ipv6, &own, &to(65099, all())),
+        Err(Withheld::NoNextHop)
+    );
+}

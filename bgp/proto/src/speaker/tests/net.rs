@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use rand::Rng;
+use rand::rngs::SmallRng;
 
 use crate::fsm::State;
 use crate::speaker::{
@@ -59,6 +61,18 @@ enum Delivery {
 
 type End = (usize, ConnId);
 
+impl Delivery {
+    fn end(&self) -> Option<End> {
+        match self {
+            Self::Connect { .. } => None,
+            Self::Connected { node, conn, .. }
+            | Self::Failed { node, conn }
+            | Self::Data { node, conn, .. }
+            | Self::Closed { node, conn } => Some((*node, *conn)),
+        }
+    }
+}
+
 pub(super) struct Net {
     epoch: Instant,
     now: Instant,
@@ -74,6 +88,9 @@ pub(super) struct Net {
     queue: BTreeMap<(Instant, u64), Delivery>,
     sequence: u64,
     pub(super) delay: Duration,
+    /// Adds up to the delay to each delivery; the order within a connection stays.
+    pub(super) jitter: Option<SmallRng>,
+    latest: BTreeMap<End, Instant>,
 }
 
 impl Net {
@@ -91,6 +108,8 @@ impl Net {
             queue: BTreeMap::new(),
             sequence: 0,
             delay: Duration::from_millis(1),
+            jitter: None,
+            latest: BTreeMap::new(),
         }
     }
 
@@ -208,8 +227,16 @@ impl Net {
 
     fn later(&mut self, delivery: Delivery) {
         self.sequence += 1;
-        self.queue
-            .insert((self.now + self.delay, self.sequence), delivery);
+        let mut at = self.now + self.delay;
+        if let Some(rng) = &mut self.jitter {
+            at += self.delay.mul_f64(rng.random_range(0.0..1.0));
+        }
+        if let Some(end) = delivery.end() {
+            let latest = self.latest.entry(end).or_insert(at);
+            *latest = at.max(*latest);
+            at = *latest;
+        }
+        self.queue.insert((at, self.sequence), delivery);
     }
 
     fn connect(&mut self, from: usize, conn: ConnId, local: IpAddr, remote: SocketAddr) {

@@ -337,6 +337,7 @@ fn random_churn_converges() {
         let size = rng.random_range(3..9);
         let (mut net, edges) = random_network(&mut rng, size);
         net.delay = Duration::from_millis(rng.random_range(1..200));
+        net.jitter = Some(SmallRng::seed_from_u64(seed));
         net.start_all();
         let mut running = vec![true; size];
         for _ in 0..30 {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::net::Net;
 use super::routing::fabric;
 use super::{peer, prefix, speaker, transit};
+use crate::capability::Capability;
 use crate::fsm::State;
 use crate::speaker::{EventKind, GracefulRestartConfig, PeerConfig};
 
@@ -147,6 +148,36 @@ fn a_restarting_speaker_is_synced_when_all_have_sent_end_of_rib() {
         assert_eq!(removals(&net, tor), 0, "the ToRs kept our network");
         assert_eq!(net.peer(tor, 0).prefixes.stale, 0, "and got our End-of-RIB");
     }
+}
+
+/// R and F bits as the ToR `tor` saw them in the node's OPEN.
+fn bits(net: &Net, tor: usize) -> (bool, bool) {
+    let session = net.peer(tor, 0).session.unwrap();
+    let capability = session
+        .capabilities_received
+        .iter()
+        .find_map(|capability| match capability {
+            Capability::GracefulRestart(capability) => Some(capability.clone()),
+            _ => None,
+        });
+    let capability = capability.unwrap();
+    (capability.restart, capability.families[0].1)
+}
+
+#[test]
+fn the_restart_bit_is_set_until_synced_and_the_forwarding_bit_where_it_is_true() {
+    let mut net = two_tors();
+    assert_eq!(bits(&net, 1), (false, false), "a cold start");
+    net.kill(0);
+    net.restart(0);
+    net.run_secs(5);
+    assert_eq!(bits(&net, 1), (true, true), "a restart");
+    // The ToR goes and comes: the node did not restart, and kept its routes.
+    net.kill(1);
+    net.run_secs(1);
+    net.restart(1);
+    net.run_secs(10);
+    assert_eq!(bits(&net, 1), (false, true), "only the session was lost");
 }
 
 #[test]

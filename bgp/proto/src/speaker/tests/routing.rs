@@ -3,9 +3,10 @@
 use super::net::Net;
 use super::{only, peer, prefix, speaker, transit};
 use crate::fsm::State;
+use crate::iana::Family;
 use crate::policy::{DecidedBy, Policy};
 use crate::rib::{PathStatus, Step};
-use crate::speaker::{PeerConfig, RouteStatus};
+use crate::speaker::{EventKind, PeerConfig, RouteStatus};
 
 const N1: &str = "10.0.1.11";
 const T1: &str = "10.0.1.1";
@@ -303,4 +304,43 @@ fn a_slow_reader_gets_the_newest_state_and_not_the_history() {
         "{} bytes",
         net.nodes[1].sent - sent
     );
+}
+
+#[test]
+fn ipv6_routes_flow_over_an_ipv6_session_and_have_no_next_hop_on_an_ipv4_one() {
+    let both = vec![Family::IPV4_UNICAST, Family::IPV6_UNICAST];
+    for (left, right) in [("2001:db8::1", "2001:db8::2"), ("10.0.0.1", "10.0.0.2")] {
+        let mut net = Net::new();
+        let mut config = speaker(65001, 1, &["2001:db8:1::/48", "10.1.0.0/24"]);
+        config.peers = vec![PeerConfig {
+            families: both.clone(),
+            ..peer(right, 65002)
+        }];
+        let a = net.add(config);
+        let mut config = speaker(65002, 2, &[]);
+        config.peers = vec![PeerConfig {
+            families: both.clone(),
+            ..peer(left, 65001)
+        }];
+        let b = net.add(config);
+        net.link((a, left), (b, right));
+        net.start_all();
+        net.run_secs(5);
+        let expected = if left.contains(':') {
+            "2001:db8:1::/48 via 2001:db8::1"
+        } else {
+            "10.1.0.0/24 via 10.0.0.1"
+        };
+        assert_eq!(net.fib(b), [expected]);
+        let ended = |family| net.nodes[b].events.contains(&EventKind::EndOfRib(family));
+        assert!(
+            both.iter().all(|family| ended(*family)),
+            "End-of-RIB of both"
+        );
+        net.kill(a);
+        net.restart(a);
+        net.run_secs(5);
+        assert_eq!(net.fib(b), [expected]);
+        assert_eq!(net.peer(b, 0).prefixes.stale, 0);
+    }
 }

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+
 use super::net::Net;
 use super::{peer, speaker};
 use crate::fsm::{CauseClass, State};
@@ -78,6 +81,31 @@ fn both_dial_at_once_and_one_connection_survives_at_first_try() {
             net.run_secs(3600);
             assert_up(&net);
             assert_eq!(net.peer(0, 0).established_count, 1);
+        }
+    }
+}
+
+#[test]
+fn crossing_dials_settle_at_first_try_whatever_the_order_of_messages() {
+    for seed in 0..300_u64 {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let ids = [(1, 2), (2, 1), (7, 7)][rng.random_range(0..3)];
+        let mut net = pair((65001, ids.0), (65002, ids.1), |_, config| config);
+        net.delay = Duration::from_millis(5);
+        let first = rng.random_range(0..2);
+        let offset = Duration::from_micros(rng.random_range(0..25_000));
+        net.jitter = Some(rng);
+        net.start(first);
+        net.run(offset);
+        net.start(1 - first);
+        net.run_secs(1);
+        assert_up(&net);
+        for node in 0..2 {
+            let count = net.peer(node, 0).established_count;
+            assert_eq!(
+                count, 1,
+                "seed {seed}, identifiers {ids:?}, {offset:?} apart"
+            );
         }
     }
 }
