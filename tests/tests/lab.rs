@@ -200,8 +200,8 @@ fn the_end_of_a_lab_ends_everything_in_it() -> Result<()> {
     let lab = Lab::deploy(&file, &Options::default())?;
     let folder = lab.state().folder();
     let a = lab.node("a")?;
-    // A daemon that does all to survive: own session, ignores signals.
-    let argv = ["sh", "-c", "trap '' TERM HUP INT; exec setsid sleep 3000"];
+    // A daemon that does all to survive: a session of its own (as all have), ignores signals.
+    let argv = ["sh", "-c", "trap '' TERM HUP INT; exec sleep 3000"];
     let daemon = a.spawn("stubborn", &argv, &ExecOptions::default())?;
     assert!(daemon.id.is_alive());
     assert!(folder.exists());
