@@ -1,6 +1,7 @@
 //! Log lines: to stderr, one per event, with peer and prefix as fields.
 
 use std::io::IsTerminal;
+use std::time::{Duration, Instant};
 
 use rcni_bgp_proto::speaker::{Event, EventKind, PeerId};
 use tracing::{debug, info, warn};
@@ -52,5 +53,65 @@ pub fn event<'a>(event: &Event, name: impl Fn(PeerId) -> &'a str) {
         | EventKind::StaleKept { .. }
         | EventKind::StaleFlushed(_)
         | EventKind::Synced { .. } => info!(peer, "{text}"),
+    }
+}
+
+/// Lines about single prefixes in one [`WINDOW`]; the rest is counted.
+const LINES: u32 = 10;
+/// See [`LINES`].
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// Keeps twenty thousand lines about twenty thousand prefixes out of the log.
+#[derive(Debug, Default)]
+pub struct Quiet {
+    begun: Option<Instant>,
+    lines: u32,
+    swallowed: u64,
+}
+
+impl Quiet {
+    /// Whether one more line may be written.
+    pub fn allows(&mut self, now: Instant) -> bool {
+        if self
+            .begun
+            .is_none_or(|begun| now.duration_since(begun) >= WINDOW)
+        {
+            self.begun = Some(now);
+            self.lines = 0;
+        }
+        self.lines += 1;
+        let allowed = self.lines <= LINES;
+        self.swallowed += u64::from(!allowed);
+        allowed
+    }
+
+    /// How many lines were swallowed since the last call, once their window is over.
+    pub fn swallowed(&mut self, now: Instant) -> Option<u64> {
+        let over = self
+            .begun
+            .is_some_and(|begun| now.duration_since(begun) >= WINDOW);
+        (over && self.swallowed > 0).then(|| std::mem::take(&mut self.swallowed))
+    }
+
+    /// When [`Quiet::swallowed`] has something to say.
+    #[must_use]
+    pub fn due(&self) -> Option<Instant> {
+        (self.swallowed > 0).then_some(self.begun? + WINDOW)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_lines_then_a_number_then_ten_lines_again() {
+        let (mut quiet, start) = (Quiet::default(), Instant::now());
+        let written = (0..1000).filter(|_| quiet.allows(start)).count();
+        assert_eq!((written, quiet.due()), (10, Some(start + WINDOW)));
+        assert_eq!(quiet.swallowed(start), None);
+        assert_eq!(quiet.swallowed(start + WINDOW), Some(990));
+        assert_eq!((quiet.swallowed(start + WINDOW), quiet.due()), (None, None));
+        assert!(quiet.allows(start + WINDOW));
     }
 }

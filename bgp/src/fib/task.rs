@@ -14,6 +14,7 @@ use super::netlink::{BATCH, Netlink};
 use super::reconcile::Table;
 use super::{FibStatus, Ownership, Prefix};
 use crate::jitter::jitter;
+use crate::log::Quiet;
 
 /// Everything is looked at again so often, whatever was noticed.
 const AUDIT: Duration = Duration::from_secs(60);
@@ -46,6 +47,7 @@ pub struct Fib {
     /// The next dump must tell whose routes stand in the way.
     name_foreign: bool,
     last_dump: Instant,
+    quiet: Quiet,
 }
 
 impl Fib {
@@ -73,6 +75,7 @@ impl Fib {
             resync_at: None,
             name_foreign: false,
             last_dump: Instant::now(),
+            quiet: Quiet::default(),
         };
         Ok((fib, adopted))
     }
@@ -144,7 +147,7 @@ impl Fib {
         tokio::task::yield_now().await;
     }
 
-    fn log_outcome(&self, change: &Change, outcome: Outcome) {
+    fn log_outcome(&mut self, change: &Change, outcome: Outcome) {
         let prefix = change.prefix();
         match outcome {
             Outcome::Refused(_) | Outcome::Exists if self.table.failure(prefix).is_none() => {
@@ -152,7 +155,9 @@ impl Fib {
                     Outcome::Refused(errno) => Reason::Errno(errno),
                     _ => Reason::Held(None),
                 };
-                warn!(%prefix, %error, "route not written; will be tried again");
+                if self.may_log() {
+                    warn!(%prefix, %error, "route not written; will be tried again");
+                }
             }
             Outcome::Unknown => debug!(%prefix, "no answer from the kernel; will ask what it has"),
             _ => debug!(%prefix, ?change, ?outcome, "route written"),
@@ -162,12 +167,12 @@ impl Fib {
     fn observe(&mut self, observed: Observed) {
         match observed {
             Observed::OwnGone(prefix) => {
-                if self.table.vanished(prefix) {
+                if self.table.vanished(prefix) && self.may_log() {
                     warn!(%prefix, "another program deleted this route; putting it back");
                 }
             }
             Observed::OwnSeen(prefix, next_hops) => {
-                if self.table.appeared(prefix, next_hops) {
+                if self.table.appeared(prefix, next_hops) && self.may_log() {
                     warn!(%prefix, "another program wrote a route with our marks; putting it right");
                 }
             }
@@ -188,6 +193,10 @@ impl Fib {
         }
     }
 
+    fn may_log(&mut self) -> bool {
+        self.quiet.allows(std::time::Instant::now())
+    }
+
     fn resync_soon(&mut self) {
         if self.resync_at.is_none() {
             let now = Instant::now();
@@ -198,7 +207,8 @@ impl Fib {
     fn next_timer(&self) -> Instant {
         let audit = self.last_dump + AUDIT;
         let retry = self.table.next_retry().map(Instant::from_std);
-        [self.resync_at, retry]
+        let quiet = self.quiet.due().map(Instant::from_std);
+        [self.resync_at, retry, quiet]
             .into_iter()
             .flatten()
             .fold(audit, Instant::min)
@@ -207,6 +217,12 @@ impl Fib {
     async fn on_time(&mut self) {
         let now = Instant::now();
         self.table.retry_due(now.into_std());
+        if let Some(more) = self.quiet.swallowed(now.into_std()) {
+            warn!(
+                more,
+                "further prefixes like those above; `rcni-bgp status` has the numbers"
+            );
+        }
         let due = self.resync_at.is_some_and(|at| at <= now);
         if due || self.last_dump + AUDIT <= now {
             self.resync().await;
