@@ -95,6 +95,8 @@ pub enum Cause {
     DialTimeout,
     /// The peer's new connection replaced this one (RFC 4724 §4.2).
     Replaced,
+    /// A connection that was not needed was closed before a word was said.
+    Superseded,
     /// Stopped here without a NOTIFICATION, so that peers keep our routes.
     Stopped,
 }
@@ -157,6 +159,10 @@ impl Cause {
             Self::Replaced => (
                 CauseClass::Restarted,
                 "the peer came back with a new connection".to_owned(),
+            ),
+            Self::Superseded => (
+                CauseClass::Collision,
+                "another connection with the peer is in use".to_owned(),
             ),
             Self::Stopped => (CauseClass::Stopped, "stopped".to_owned()),
         };

@@ -156,6 +156,12 @@ impl Connection {
         self.timers.next()
     }
 
+    /// TCP is up but nothing has been said yet.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.state == State::Idle && self.received.is_none()
+    }
+
     /// The peer is alive and chose another connection to say so: wait less for its OPEN here.
     pub fn hurry(&mut self, now: Instant) {
         if self.state == State::OpenSent {
@@ -171,10 +177,18 @@ impl Connection {
         rng: &mut SmallRng,
     ) -> Vec<ConnectionOutput> {
         match input {
-            ConnectionInput::Opened if self.received.is_none() => {
+            ConnectionInput::Opened if self.is_held() => {
                 self.state = State::OpenSent;
                 self.timers.set(Timer::Hold, now + OPEN_HOLD);
                 vec![ConnectionOutput::Send(Message::Open(self.sent.clone()))]
+            }
+            ConnectionInput::Drop(cause) if self.is_held() => {
+                self.end();
+                vec![ConnectionOutput::Ended(cause)]
+            }
+            ConnectionInput::Stop(_) if self.is_held() => {
+                self.end();
+                vec![ConnectionOutput::Ended(Cause::Superseded)]
             }
             _ if self.state == State::Idle => vec![],
             ConnectionInput::Opened => vec![],

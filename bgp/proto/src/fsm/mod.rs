@@ -30,9 +30,11 @@
 //!   its own attempts would only delay the return of a session whose fault is repaired.
 //! * *Collision is also decided while the other connection is in OpenSent.* Both connections are
 //!   with the same configured peer, so its BGP Identifier is known from either (RFC 4271 §6.8
-//!   allows that). A dial that completes while the other connection is already past OpenSent is
-//!   closed before its OPEN. Together these make both ends choose the same survivor whatever the
-//!   order in which messages arrive.
+//!   allows that). A dial that completes while the other connection is in OpenConfirm is closed
+//!   without a word if the other one is preferred, else held without a word until the other one
+//!   is Established (then it is closed) or gone (then it sends its OPEN): the peer may have met
+//!   the collision first, and what comes on the other connection tells how it decided. Together
+//!   these make both ends choose the same survivor whatever the order in which messages arrive.
 //! * *A newer accepted connection replaces an older one* that is not yet Established: TCP told the
 //!   peer that the old one is dead, and nobody else.
 //! * *GR* (RFC 4724 §4.2): a new connection while Established replaces the old one without a

@@ -31,6 +31,7 @@ fn teller(number: u8, external: bool) -> Teller {
 }
 
 /// The second of two paths loses, at this step.
+#[expect(clippy::needless_pass_by_value, reason = "reads better at the calls")]
 fn loses(step: Step, winner: (PathAttributes, Teller), loser: (PathAttributes, Teller)) {
     let (w, l) = (
         Candidate {

@@ -48,7 +48,7 @@ impl Peer {
 
     /// Whose connection survives: that of the speaker with the higher BGP Identifier; with equal
     /// ones (possible between ASes) that of the higher AS number (RFC 6286 §2.3).
-    fn preferred(&self, conn: ConnId) -> Initiator {
+    pub(super) fn preferred(&self, conn: ConnId) -> Initiator {
         let ours = (
             self.identity.expected.local_bgp_id,
             self.identity.expected.local_asn,

@@ -323,11 +323,23 @@ impl Peer {
 
     fn add_slot(
         &mut self,
-        (conn, initiator): (ConnId, Initiator),
+        name: (ConnId, Initiator),
         local: SocketAddr,
         remote: SocketAddr,
         ctx: &mut Context<'_>,
         out: &mut Vec<PeerOutput>,
+    ) {
+        self.push_slot(name, local, remote, ctx);
+        self.feed(name.0, ConnectionInput::Opened, ctx, out);
+    }
+
+    /// Without `Opened` the connection is held: it says nothing yet (see [`super`]).
+    fn push_slot(
+        &mut self,
+        (conn, initiator): (ConnId, Initiator),
+        local: SocketAddr,
+        remote: SocketAddr,
+        ctx: &Context<'_>,
     ) {
         let machine = Connection::new(self.params(local, ctx));
         let framer = Framer::new();
@@ -341,7 +353,6 @@ impl Peer {
             machine,
             established_at,
         });
-        self.feed(conn, ConnectionInput::Opened, ctx, out);
     }
 
     fn connected(
@@ -358,13 +369,21 @@ impl Peer {
         }
         self.dial = None;
         self.timers.stop(Timer::Dial);
-        if self
+        let ahead = self
             .slots
             .iter()
-            .any(|slot| slot.machine.state() >= State::OpenConfirm)
-        {
-            out.push(PeerOutput::Close(conn));
-            return;
+            .find(|slot| slot.machine.state() >= State::OpenConfirm);
+        let ahead = ahead.map(|slot| (slot.conn, slot.machine.state()));
+        match ahead {
+            None => {}
+            Some((other, State::OpenConfirm)) if self.preferred(other) == Initiator::Local => {
+                self.push_slot((conn, Initiator::Local), local, remote, ctx);
+                return;
+            }
+            Some(_) => {
+                out.push(PeerOutput::Close(conn));
+                return;
+            }
         }
         self.add_slot((conn, Initiator::Local), local, remote, ctx, out);
     }
@@ -402,6 +421,13 @@ impl Peer {
         let slot = self.slots.iter_mut().find(|slot| slot.conn == conn);
         let Some(slot) = slot else { return };
         slot.framer.push(bytes);
+        if slot.machine.is_held() {
+            // Read when it is opened; the peer has no reason to say more than its OPEN.
+            if slot.framer.pending() > crate::wire::MAX_MESSAGE_LEN {
+                self.feed(conn, ConnectionInput::Drop(Cause::Superseded), ctx, out);
+            }
+            return;
+        }
         // The slot is looked up anew each time: its own messages may end it.
         while let Some(slot) = self.slots.iter_mut().find(|slot| slot.conn == conn) {
             let input = match slot.framer.next_frame(slot.machine.max_message_len()) {
@@ -450,7 +476,7 @@ impl Peer {
                 ConnectionOutput::Established => self.established(conn, ctx, out),
                 ConnectionOutput::Routes(routes) => out.push(PeerOutput::Routes(routes)),
                 ConnectionOutput::Refresh(family) => out.push(PeerOutput::Refresh(family)),
-                ConnectionOutput::Ended(cause) => self.ended(conn, &cause, ctx.now, out),
+                ConnectionOutput::Ended(cause) => self.ended(conn, &cause, ctx, out),
             }
         }
     }
@@ -481,7 +507,14 @@ impl Peer {
         }
     }
 
-    fn ended(&mut self, conn: ConnId, cause: &Cause, now: Instant, out: &mut Vec<PeerOutput>) {
+    fn ended(
+        &mut self,
+        conn: ConnId,
+        cause: &Cause,
+        ctx: &mut Context<'_>,
+        out: &mut Vec<PeerOutput>,
+    ) {
+        let now = ctx.now;
         let index = self.slots.iter().position(|slot| slot.conn == conn);
         let Some(slot) = index.map(|index| self.slots.swap_remove(index)) else {
             return;
@@ -497,5 +530,10 @@ impl Peer {
             out.push(PeerOutput::Down(conn, cause.clone()));
         }
         self.plan_redial(cause, now);
+        let held = self.slots.iter().find(|slot| slot.machine.is_held());
+        if let Some(conn) = held.map(|slot| slot.conn).filter(|_| self.started) {
+            self.feed(conn, ConnectionInput::Opened, ctx, out);
+            self.received(conn, &[], ctx, out);
+        }
     }
 }

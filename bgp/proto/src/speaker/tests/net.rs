@@ -88,7 +88,7 @@ pub(super) struct Net {
     queue: BTreeMap<(Instant, u64), Delivery>,
     sequence: u64,
     pub(super) delay: Duration,
-    /// Adds up to the delay to each delivery; the order within a connection stays.
+    /// Adds up to four times the delay to each delivery; the order within a connection stays.
     pub(super) jitter: Option<SmallRng>,
     latest: BTreeMap<End, Instant>,
 }
@@ -229,7 +229,7 @@ impl Net {
         self.sequence += 1;
         let mut at = self.now + self.delay;
         if let Some(rng) = &mut self.jitter {
-            at += self.delay.mul_f64(rng.random_range(0.0..1.0));
+            at += self.delay.mul_f64(rng.random_range(0.0..4.0));
         }
         if let Some(end) = delivery.end() {
             let latest = self.latest.entry(end).or_insert(at);
