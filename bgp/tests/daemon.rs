@@ -306,7 +306,7 @@ fn message(length: u8, kind: u8) -> [u8; 19] {
 fn status_tells_people_and_scripts() {
     let folder = tempfile::tempdir().unwrap();
     let (a, b) = pair();
-    let daemon = Daemon::start(&a, folder.path(), "a", &config_a());
+    let mut daemon = Daemon::start(&a, folder.path(), "a", &config_a());
     // Nobody is there yet.
     wait("the refusal is known", || {
         let json = daemon.json()?;
@@ -336,10 +336,9 @@ fn status_tells_people_and_scripts() {
     );
     assert_eq!(mode & 0o777, 0o600);
     daemon.signal(Signal::KILL);
-    let dead = wait("it is dead", || {
-        let output = daemon.status(&[]);
-        (output.status.code() == Some(2)).then_some(output)
-    });
+    assert_eq!(daemon.ended(), None, "ended by a signal");
+    let dead = daemon.status(&[]);
+    assert_eq!(dead.status.code(), Some(2));
     one_line(&dead.stderr, &["is not running", "a.sock"]);
     let absent = std::process::Command::new(PROGRAM)
         .args(["status", "--socket", "/nonexistent/bgp.sock"])

@@ -9,6 +9,7 @@
 //! | A | none | create, exclusively |
 //! | A | B | replace; where a foreign route stands beside ours, delete (then create) |
 //! | none | B | delete; adopted and not learned yet: only after [`Table::synced`] |
+//! | none | none, but only by a notification | delete: the notification may be older than our write |
 //!
 //! *Installed* is what a dump or an own successful write showed, never what was hoped for.
 
@@ -39,6 +40,9 @@ struct Entry {
     /// A foreign route stands beside ours: a replacement might hit that one.
     contested: bool,
     queued: bool,
+    /// A notification said that ours is gone. It may be older than our last write, so a route that
+    /// is not wanted any more is deleted all the same.
+    unsure: bool,
 }
 
 impl Entry {
@@ -136,6 +140,7 @@ impl Table {
                     }
                 }
                 (None, Some(_)) if !entry.adopted => Change::Delete { prefix },
+                (None, None) if entry.unsure => Change::Delete { prefix },
                 _ => {
                     if entry.settled() {
                         self.forget_failure(prefix);
@@ -161,11 +166,13 @@ impl Table {
                 Outcome::Done,
             ) => {
                 entry.installed = Some(next_hops.clone());
+                entry.unsure = false;
                 self.forget_failure(prefix);
             }
             (Change::Delete { .. }, Outcome::Done | Outcome::Missing)
             | (Change::Replace { .. }, Outcome::Missing) => {
                 entry.installed = None;
+                entry.unsure = false;
                 if entry.desired.is_none() {
                     self.forget_failure(prefix);
                 }
@@ -198,6 +205,7 @@ impl Table {
             return false;
         };
         let known = entry.installed.take().is_some();
+        entry.unsure |= known;
         let wanted = entry.desired.is_some();
         if known && wanted {
             self.repaired += 1;
@@ -262,6 +270,7 @@ impl Table {
                 _ => {}
             }
             entry.installed = installed;
+            entry.unsure = false;
             if let Some(holder) = holder {
                 entry.contested = holder.is_some();
             }
@@ -395,7 +404,9 @@ impl Table {
             return;
         };
         if entry.desired.is_none() && entry.installed.is_none() {
-            if !entry.queued {
+            if entry.unsure {
+                self.enqueue(prefix);
+            } else if !entry.queued {
                 self.entries.remove(&prefix);
                 self.forget_failure(prefix);
             }

@@ -337,3 +337,33 @@ fn sets_of_next_hops_are_shared_and_old_ones_forgotten() {
     }
     assert!(table.shared.len() < 2048, "{}", table.shared.len());
 }
+
+#[test]
+fn an_old_notification_does_not_make_a_route_forgotten() {
+    let (mut table, now) = (table(), Instant::now());
+    table.want(prefix(P), hops(&["10.0.1.1"]));
+    work(&mut table, now, Outcome::Done);
+    // Deleted by another, found missing by a dump, written again; then the notification is read.
+    table.resync(found(&[], None));
+    assert_eq!(
+        work(&mut table, now, Outcome::Done),
+        [format!("create {P} 10.0.1.1")]
+    );
+    table.vanished(prefix(P));
+    table.want(prefix(P), vec![]);
+    assert_eq!(
+        work(&mut table, now, Outcome::Done),
+        [format!("delete {P}")]
+    );
+    assert!(table.entries.is_empty() && !table.has_work());
+    // And where it was right, a delete of nothing is the end of it.
+    table.want(prefix(P), hops(&["10.0.1.1"]));
+    work(&mut table, now, Outcome::Done);
+    table.vanished(prefix(P));
+    table.want(prefix(P), vec![]);
+    assert_eq!(
+        work(&mut table, now, Outcome::Missing),
+        [format!("delete {P}")]
+    );
+    assert!(table.entries.is_empty() && !table.has_work());
+}
