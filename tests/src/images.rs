@@ -120,7 +120,7 @@ pub fn known() -> String {
     all.join(", ")
 }
 
-/// `quay.io/frrouting/frr:8.4.4` → `frrouting/frr`; `docker.io/library/alpine@sha256:…` →
+/// `registry.example/frrouting/frr:v8.4.0` → `frrouting/frr`; `registry.example/library/alpine@sha256:…` →
 /// `alpine`. A registry is told by the dot or port in its name, as engines do.
 fn repository(image: &str) -> &str {
     let image = image.split('@').next().unwrap_or(image);
@@ -144,7 +144,7 @@ mod tests {
         for image in [
             "frrouting/frr",
             "frrouting/frr:v8.4.0",
-            "quay.io/frrouting/frr:8.4.4",
+            "registry.example/frrouting/frr:v8.4.0",
             "localhost:5000/frrouting/frr",
         ] {
             assert_eq!(
@@ -153,7 +153,10 @@ mod tests {
                 "{image}"
             );
         }
-        assert_eq!(repository("docker.io/library/alpine@sha256:00"), "alpine");
+        assert_eq!(
+            repository("registry.example/library/alpine@sha256:00"),
+            "alpine"
+        );
         assert!(find("rcni/node:latest").is_some_and(|row| row.rcni));
     }
 

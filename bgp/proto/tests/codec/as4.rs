@@ -162,6 +162,10 @@ fn prepending_to_a_full_segment_starts_a_new_one() {
 /// A million paths: what all of them have is in 96 octets, the rest behind a pointer.
 #[test]
 fn path_attributes_stay_small() {
-    assert!(size_of::<PathAttributes>() <= 96, "{}", size_of::<PathAttributes>());
+    assert!(
+        size_of::<PathAttributes>() <= 96,
+        "{}",
+        size_of::<PathAttributes>()
+    );
     assert_eq!(size_of::<AsPath>(), 16);
 }
