@@ -54,13 +54,14 @@ build: ## the three programs, statically linked, in target/dist
 	done
 	ls -l $(DIST)
 
-demo: packages-demo build ## two nodes and a ToR on this machine, from nothing (KEEP=1 leaves it up)
+demo: packages-demo build ## two nodes and a ToR in namespaces (KEEP=1: stays up)
 	@$(need_root)
 	$(CARGO) build --locked -p rcni-tests --bin rcni-lab
 	RCNI_BIN_DIR="$(DIST)" "$(TARGET_DIR)/debug/rcni-lab" demo $(if $(KEEP),--keep)
 
 demo-down: ## remove what `make demo KEEP=1` left
 	@$(need_root)
+	$(CARGO) build -q --locked -p rcni-tests --bin rcni-lab
 	"$(TARGET_DIR)/debug/rcni-lab" demo-down
 
 test: packages-test ## all tests (as root: they make network namespaces)
@@ -74,7 +75,7 @@ test: packages-test ## all tests (as root: they make network namespaces)
 		$(CARGO) test --locked --workspace --all-features
 	fi
 
-lint: ## rustfmt, clippy without warnings, dependencies, arrows between crates
+lint: ## rustfmt, clippy, dependencies, arrows between crates
 	@$(call install,$(PACKAGES_BUILD))
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets --all-features -- -D warnings

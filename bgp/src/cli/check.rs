@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::{REFUSED, complain, print};
+use super::{REFUSED, print, refuse};
 
 pub(super) fn run(file: &Path) -> ExitCode {
     match rcni_config::load_speaker(file) {
@@ -20,7 +20,7 @@ pub(super) fn run(file: &Path) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(errors) => {
-            errors.iter().for_each(complain);
+            refuse(&errors);
             REFUSED.into()
         }
     }

@@ -81,6 +81,13 @@ fn complain(text: impl std::fmt::Display) {
     let _ = writeln!(io::stderr(), "rcni-bgp: {text}");
 }
 
+/// What a configuration file is refused for: `file:line:` comes first, as compilers do it.
+fn refuse(errors: &rcni_config::ConfigErrors) {
+    for error in errors.iter() {
+        let _ = writeln!(io::stderr(), "{error}");
+    }
+}
+
 /// To stdout. A reader that has seen enough (`| head`) is not an error.
 fn print(text: &str) {
     let mut out = io::stdout().lock();

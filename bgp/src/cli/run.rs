@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use rcni_config::paths;
 
-use super::{REFUSED, complain, runtime};
+use super::{REFUSED, complain, refuse, runtime};
 use crate::{daemon, log};
 
 #[derive(Debug, clap::Args)]
@@ -30,7 +30,7 @@ pub(super) fn run(options: &Options) -> ExitCode {
     let config = match rcni_config::load_speaker(&options.config) {
         Ok(config) => config,
         Err(errors) => {
-            errors.iter().for_each(complain);
+            refuse(&errors);
             return REFUSED.into();
         }
     };

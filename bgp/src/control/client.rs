@@ -23,21 +23,21 @@ const ANSWER_BYTES: usize = 64 * 1024 * 1024;
 pub enum AskError {
     /// No such file.
     #[error(
-        "rcni-bgp is not running: there is no socket {0}; start it with \
+        "the daemon is not running: there is no socket {0}; start it with \
          `rcni-bgp run --config FILE --socket {0}`, or name its socket with --socket"
     )]
     Absent(PathBuf),
     /// The file is there, nobody listens.
     #[error(
-        "rcni-bgp is not running: nobody answers on {0}; see why it ended in its log \
-         (`journalctl -u rcni-bgp`), then start it again"
+        "the daemon is not running: nobody answers on {0}; its log says why it ended, \
+         `rcni-bgp run --config FILE --socket {0}` starts it again"
     )]
     Dead(PathBuf),
     /// EACCES.
     #[error("not allowed to open {0}: ask as root")]
     Forbidden(PathBuf),
     /// Nothing came in time.
-    #[error("rcni-bgp does not answer on {0} within 8 s; see its log")]
+    #[error("the daemon does not answer on {0} within 8 s; see its log")]
     Silent(PathBuf),
     /// An answer that is no status.
     #[error("rcni-bgp on {path} answered {status}: {text}")]

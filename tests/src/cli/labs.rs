@@ -45,6 +45,10 @@ pub(super) fn down(name: Option<&str>) -> Result<()> {
     let labs = match name {
         // A crashed one may just have been swept.
         Some(name) if swept.iter().any(|one| one == name) => Vec::new(),
+        Some(name) if !state::exists(name) => {
+            say(&format!("there is no lab {name}: nothing to remove"));
+            Vec::new()
+        }
         Some(name) => vec![State::load(name)?],
         None => state::all()?.into_iter().filter(|lab| lab.keep).collect(),
     };

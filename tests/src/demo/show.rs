@@ -75,16 +75,27 @@ pub(super) fn routes(lab: &Lab, screen: &mut Screen) -> Result<()> {
 pub(super) fn rules(lab: &Lab, screen: &mut Screen) -> Result<()> {
     screen.heading("rules: own chains only, one jump each");
     let node = lab.node(CLUSTER_NODES[0])?;
-    for (table, chain) in [("filter", "RCNI-FORWARD"), ("nat", "RCNI-POSTROUTING")] {
-        let all = node.check(&["iptables-save", "-t", table])?;
-        let own: Vec<&str> = all.lines().filter(|line| line.contains("RCNI-")).collect();
+    for (table, chain, target, text) in [
+        (
+            "filter",
+            "RCNI-FORWARD",
+            "-s 10.244.1.0/24 -i rcni+",
+            "what the node's pods send may pass",
+        ),
+        (
+            "nat",
+            "RCNI-POSTROUTING",
+            "-j MASQUERADE --random-fully",
+            "what leaves the cluster is translated",
+        ),
+    ] {
         let line = format!("iptables-save -t {table} | grep RCNI-");
-        screen.command(node.name(), &line, &own.join("\n"));
-        let is_rule = |line: &&str| line.starts_with(&format!("-A {chain} "));
-        screen.claim(
-            own.iter().any(is_rule),
-            &format!("{chain} is there and not empty"),
-        );
+        let own = node.check(&["sh", "-c", &line])?;
+        screen.command(node.name(), &line, &own);
+        let found = own
+            .lines()
+            .any(|line| line.starts_with(&format!("-A {chain} ")) && line.contains(target));
+        screen.claim(found, &format!("{chain}: {text}"));
     }
     Ok(())
 }

@@ -133,6 +133,23 @@ fn remove_folder(folder: &Path) -> Result<()> {
     }
 }
 
+/// Whether there is a lab of that name, or the remains of one.
+#[must_use]
+pub fn exists(name: &str) -> bool {
+    Path::new(FOLDER).join(name).exists()
+}
+
+/// Removes the lab of that name if it was left up on purpose; tells whether there was one.
+///
+/// # Errors
+/// It cannot be removed.
+pub fn remove_kept(name: &str) -> Result<bool> {
+    match State::load(name) {
+        Ok(state) if state.keep => state.remove().map(|()| true),
+        _ => Ok(false),
+    }
+}
+
 /// All labs on this machine.
 ///
 /// # Errors
