@@ -16,7 +16,7 @@ export RCNI_CACHE := $(CACHE)
 # Debian packages by what needs them. cc and libc are there wherever Rust links anything.
 PACKAGES_BUILD := gcc libc6-dev
 PACKAGES_DEMO  := iproute2 iptables iputils-ping
-PACKAGES_TEST  := $(PACKAGES_DEMO) debootstrap nftables
+PACKAGES_TEST  := $(PACKAGES_DEMO) debootstrap nftables procps
 PACKAGES_FUZZ  := g++
 
 # install PACKAGES, those that are missing, and only those
@@ -72,7 +72,7 @@ test: packages-test ## all tests (as root: they make network namespaces)
 	if $(CARGO) nextest --version >/dev/null 2>&1; then
 		$(CARGO) nextest run --locked --workspace --all-features $(if $(CI),--profile ci)
 	else
-		$(CARGO) test --locked --workspace --all-features
+		$(CARGO) test --locked --workspace --all-features --no-fail-fast
 	fi
 
 lint: ## rustfmt, clippy, dependencies, arrows between crates
