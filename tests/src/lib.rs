@@ -8,6 +8,7 @@ pub mod lab;
 pub mod node;
 pub mod peers;
 pub mod programs;
+pub mod ready;
 pub mod runtime;
 pub mod status;
 pub mod topology;

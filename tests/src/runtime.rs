@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::lab::node::{Daemon, ExecOptions, Node};
 use crate::lab::process::Output;
+use crate::wait_until;
 
 const CONF_FOLDER: &str = "/etc/cni/net.d";
 const RESULT_FOLDER: &str = "/var/lib/cni/results";
@@ -58,11 +59,21 @@ pub struct PluginError {
 
 impl Pod {
     /// Makes the namespace and adds it to the network. What was made is removed on failure.
+    /// A node without a plugin list is one whose network is not ready yet, as for any runtime:
+    /// it is waited for.
     ///
     /// # Errors
-    /// There is no plugin list, or a plugin refuses: see [`PluginError`].
+    /// There is no plugin list in time, or a plugin refuses: see [`PluginError`].
     pub fn add(node: &Node, name: &str) -> Result<Self> {
-        let list = ConfList::read(node)?;
+        Self::add_within(node, name, DEADLINE)
+    }
+
+    /// As [`Pod::add`], with another deadline for the plugin list.
+    ///
+    /// # Errors
+    /// As [`Pod::add`].
+    pub fn add_within(node: &Node, name: &str, deadline: Duration) -> Result<Self> {
+        let list = ConfList::wait(node, deadline)?;
         node.check(&["ip", "netns", "add", name])?;
         let mut pod = Self {
             node: node.clone(),
@@ -326,14 +337,41 @@ fn plugin_error(plugin: &str, command: &str, said: &Output) -> anyhow::Error {
 }
 
 impl ConfList {
-    /// The first one by name, as runtimes choose.
-    fn read(node: &Node) -> Result<Self> {
-        let names = node.check(&["ls", CONF_FOLDER])?;
-        let Some(name) = names.lines().find(|name| name.ends_with(".conflist")) else {
-            bail!("node {} has no plugin list in {CONF_FOLDER}", node.name());
+    /// The first one by name, as runtimes choose; none if there is none (yet).
+    fn find(node: &Node) -> Result<Option<Self>> {
+        let names = node.exec(&["ls", CONF_FOLDER])?;
+        let mut lists = names.stdout.lines();
+        let Some(name) = lists.find(|name| name.ends_with(".conflist")) else {
+            return Ok(None);
         };
         let text = node.check(&["cat", &format!("{CONF_FOLDER}/{name}")])?;
-        Self::parse(&text).with_context(|| format!("{CONF_FOLDER}/{name} on {}", node.name()))
+        let list = Self::parse(&text);
+        list.map(Some)
+            .with_context(|| format!("{CONF_FOLDER}/{name} on {}", node.name()))
+    }
+
+    fn read(node: &Node) -> Result<Self> {
+        Self::find(node)?
+            .with_context(|| format!("no plugin list in {CONF_FOLDER} of {}", node.name()))
+    }
+
+    /// Waits for one; one that is there but wrong is an error at once.
+    fn wait(node: &Node, deadline: Duration) -> Result<Self> {
+        let found = wait_until(deadline, "a plugin list", || match Self::find(node) {
+            Ok(Some(list)) => Ok(Ok(list)),
+            Ok(None) => Err("none"),
+            Err(error) => Ok(Err(error)),
+        });
+        match found {
+            Ok(found) => found,
+            Err(_) => bail!(
+                "no plugin list in {CONF_FOLDER} of {} after {} s; felix-lite writes it: see its \
+                 log {}",
+                node.name(),
+                deadline.as_secs(),
+                node.log_folder().join("rcni/felix-lite.log").display()
+            ),
+        }
     }
 
     fn parse(text: &str) -> Result<Self> {

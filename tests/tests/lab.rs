@@ -13,7 +13,7 @@ use rcni_tests::lab::node::ExecOptions;
 use rcni_tests::lab::process::ProcessId;
 use rcni_tests::lab::state::{self, State};
 use rcni_tests::programs::lab_program;
-use rcni_tests::{Lab, Options, wait_until};
+use rcni_tests::{Lab, Options, Pod, containerlab, wait_until};
 
 const PAIR: &str = "
 name: pair
@@ -346,5 +346,63 @@ fn a_kept_lab_outlives_its_maker_and_goes_with_down() -> Result<()> {
     );
     run(&["down", &name])?.ok()?;
     assert!(!state.runs() && !state.folder().exists());
+    Ok(())
+}
+
+#[test]
+fn a_pod_waits_for_the_plugin_list() -> Result<()> {
+    let (_folder, file) = pair()?;
+    let lab = Lab::deploy(&file, &Options::default())?;
+    let a = lab.node("a")?;
+    let error = Pod::add_within(a, "early", Duration::from_secs(1)).unwrap_err();
+    let text = format!("{error:#}");
+    for word in ["/etc/cni/net.d of a after 1 s", "felix-lite.log"] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+    assert!(!text.contains("cannot access"), "{text}");
+    // A list that comes while it waits is used; the plugin needs only to answer.
+    a.shell(
+        "mkdir -p /opt/cni/bin /etc/cni/net.d && cd /opt/cni/bin && \
+         echo '#!/bin/sh\necho \"{\\\"mark\\\": 7}\"' > late && chmod +x late",
+    )?;
+    let list = r#"{"cniVersion": "1.0.0", "name": "n", "plugins": [{"type": "late"}]}"#;
+    let later = format!(
+        "sleep 0.5; echo '{list}' > /etc/cni/new; mv /etc/cni/new /etc/cni/net.d/x.conflist"
+    );
+    a.spawn("later", &["sh", "-c", &later], &ExecOptions::default())?;
+    let pod = Pod::add(a, "late")?;
+    assert_eq!(pod.result["mark"], 7);
+    // One that is there and wrong is told at once, not waited for.
+    a.shell("echo '{' > /etc/cni/net.d/x.conflist")?;
+    let error = Pod::add(a, "broken").unwrap_err();
+    assert!(
+        format!("{error:#}").contains("x.conflist on a"),
+        "{error:#}"
+    );
+    Ok(())
+}
+
+/// What the READMEs print works when pasted: a pod at once, and a ping at once.
+#[test]
+fn a_lab_that_was_waited_for_is_ready() -> Result<()> {
+    let name = format!("waited-{}", std::process::id());
+    let _down = Down(name.clone());
+    let lab = lab_program()?;
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(&lab);
+        rcni_tests::lab::process::run(command.args(arguments), b"", 2 * DEADLINE)
+    };
+    let file = containerlab("two-node");
+    let said = run(&["up", "--wait", &file.to_string_lossy(), "--name", &name])?.ok()?;
+    for step in ["node2: felix-lite has written", "Established: tor - "] {
+        assert!(said.contains(step), "{step}: {said}");
+    }
+    let ping = ["ping", "-c", "1", "-W", "2", "10.244.2.2"];
+    for (node, pod) in [("node1", "alice"), ("node2", "bob")] {
+        run(&["cni", "--lab", &name, "add", node, pod])?.ok()?;
+    }
+    let mut arguments = vec!["exec", &name, "node1", "--pod", "alice", "--"];
+    arguments.extend(ping);
+    run(&arguments)?.ok()?;
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
@@ -10,6 +11,7 @@ use super::{Cni, CniVerb, Exec, Fetch, signals};
 use crate::lab::node::{ExecOptions, Node};
 use crate::lab::state::{self, State};
 use crate::lab::{Lab, Options, attach};
+use crate::ready;
 use crate::runtime::Pod;
 use crate::topology::Topology;
 use crate::traffic;
@@ -19,7 +21,7 @@ pub(super) fn say(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
-pub(super) fn up(file: &Path, name: Option<String>) -> Result<()> {
+pub(super) fn up(file: &Path, name: Option<String>, wait: bool) -> Result<()> {
     signals::remove_labs_on_interrupt()?;
     let name = match name {
         Some(name) => name,
@@ -33,11 +35,23 @@ pub(super) fn up(file: &Path, name: Option<String>) -> Result<()> {
         },
     )?;
     let nodes: Vec<String> = lab.nodes().map(|node| node.name().to_owned()).collect();
+    // Still ours while waiting: an interrupt removes it.
+    let ready = if wait { wait_ready(&lab) } else { Ok(()) };
     lab.keep()?;
+    ready.with_context(|| {
+        format!("lab {name} is up but not ready; `rcni-lab down {name}` removes it")
+    })?;
     for node in nodes {
         say(&format!("rcni-lab exec {name} {node} -- bash"));
     }
     Ok(())
+}
+
+fn wait_ready(lab: &Lab) -> Result<()> {
+    let start = Instant::now();
+    ready::plugin_lists(lab.nodes(), ready::DEADLINE, &say)?;
+    let rest = ready::DEADLINE.saturating_sub(start.elapsed());
+    ready::sessions(lab.nodes(), rest, &say)
 }
 
 pub(super) fn down(name: Option<&str>) -> Result<()> {

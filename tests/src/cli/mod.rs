@@ -22,7 +22,7 @@ pub struct Cli {
 }
 
 const EXAMPLES: &str = "Examples:
-  rcni-lab up containerlab/two-node/topology.clab.yml
+  rcni-lab up --wait containerlab/two-node/topology.clab.yml
   rcni-lab list
   rcni-lab exec two-node node1 -- rcni-bgp status
   rcni-lab cni add node1 web
@@ -86,6 +86,9 @@ struct Up {
     /// Name of the lab; the topology's own if not given
     #[arg(long)]
     name: Option<String>,
+    /// Return only when plugin lists are written and every session of rcni-bgp is Established
+    #[arg(long)]
+    wait: bool,
 }
 
 #[derive(Debug, Args)]
@@ -142,7 +145,7 @@ struct Fetch {
 /// What went wrong, for standard error.
 pub fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
-        Command::Up(up) => labs::up(&up.file, up.name)?,
+        Command::Up(up) => labs::up(&up.file, up.name, up.wait)?,
         Command::Down { name } => labs::down(name.as_deref())?,
         Command::List => labs::list()?,
         Command::Check { files } => labs::check(&files)?,

@@ -13,14 +13,12 @@ mod show;
 mod traffic;
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 
 use crate::lab::node::Node;
 use crate::lab::{Lab, Options};
-use crate::status::{self, Status};
-use crate::{Pod, containerlab, programs, runtime, wait_until};
+use crate::{Pod, containerlab, programs, ready, wait_until};
 use screen::Screen;
 
 /// Name of the demo's lab.
@@ -28,7 +26,6 @@ pub const LAB: &str = "demo";
 
 const ROUTERS: [&str; 3] = ["tor", "node1", "node2"];
 const CLUSTER_NODES: [&str; 2] = ["node1", "node2"];
-const DEADLINE: Duration = Duration::from_secs(90);
 
 const PICTURE: &str = "
                       internet   203.0.113.10
@@ -95,20 +92,10 @@ pub fn run(keep: bool) -> Result<ExitCode> {
 }
 
 fn play(lab: &Lab, screen: &mut Screen) -> Result<()> {
-    for name in CLUSTER_NODES {
-        let node = lab.node(name)?;
-        wait_until(DEADLINE, "felix-lite's plugin list", || {
-            if runtime::is_ready(node) {
-                Ok(())
-            } else {
-                Err(format!("{name} has none"))
-            }
-        })?;
-        screen.step(&format!("{name}: felix-lite has written the plugin list"));
-    }
+    ready::plugin_lists(lab.nodes(), ready::DEADLINE, &|text| screen.step(text))?;
     let alice = add_pod(lab.node("node1")?, "alice", screen)?;
     let bob = add_pod(lab.node("node2")?, "bob", screen)?;
-    wait_established(lab, screen)?;
+    ready::sessions(lab.nodes(), ready::DEADLINE, &|text| screen.step(text))?;
     wait_routes(lab)?;
     screen.step("the routes are in the kernels");
     show::status(lab, screen)?;
@@ -129,31 +116,6 @@ fn add_pod(node: &Node, name: &str, screen: &Screen) -> Result<Pod> {
     Ok(pod)
 }
 
-/// Waits for every session of every speaker, and tells each as it comes up.
-fn wait_established(lab: &Lab, screen: &Screen) -> Result<()> {
-    let mut told = Vec::new();
-    wait_until(DEADLINE, "every session Established", || -> Result<()> {
-        let mut missing = Vec::new();
-        for name in ROUTERS {
-            let status = Status::of(lab.node(name)?)?;
-            for peer in &status.peers {
-                let session = format!("{name} - {} (AS {})", peer.name, peer.asn);
-                if peer.state != status::ESTABLISHED {
-                    missing.push(format!("{session}: {}", peer.describe()));
-                } else if !told.contains(&session) {
-                    screen.step(&format!("BGP Established: {session}"));
-                    told.push(session);
-                }
-            }
-        }
-        if missing.is_empty() {
-            Ok(())
-        } else {
-            anyhow::bail!("{}", missing.join("\n"))
-        }
-    })
-}
-
 /// What must be in the kernels before anything is shown.
 fn wait_routes(lab: &Lab) -> Result<()> {
     for (name, prefix) in [
@@ -168,7 +130,7 @@ fn wait_routes(lab: &Lab) -> Result<()> {
         let question = [
             "ip", "route", "show", prefix, "proto", "rcni", "type", "unicast",
         ];
-        wait_until(DEADLINE, "a route from BGP", || -> Result<()> {
+        wait_until(ready::DEADLINE, "a route from BGP", || -> Result<()> {
             let said = node.check(&question)?;
             anyhow::ensure!(!said.trim().is_empty(), "{name} has none to {prefix}");
             Ok(())
