@@ -7,11 +7,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use common::{DEADLINE, add_pod, in_lab, wait_established, wait_route};
 use rcni_tests::lab::node::{Daemon, Node};
-use rcni_tests::status::Status;
+use rcni_tests::status::{ESTABLISHED, Status};
 use rcni_tests::{Lab, Pod, wait_until};
 
-/// 200 packets a second for ten seconds: longer than kill, restart and new session together.
-const PACKETS: u32 = 2000;
+/// 200 packets a second for 15 seconds: longer than kill, restart and new session together.
+const PACKETS: u32 = 3000;
 const INTERVAL: &str = "0.005";
 
 /// A flow that runs in the background; its numbers are read at its end.
@@ -121,6 +121,41 @@ fn no_packet_is_lost_with_frr_as_helper() -> Result<()> {
 #[test]
 fn no_packet_is_lost_with_ourselves_as_helper() -> Result<()> {
     no_packet_is_lost("two-node")
+}
+
+/// The other way round: the router's BGP daemon dies and comes back, its kernel forwards on, and
+/// the nodes keep what they have learned from it (RFC 4724 §4.2).
+#[test]
+fn no_packet_is_lost_while_frr_restarts() -> Result<()> {
+    in_lab("two-node-frr", |lab| {
+        let alice = add_pod(lab, "node1", "alice")?;
+        let bob = add_pod(lab, "node2", "bob")?;
+        wait_fabric(lab)?;
+        let target = bob.ip()?.to_string();
+        wait_until(DEADLINE, "the first answer", || {
+            alice.exec(&["ping", "-c", "1", "-W", "1", &target])?.ok()
+        })?;
+        let (tor, node1) = (lab.node("tor")?, lab.node("node1")?);
+        let flow = Flow::start(&alice, &bob)?;
+        let killed = tor.kill("bgpd")?;
+        wait_until(DEADLINE, "the nodes to notice", || -> Result<()> {
+            let state = Status::of(node1)?.peer("tor")?.state.clone();
+            ensure!(state != ESTABLISHED, "still {state}");
+            Ok(())
+        })?;
+        tor.start_again(&killed)?;
+        wait_fabric(lab)?;
+        ensure!(
+            flow.runs(),
+            "the flow was over before the session was back: it shows nothing"
+        );
+        let (sent, received) = flow.finish()?;
+        ensure!(
+            sent == PACKETS && received == sent,
+            "{sent} sent, {received} received"
+        );
+        Ok(())
+    })
 }
 
 /// That the flow would show a loss: without it the tests above could not fail.

@@ -26,6 +26,8 @@
 //!
 //! Deviations from the letter, and why:
 //!
+//! * *An incoming connection without a valid OPEN is no error of ours:* the next own dial stays due
+//!   when it was due, so that a stranger at the peer's address cannot put the session off.
 //! * *Idle after an error still accepts.* The back-off protects the peer from our dials; refusing
 //!   its own attempts would only delay the return of a session whose fault is repaired.
 //! * *Collision is also decided while the other connection is in OpenSent.* Both connections are

@@ -73,6 +73,8 @@ pub struct Peer {
     dial: Option<ConnId>,
     slots: Vec<Slot>,
     timers: TimerTable<2>,
+    /// When an own dial was due before an incoming connection put it off.
+    put_off: Option<Instant>,
     errors: u32,
     rng: SmallRng,
     state: State,
@@ -121,6 +123,7 @@ impl Peer {
             dial: None,
             slots: Vec::new(),
             timers: TimerTable::default(),
+            put_off: None,
             errors: 0,
             rng: SmallRng::seed_from_u64(seed),
             state: State::Idle,
@@ -231,6 +234,7 @@ impl Peer {
 
     fn stop(&mut self, mode: &StopMode, ctx: &mut Context<'_>, out: &mut Vec<PeerOutput>) {
         self.started = false;
+        self.put_off = None;
         self.timers.stop_all();
         out.extend(self.dial.take().map(PeerOutput::Close));
         for conn in self.conns() {
@@ -272,6 +276,19 @@ impl Peer {
         self.dial = None;
         self.timers.stop(Timer::Dial);
         self.plan_redial(cause, now);
+    }
+
+    /// After an incoming connection that never said a valid OPEN: the own dial is due when it was
+    /// due before. Whoever can open connections from the peer's address (also behind the same
+    /// address translation) must not hold the session back.
+    fn resume_redial(&mut self, cause: &Cause, now: Instant) {
+        self.last_error = Some(cause.describe(now));
+        let alone = self.slots.is_empty() && self.dial.is_none();
+        if alone && self.started && !self.identity.passive {
+            let due = self.put_off.take();
+            let due = due.unwrap_or_else(|| now + self.connect_retry());
+            self.timers.set(Timer::Redial, due.max(now));
+        }
     }
 
     /// Notes why there is no session, and when to try again, unless something is still going on.
@@ -404,6 +421,7 @@ impl Peer {
             slot.initiator == Initiator::Remote && slot.machine.state() != State::Established
         });
         let older = older.map(|slot| slot.conn);
+        self.put_off = self.timers.get(Timer::Redial).or(self.put_off);
         self.timers.stop(Timer::Redial);
         self.add_slot((conn, Initiator::Remote), local, remote, ctx, out);
         if let Some(older) = older {
@@ -487,6 +505,7 @@ impl Peer {
         }
         out.extend(self.dial.take().map(PeerOutput::Close));
         self.timers.stop_all();
+        self.put_off = None;
         self.established_count += 1;
         let Some(slot) = self.slots.iter_mut().find(|slot| slot.conn == conn) else {
             return;
@@ -529,7 +548,11 @@ impl Peer {
             }
             out.push(PeerOutput::Down(conn, cause.clone()));
         }
-        self.plan_redial(cause, now);
+        if slot.initiator == Initiator::Remote && slot.machine.negotiated().is_none() {
+            self.resume_redial(cause, now);
+        } else {
+            self.plan_redial(cause, now);
+        }
         let held = self.slots.iter().find(|slot| slot.machine.is_held());
         if let Some(conn) = held.map(|slot| slot.conn).filter(|_| self.started) {
             self.feed(conn, ConnectionInput::Opened, ctx, out);

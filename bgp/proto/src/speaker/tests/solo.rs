@@ -219,6 +219,42 @@ fn garbage_gets_the_right_notification_and_the_session_comes_back_at_once() {
     }
 }
 
+/// Whoever can connect from the peer's address must not put the own dials off.
+#[test]
+fn garbage_on_incoming_connections_does_not_delay_the_own_dial() {
+    let mut config = speaker(65001, 1, &["10.244.1.0/24"]);
+    config.peers = vec![transit(PEER, 65002)];
+    let now = Instant::now();
+    let mut solo = Solo {
+        speaker: Speaker::new(config, now),
+        now,
+        closed: vec![],
+    };
+    solo.speaker.handle(Input::Start, now);
+    let mut outputs = std::iter::from_fn(|| solo.speaker.poll_output());
+    let conn = outputs.find_map(|output| match output {
+        Output::Dial { conn, .. } => Some(conn),
+        _ => None,
+    });
+    let cause = crate::speaker::ConnectError::Refused;
+    let conn = conn.unwrap();
+    solo.input(Input::ConnectFailed { conn, cause });
+    let due = solo.speaker.status(now).peers[0].next_attempt.unwrap();
+    for _ in 0..8 {
+        solo.now += Duration::from_millis(100);
+        let conn = solo.accept(PEER);
+        solo.send(conn, b"GET / HTTP/1.1\r\nHost: 10.0.0.1\r\n\r\n");
+        assert_eq!(solo.notification(conn).0, 1);
+        solo.input(Input::Closed {
+            conn,
+            cause: crate::speaker::CloseCause::Eof,
+        });
+        let status = solo.speaker.status(solo.now);
+        assert_eq!(status.peers[0].next_attempt, Some(due));
+        assert_eq!(status.peers[0].state, State::Active);
+    }
+}
+
 #[test]
 fn silence_in_each_state_ends_with_hold_timer_expired() {
     let hello = open(65002, 9);
