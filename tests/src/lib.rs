@@ -4,6 +4,7 @@
 pub mod cli;
 pub mod demo;
 pub mod images;
+pub mod interrupt;
 pub mod lab;
 pub mod node;
 pub mod peers;

@@ -7,7 +7,9 @@ use clap::Parser;
 use rcni_tests::cli::{Cli, run};
 
 fn main() -> ExitCode {
-    match run(Cli::parse()) {
+    let done = run(Cli::parse());
+    rcni_tests::interrupt::hold();
+    match done {
         Ok(code) => code,
         Err(error) => {
             // Nothing is left to do if even this cannot be written.

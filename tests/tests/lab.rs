@@ -297,6 +297,33 @@ fn an_interrupted_run_cleans_up_itself() -> Result<()> {
     Ok(())
 }
 
+/// Ctrl-C at any instant is an interrupt, never a failed demo.
+#[test]
+fn an_interrupted_demo_does_not_look_like_a_failed_one() -> Result<()> {
+    for wait in [50, 100, 150, 200, 300, 400, 500, 600, 700, 800, 900, 1000] {
+        let mut command = Command::new(lab_program()?);
+        command.arg("demo").process_group(0);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = child.spawn()?;
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id())?);
+        // The instant is the point: whatever the demo is doing then.
+        std::thread::sleep(Duration::from_millis(wait));
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT)?;
+        let output = child.wait_with_output()?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        let context = format!("after {wait} ms: {:?}\n{said}{errors}", output.status);
+        assert_eq!(output.status.code(), Some(130), "{context}");
+        assert_eq!(errors, "interrupted, everything removed\n", "{context}");
+        assert!(
+            !said.contains("fail") && !said.contains("FAIL"),
+            "{context}"
+        );
+        assert!(!state::exists(&format!("demo-{pid}")), "{context}");
+    }
+    Ok(())
+}
+
 #[test]
 fn what_a_killed_run_leaves_is_removed_by_the_next() -> Result<()> {
     let name = format!("killed-{}", std::process::id());

@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use super::{Cni, CniVerb, Exec, Fetch, signals};
+use crate::interrupt;
 use crate::lab::node::{ExecOptions, Node};
 use crate::lab::state::{self, State};
 use crate::lab::{Lab, Options, attach};
@@ -18,6 +19,7 @@ use crate::traffic;
 
 /// A line on standard output; whoever closed it does not want to know.
 pub(super) fn say(text: &str) {
+    interrupt::hold();
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 

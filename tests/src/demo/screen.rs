@@ -3,6 +3,8 @@
 use std::io::{IsTerminal, Write};
 use std::time::Instant;
 
+use crate::interrupt;
+
 /// Columns that every line fits into.
 const WIDTH: usize = 80;
 
@@ -28,6 +30,8 @@ impl Screen {
 
     /// A line as it is; whoever closed standard output does not want to know.
     pub(super) fn line(&self, text: &str) {
+        // Not what follows from an interrupt: it would look like a failed claim.
+        interrupt::hold();
         let mut out = std::io::stdout();
         let _ = writeln!(out, "{text}").and_then(|()| out.flush());
     }

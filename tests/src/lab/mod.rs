@@ -21,6 +21,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::images::{self, Image, Root};
+use crate::interrupt;
 use crate::node::init::{KEEP, READY};
 use crate::node::{InitBind, InitFile, InitSpec, NodeRoot};
 use crate::peers;
@@ -184,6 +185,7 @@ impl Lab {
 
     /// Starts the first process of a node and notes it in the state.
     fn start_node(&mut self, spec: &NodeSpec, init: &InitSpec) -> Result<BufReader<ChildStdout>> {
+        interrupt::hold();
         let log = File::create(init.log_folder.join("node-init.log"))?;
         let mut child = Command::new(lab_program()?)
             .arg("node-init")
@@ -361,6 +363,7 @@ impl Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         if std::thread::panicking() {
+            interrupt::hold();
             show(&self.report());
         }
         if self.children.is_empty() && self.state.nodes.is_empty() && self.state.keep {
@@ -376,6 +379,7 @@ impl Drop for Lab {
             let _ = child.wait();
         }
         if let Err(error) = removed {
+            interrupt::hold();
             let _ = writeln!(std::io::stderr(), "lab {}: {error:#}", self.state.name);
         }
     }

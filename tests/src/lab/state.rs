@@ -17,6 +17,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::process::ProcessId;
+use crate::interrupt;
 
 /// Everything that labs put on the host is below this folder.
 pub const FOLDER: &str = "/run/rcni-lab";
@@ -64,6 +65,7 @@ impl State {
     pub fn create(&self) -> Result<()> {
         std::fs::create_dir_all(FOLDER)
             .with_context(|| format!("{FOLDER}: making labs needs root"))?;
+        interrupt::hold();
         let folder = self.folder();
         match std::fs::create_dir(&folder) {
             Ok(()) => self.write(),
