@@ -180,6 +180,45 @@ fn an_exec_that_fails_is_an_error_with_its_line_and_output() -> Result<()> {
     Ok(())
 }
 
+/// A topology of one node with this command in line 6.
+fn commanded(command: &str) -> String {
+    format!(
+        "name: x\ntopology:\n  defaults: {{kind: linux, image: alpine, network-mode: none}}\n  \
+         nodes:\n    a:\n      {command}\n"
+    )
+}
+
+#[test]
+fn a_command_that_cannot_run_or_fails_is_an_error_with_its_line() -> Result<()> {
+    for (command, wanted) in [
+        ("cmd: nosuchcmd", "nosuchcmd: no such program"),
+        ("entrypoint: /etc/passwd", "cannot be started"),
+        ("cmd: 'false'", "`false` has ended with status 1"),
+        (
+            "cmd: sh -c 'echo the reason >&2; exit 7'",
+            "status 7\nthe reason",
+        ),
+        ("cmd: sh -c nosuchcmd", "status 127"),
+        ("cmd: sh -c 'kill -9 $$'", "status 137"),
+        // Slower than any look at it, but not than the exec line.
+        (
+            "{cmd: sh -c 'sleep 0.6; exit 3', exec: [sleep 1]}",
+            "status 3",
+        ),
+    ] {
+        let error = deploy_text(&commanded(command)).map(drop).unwrap_err();
+        let said = format!("{error:#}");
+        assert!(
+            said.contains("test.clab.yml:6") && said.contains(wanted),
+            "{command}: {said}"
+        );
+    }
+    // A script that starts daemons and ends is fine.
+    let (_folder, lab) = deploy_text(&commanded("cmd: sh -c 'sleep 1000 & exit 0'"))?;
+    assert_eq!(lab.node("a")?.daemon("sleep")?.argv, ["sleep", "1000"]);
+    Ok(())
+}
+
 #[test]
 fn two_labs_of_one_topology_live_side_by_side() -> Result<()> {
     let (_folder, file) = pair()?;

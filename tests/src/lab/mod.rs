@@ -4,6 +4,7 @@
 //! Topology -> node-init per node -> lo and links -> the image's command -> exec lines
 //! ```
 
+mod commands;
 pub mod links;
 pub mod node;
 pub mod process;
@@ -16,7 +17,6 @@ use std::io::{BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
@@ -27,15 +27,13 @@ use crate::node::{InitBind, InitFile, InitSpec, NodeRoot};
 use crate::peers;
 use crate::programs::{NODE_PROGRAMS, Programs, lab_program};
 use crate::topology::{NODE_DIR, NodeSpec, Topology};
-use node::{ExecOptions, Node};
+use node::Node;
 use process::ProcessId;
 use state::{NodeState, State};
 
 const RCNI_ENTRYPOINT: &str = include_str!("../../../containerlab/node/entrypoint.sh");
 /// Makes `ip route` print `proto rcni`; from this crate's folder.
 const PROTOCOL_NAMES: &str = "../bgp/dist/rt_protos.d/rcni.conf";
-/// How long an `exec` line may take.
-const EXEC_DEADLINE: Duration = Duration::from_secs(60);
 /// How much of each log a failed test shows, in lines.
 const LOG_TAIL: usize = 60;
 
@@ -278,6 +276,7 @@ impl Lab {
                 host: image.root == Root::Host,
             },
             mount_point: folder.join("root"),
+            ended: folder.join(node::ENDED),
             log_folder: folder.join("log"),
             binds,
             files: node_files(&spec.name, image)?,
@@ -297,44 +296,6 @@ impl Lab {
             ];
             links::connect(link, number, pids)
                 .with_context(|| format!("{}:{}", topology.file.display(), link.line))?;
-        }
-        Ok(())
-    }
-
-    /// As in containerlab: the image's command first, the `exec` lines when it runs.
-    fn start_commands(&self, topology: &Topology) -> Result<()> {
-        for spec in &topology.nodes {
-            let Some(image) = images::find(&spec.image) else {
-                continue;
-            };
-            let words = |own: &Option<Vec<String>>, default: &[&str]| {
-                own.clone()
-                    .unwrap_or_else(|| default.iter().map(ToString::to_string).collect())
-            };
-            // An overridden entry point drops the image's command too, as engines do.
-            let default_cmd = if spec.entrypoint.is_some() {
-                &[]
-            } else {
-                image.cmd
-            };
-            let mut argv = words(&spec.entrypoint, image.entrypoint);
-            argv.extend(words(&spec.cmd, default_cmd));
-            if !argv.is_empty() {
-                self.node(&spec.name)?
-                    .spawn("command", &argv, &ExecOptions::default())?;
-            }
-        }
-        for spec in &topology.nodes {
-            let node = self.node(&spec.name)?;
-            for line in &spec.exec {
-                let options = ExecOptions {
-                    deadline: Some(EXEC_DEADLINE),
-                    ..Default::default()
-                };
-                node.exec_with(&line.argv, &options)
-                    .and_then(process::Output::ok)
-                    .with_context(|| format!("{}:{}", topology.file.display(), line.line))?;
-            }
         }
         Ok(())
     }

@@ -16,6 +16,9 @@ use crate::programs::lab_program;
 /// How long a command may take if the caller does not say.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
+/// File in a node's folder where its first process notes whose end it has seen.
+pub(super) const ENDED: &str = "ended";
+
 /// A node. Cheap to clone; does not keep the lab alive.
 #[derive(Clone, Debug)]
 pub struct Node {
@@ -151,13 +154,33 @@ impl Node {
     /// node's `/var/log`.
     ///
     /// # Errors
-    /// The node is gone. A program that does not exist says so in its log.
+    /// The node is gone, or the program cannot be executed.
     pub fn spawn<S: AsRef<str>>(
         &self,
         name: &str,
         argv: &[S],
         options: &ExecOptions<'_>,
     ) -> Result<Daemon> {
+        let pid = self.start(name, argv, options)?;
+        // One that has ended already (a script that starts daemons) has no start time any more.
+        let id = self
+            .by_inner_pid(pid)?
+            .unwrap_or(ProcessId { pid: 0, start: 0 });
+        let argv = argv.iter().map(|word| word.as_ref().to_owned()).collect();
+        Ok(Daemon {
+            id,
+            name: name.to_owned(),
+            argv,
+        })
+    }
+
+    /// As [`Node::spawn`]; the number that the process has in the node.
+    pub(super) fn start<S: AsRef<str>>(
+        &self,
+        name: &str,
+        argv: &[S],
+        options: &ExecOptions<'_>,
+    ) -> Result<i32> {
         let path = self.log_folder().join(format!("{name}.log"));
         let log = File::options()
             .create(true)
@@ -175,20 +198,30 @@ impl Node {
             out.read_to_string(&mut said)?;
         }
         child.wait()?;
-        let Ok(pid) = said.trim().parse::<i32>() else {
-            let log = std::fs::read_to_string(&path).unwrap_or_default();
-            bail!("{name} on {}: cannot be started\n{log}", self.name);
-        };
-        // One that has ended already (a script that starts daemons) has no start time any more.
-        let id = self
-            .by_inner_pid(pid)?
-            .unwrap_or(ProcessId { pid: 0, start: 0 });
-        let argv = argv.iter().map(|word| word.as_ref().to_owned()).collect();
-        Ok(Daemon {
-            id,
-            name: name.to_owned(),
-            argv,
+        said.trim().parse().with_context(|| {
+            let log = self.log_tail(name, 1);
+            format!("{name} on {}: cannot be started: {log}", self.name)
         })
+    }
+
+    /// How a process that [`Node::start`] has started ended, as a shell would number it; none
+    /// while it runs.
+    pub(super) fn ended(&self, pid: i32) -> Result<Option<i32>> {
+        let path = self.folder.join(ENDED);
+        let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let of_line = |line: &str| {
+            let (who, status) = line.split_once(' ')?;
+            (who.parse() == Ok(pid)).then(|| status.parse().ok())?
+        };
+        Ok(text.lines().find_map(of_line))
+    }
+
+    /// The last lines of a daemon's log.
+    pub(super) fn log_tail(&self, name: &str, count: usize) -> String {
+        let bytes = std::fs::read(self.log_folder().join(format!("{name}.log")));
+        let text = String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned();
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(count)..].join("\n")
     }
 
     fn enter<S: AsRef<str>>(

@@ -9,7 +9,7 @@
 
 use std::ffi::CString;
 use std::fs::File;
-use std::io::Write;
+use std::io::{PipeWriter, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -42,6 +42,8 @@ pub struct Args {
     command: Vec<String>,
 }
 
+/// Exit status for a file that is there but no program, as a shell has it.
+pub const NOT_EXECUTABLE: u8 = 126;
 /// Exit status for a command that could not be started, as a shell has it.
 pub const CANNOT_EXECUTE: u8 = 127;
 
@@ -67,7 +69,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     }
     // SAFETY: single-threaded, see above.
     match unsafe { fork() }.context("fork")? {
-        ForkResult::Child => become_command(args, &argv, &environment),
+        ForkResult::Child => become_command(args, &argv, &environment, None),
         ForkResult::Parent { child } => wait(child),
     }
 }
@@ -78,24 +80,47 @@ fn detached(args: &Args, argv: &[CString], environment: &[CString]) -> Result<Ex
     // SAFETY: single-threaded, see `run`.
     match unsafe { fork() }.context("fork")? {
         ForkResult::Parent { child } => wait(child),
-        // SAFETY: the same.
-        ForkResult::Child => match unsafe { fork() }.context("fork")? {
-            ForkResult::Child => become_command(args, argv, environment),
-            ForkResult::Parent { child } => {
-                let mut out = std::io::stdout();
-                writeln!(out, "{child}")?;
-                Ok(ExitCode::SUCCESS)
+        // The pid is only told when the child has become its command.
+        ForkResult::Child => {
+            let (mut failed, fails) = std::io::pipe().context("pipe")?;
+            // SAFETY: the same.
+            match unsafe { fork() }.context("fork")? {
+                ForkResult::Child => become_command(args, argv, environment, Some(fails)),
+                ForkResult::Parent { child } => {
+                    drop(fails);
+                    // Ends when the child's end of the pipe is closed: by exec, or by its own end.
+                    let mut status = [0];
+                    if failed.read(&mut status).context("pipe")? > 0 {
+                        let [status] = status;
+                        return Ok(ExitCode::from(status));
+                    }
+                    let mut out = std::io::stdout();
+                    writeln!(out, "{child}")?;
+                    Ok(ExitCode::SUCCESS)
+                }
             }
-        },
+        }
     }
 }
 
 /// Never returns: the process becomes the command, or says why not and ends.
-fn become_command(args: &Args, argv: &[CString], environment: &[CString]) -> ! {
+fn become_command(
+    args: &Args,
+    argv: &[CString],
+    environment: &[CString],
+    fails: Option<PipeWriter>,
+) -> ! {
     let error = child(args, argv, environment);
+    let status = match error.downcast_ref::<Errno>() {
+        Some(Errno::EACCES | Errno::ENOEXEC) => NOT_EXECUTABLE,
+        _ => CANNOT_EXECUTE,
+    };
     // The only thing left to do: say it where the command's own errors would be.
     let _ = writeln!(std::io::stderr(), "{}: {error:#}", args.command.join(" "));
-    std::process::exit(i32::from(CANNOT_EXECUTE));
+    if let Some(mut fails) = fails {
+        let _ = fails.write_all(&[status]);
+    }
+    std::process::exit(i32::from(status));
 }
 
 fn c_strings(texts: &[String]) -> Result<Vec<CString>> {

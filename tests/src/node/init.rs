@@ -80,6 +80,7 @@ fn init(spec: &InitSpec) -> Result<()> {
     children.thread_block().context("sigprocmask")?;
     let signals = SignalFd::with_flags(&children, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
         .context("signalfd")?;
+    let mut ended = Ended::create(spec)?;
     sethostname(&spec.name).context("sethostname")?;
     mounts::enter_root(spec)?;
     write_sysctls(spec)?;
@@ -88,7 +89,7 @@ fn init(spec: &InitSpec) -> Result<()> {
     let mut lifeline = Some(std::io::stdin().lock());
     loop {
         let alive = wait(lifeline.is_some().then(|| stdin_fd()), &signals)?;
-        reap(&signals)?;
+        reap(&signals, &mut ended)?;
         if let (true, Some(reader)) = (alive, lifeline.as_mut()) {
             let mut line = String::new();
             match reader.read_line(&mut line) {
@@ -118,11 +119,40 @@ fn wait(lifeline: Option<BorrowedFd<'static>>, signals: &SignalFd) -> Result<boo
     Ok(fds.get(1).and_then(PollFd::any).unwrap_or(false))
 }
 
-fn reap(signals: &SignalFd) -> Result<()> {
+/// Where the owner reads how commands of the node have ended.
+struct Ended {
+    file: File,
+    /// Bytes that may still be written: a node may run for ever, its owner only asks about
+    /// what it has started first.
+    room: usize,
+}
+
+impl Ended {
+    fn create(spec: &InitSpec) -> Result<Self> {
+        let file = File::create(&spec.ended).with_context(|| spec.ended.display().to_string())?;
+        Ok(Self {
+            file,
+            room: 64 * 1024,
+        })
+    }
+
+    fn note(&mut self, pid: Pid, status: i32) {
+        let line = format!("{pid} {status}\n");
+        if let Some(room) = self.room.checked_sub(line.len()) {
+            self.room = room;
+            // The node goes on without its owner's knowing, as it does without its owner.
+            let _ = self.file.write_all(line.as_bytes());
+        }
+    }
+}
+
+fn reap(signals: &SignalFd, ended: &mut Ended) -> Result<()> {
     while signals.read_signal().context("signalfd")?.is_some() {}
     loop {
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::StillAlive) | Err(nix::errno::Errno::ECHILD) => return Ok(()),
+            Ok(WaitStatus::Exited(pid, status)) => ended.note(pid, status),
+            Ok(WaitStatus::Signaled(pid, signal, _)) => ended.note(pid, 128 + signal as i32),
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(error) => bail!("waitpid: {error}"),
         }

@@ -22,6 +22,8 @@ pub struct InitSpec {
     /// An empty folder of the lab's own on the host; the root is mounted over it, in the node's
     /// mount namespace only.
     pub mount_point: PathBuf,
+    /// File on the host for `PID STATUS` of the processes whose end the first process sees.
+    pub ended: PathBuf,
     /// Folder on the host that is the node's `/var/log`.
     pub log_folder: PathBuf,
     /// Bind mounts, parents before children.

@@ -39,9 +39,9 @@ pub struct NodeSpec {
     /// Image as written, with tag.
     pub image: String,
     /// Overrides the image's entry point.
-    pub entrypoint: Option<Vec<String>>,
+    pub entrypoint: Option<ExecSpec>,
     /// Overrides the image's command.
-    pub cmd: Option<Vec<String>>,
+    pub cmd: Option<ExecSpec>,
     /// Commands run in the node after its links are up; defaults first, the node's own last.
     pub exec: Vec<ExecSpec>,
     /// Files and folders of the host to see in the node.
@@ -52,7 +52,7 @@ pub struct NodeSpec {
     pub sysctls: BTreeMap<String, String>,
 }
 
-/// A command of `exec`.
+/// A command of `exec`, `cmd` or `entrypoint`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExecSpec {
     /// Line in the file.

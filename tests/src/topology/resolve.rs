@@ -253,12 +253,15 @@ impl<'a> Parts<'a> {
         &self,
         get: fn(&raw::Node) -> Option<&Spanned<String>>,
         problems: &mut Problems,
-    ) -> Option<Vec<String>> {
+    ) -> Option<ExecSpec> {
         let text = self.scalar(get)?;
         if text.value.contains("__clab") {
             problems.add(line(text), "variables are replaced in binds and exec only");
         }
-        split(text, &text.value, problems)
+        Some(ExecSpec {
+            line: line(text),
+            argv: split(text, &text.value, problems)?,
+        })
     }
 
     /// All of them: the defaults' first, the node's own last, as containerlab does.

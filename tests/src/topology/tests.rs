@@ -81,9 +81,10 @@ fn the_more_particular_layer_wins_and_lists_add_up() {
     assert_eq!(plain.env["A"], "kind");
     let node = topology.node("grouped").unwrap();
     assert_eq!(node.image, "busybox");
+    let cmd = node.cmd.as_ref().unwrap();
     assert_eq!(
-        node.cmd.as_deref(),
-        Some(&["from".to_owned(), "defaults".to_owned()][..])
+        (cmd.line, cmd.argv.join(" ").as_str()),
+        (8, "from defaults")
     );
     let env = ["A", "B", "C", "D"].map(|key| node.env[key].as_str());
     assert_eq!(env, ["node", "group", "kind", "1"]);
