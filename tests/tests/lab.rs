@@ -220,6 +220,28 @@ fn a_command_that_cannot_run_or_fails_is_an_error_with_its_line() -> Result<()> 
 }
 
 #[test]
+fn a_setting_that_the_kernel_refuses_is_an_error_with_its_line() -> Result<()> {
+    for (what, wanted) in [
+        (
+            "sysctls: {net.ipv4.no_such_thing: 1}",
+            "net.ipv4.no_such_thing=1",
+        ),
+        ("sysctls: {net.ipv4.ip_forward: many}", "Invalid argument"),
+        // A file cannot lie below a file.
+        ("binds: ['test.clab.yml:/etc/passwd/x']", "/etc/passwd"),
+    ] {
+        let error = deploy_text(&commanded(what)).map(drop).unwrap_err();
+        let said = format!("{error:#}");
+        assert!(
+            said.contains("test.clab.yml:6: ") && said.contains(wanted),
+            "{what}: {said}"
+        );
+        assert!(!said.contains("rcni-lab: "), "{said}");
+    }
+    Ok(())
+}
+
+#[test]
 fn two_labs_of_one_topology_live_side_by_side() -> Result<()> {
     let (_folder, file) = pair()?;
     let one = Lab::deploy(&file, &Options::default())?;

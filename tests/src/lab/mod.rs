@@ -23,7 +23,7 @@ use anyhow::{Context, Result, bail};
 use crate::images::{self, Image, Root};
 use crate::interrupt;
 use crate::node::init::{KEEP, READY};
-use crate::node::{InitBind, InitFile, InitSpec, NodeRoot};
+use crate::node::{InitBind, InitFile, InitSpec, InitSysctl, NodeRoot};
 use crate::peers;
 use crate::programs::{NODE_PROGRAMS, Programs, lab_program};
 use crate::topology::{NODE_DIR, NodeSpec, Topology};
@@ -172,7 +172,13 @@ impl Lab {
             .transpose()?;
         let mut talking = Vec::new();
         for (spec, image) in topology.nodes.iter().zip(images) {
-            let init = self.init_spec(spec, image, programs.as_ref(), peers.as_deref())?;
+            let init = self.init_spec(
+                &topology.file,
+                spec,
+                image,
+                programs.as_ref(),
+                peers.as_deref(),
+            )?;
             talking.push(self.start_node(spec, &init)?);
         }
         for (spec, mut said) in topology.nodes.iter().zip(talking) {
@@ -223,13 +229,17 @@ impl Lab {
             None => {
                 let log = self.state.folder().join(node).join("log/node-init.log");
                 let text = std::fs::read_to_string(log).unwrap_or_default();
-                bail!("node {node} could not be set up: {}", text.trim());
+                // It is the same program: its name is said once, by this process.
+                let text = text.trim();
+                let text = text.strip_prefix("rcni-lab: ").unwrap_or(text);
+                bail!("node {node} could not be set up: {text}");
             }
         }
     }
 
     fn init_spec(
         &self,
+        file: &Path,
         spec: &NodeSpec,
         image: &Image,
         programs: Option<&Programs>,
@@ -239,6 +249,7 @@ impl Lab {
         for name in ["root", "log", "dir"] {
             std::fs::create_dir_all(folder.join(name))?;
         }
+        let place = |line: u64| format!("{}:{line}", file.display());
         let mut binds = Vec::new();
         if image.root == Root::Host {
             binds.push(program_bind(lab_program()?, "/usr/local/bin/rcni-lab"));
@@ -263,6 +274,7 @@ impl Lab {
                 source,
                 target,
                 read_only: bind.read_only,
+                place: Some(place(bind.line)),
             });
         }
         let lower = match image.root {
@@ -280,7 +292,15 @@ impl Lab {
             log_folder: folder.join("log"),
             binds,
             files: node_files(&spec.name, image)?,
-            sysctls: spec.sysctls.clone(),
+            sysctls: spec
+                .sysctls
+                .iter()
+                .map(|(key, setting)| InitSysctl {
+                    key: key.clone(),
+                    value: setting.value.clone(),
+                    place: place(setting.line),
+                })
+                .collect(),
         })
     }
 
@@ -388,6 +408,7 @@ fn program_bind(source: PathBuf, target: &str) -> InitBind {
         source,
         target: PathBuf::from(target),
         read_only: true,
+        place: None,
     }
 }
 

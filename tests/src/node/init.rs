@@ -23,7 +23,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, sethostname, setsid};
 
-use super::{InitSpec, mounts};
+use super::{InitSpec, InitSysctl, mounts};
 
 /// What the owner writes to let the node outlive it.
 pub const KEEP: &str = "keep";
@@ -160,9 +160,10 @@ fn reap(signals: &SignalFd, ended: &mut Ended) -> Result<()> {
 }
 
 fn write_sysctls(spec: &InitSpec) -> Result<()> {
-    for (key, value) in &spec.sysctls {
+    for InitSysctl { key, value, place } in &spec.sysctls {
         let path = format!("/proc/sys/{}", key.replace('.', "/"));
-        std::fs::write(&path, value).with_context(|| format!("sysctl {key}={value} ({path})"))?;
+        std::fs::write(&path, value)
+            .with_context(|| format!("{place}: sysctl {key}={value} ({path})"))?;
     }
     Ok(())
 }

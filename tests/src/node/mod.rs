@@ -7,7 +7,6 @@ pub mod enter;
 pub mod init;
 mod mounts;
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -31,7 +30,7 @@ pub struct InitSpec {
     /// Files to write into the node: path, content, mode.
     pub files: Vec<InitFile>,
     /// `net.*` settings.
-    pub sysctls: BTreeMap<String, String>,
+    pub sysctls: Vec<InitSysctl>,
 }
 
 /// Lower layer of a node's root.
@@ -52,6 +51,19 @@ pub struct InitBind {
     pub target: PathBuf,
     /// Mounted read-only.
     pub read_only: bool,
+    /// `FILE:LINE` that asks for it, for messages; none if the lab itself does.
+    pub place: Option<String>,
+}
+
+/// One `net.*` setting.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct InitSysctl {
+    /// With dots.
+    pub key: String,
+    /// What to write.
+    pub value: String,
+    /// `FILE:LINE` that asks for it, for messages.
+    pub place: String,
 }
 
 /// One file.

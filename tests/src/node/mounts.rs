@@ -79,12 +79,19 @@ pub(super) fn enter_root(spec: &InitSpec) -> Result<()> {
             source: spec.log_folder.clone(),
             target: PathBuf::from("/var/log"),
             read_only: false,
+            place: None,
         },
     )?;
     spec.files
         .iter()
         .try_for_each(|file| write_file(&root, file))?;
-    spec.binds.iter().try_for_each(|one| bind(&root, one))?;
+    for one in &spec.binds {
+        let bound = bind(&root, one);
+        match &one.place {
+            Some(place) => bound.with_context(|| place.clone())?,
+            None => bound?,
+        }
+    }
     change_root(&root)
 }
 

@@ -4,6 +4,7 @@
 //! text -> raw (the file's own shape) -> resolve (inheritance, checks) -> Topology
 //! ```
 
+mod binds;
 mod raw;
 mod resolve;
 #[cfg(test)]
@@ -49,7 +50,7 @@ pub struct NodeSpec {
     /// Environment of every process in the node.
     pub env: BTreeMap<String, String>,
     /// `net.*` settings, written before the links exist (as a container engine does).
-    pub sysctls: BTreeMap<String, String>,
+    pub sysctls: BTreeMap<String, SettingSpec>,
 }
 
 /// A command of `exec`, `cmd` or `entrypoint`.
@@ -59,6 +60,15 @@ pub struct ExecSpec {
     pub line: u64,
     /// Split as containerlab does: shell quoting, no shell.
     pub argv: Vec<String>,
+}
+
+/// A value with its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingSpec {
+    /// Line in the file.
+    pub line: u64,
+    /// As text.
+    pub value: String,
 }
 
 /// A bind mount. `source` may begin with [`NODE_DIR`], which only a deployed lab can resolve.

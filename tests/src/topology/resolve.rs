@@ -1,15 +1,15 @@
 //! Inheritance (node > group > kind > defaults) and the checks that the schema cannot express.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use serde_saphyr::Spanned;
 
-use super::raw;
 use super::{
-    BindSpec, DEFAULT_LINK_MTU, Endpoint, ExecSpec, LinkSpec, NODE_DIR, NODE_NAME, NodeSpec,
-    Problem, Topology, TopologyError,
+    BindSpec, DEFAULT_LINK_MTU, Endpoint, ExecSpec, LinkSpec, NODE_NAME, NodeSpec, Problem,
+    SettingSpec, Topology, TopologyError,
 };
+use super::{binds, raw};
 use crate::images;
 
 /// Names longer than this do not fit into the kernel's interface name (IFNAMSIZ less the NUL).
@@ -225,7 +225,11 @@ impl<'a> Parts<'a> {
             cmd: self.command(|n| n.cmd.as_ref(), problems),
             exec: self.exec(problems),
             binds: self.binds(folder, problems),
-            env: self.map(|n| &n.env, |_, _| Ok(()), problems),
+            env: self
+                .map(|n| &n.env, |_| Ok(()), problems)
+                .into_iter()
+                .map(|(key, setting)| (key, setting.value))
+                .collect(),
             sysctls: self.map(|n| &n.sysctls, check_sysctl, problems),
         }
     }
@@ -292,13 +296,19 @@ impl<'a> Parts<'a> {
         for layer in self.layers.iter().rev() {
             let mut seen = BTreeSet::new();
             for text in &layer.binds {
-                match bind(text, self.name, folder) {
-                    Ok(spec) if !seen.insert(spec.target.clone()) => problems.add(
+                match binds::parse(&text.value, self.name, folder) {
+                    Ok((_, target, _)) if !seen.insert(target.clone()) => problems.add(
                         line(text),
-                        format!("binds: {} is bound twice", spec.target.display()),
+                        format!("binds: {} is bound twice", target.display()),
                     ),
-                    Ok(spec) => {
-                        by_target.insert(spec.target.clone(), spec);
+                    Ok((source, target, read_only)) => {
+                        let spec = BindSpec {
+                            line: line(text),
+                            source,
+                            target: target.clone(),
+                            read_only,
+                        };
+                        by_target.insert(target, spec);
                     }
                     Err(message) => problems.add(line(text), format!("binds: {message}")),
                 }
@@ -311,13 +321,13 @@ impl<'a> Parts<'a> {
     fn map(
         &self,
         get: fn(&raw::Node) -> &BTreeMap<String, Spanned<raw::Scalar>>,
-        check: fn(&str, &str) -> Result<(), String>,
+        check: fn(&str) -> Result<(), String>,
         problems: &mut Problems,
-    ) -> BTreeMap<String, String> {
+    ) -> BTreeMap<String, SettingSpec> {
         let mut merged = BTreeMap::new();
         for (key, value) in self.layers.iter().rev().flat_map(|layer| get(layer)) {
             let text = value.value.text();
-            if let Err(message) = check(key, &text) {
+            if let Err(message) = check(key) {
                 problems.add(line(value), message);
             }
             if text.contains("__clab") || key.is_empty() || key.contains(['=', '\0']) {
@@ -326,7 +336,11 @@ impl<'a> Parts<'a> {
                     format!("{key:?}: not a value that a node can have"),
                 );
             }
-            merged.insert(key.clone(), text);
+            let setting = SettingSpec {
+                line: line(value),
+                value: text,
+            };
+            merged.insert(key.clone(), setting);
         }
         merged
     }
@@ -344,7 +358,7 @@ fn split(at: &Spanned<String>, text: &str, problems: &mut Problems) -> Option<Ve
 }
 
 /// Only `net.*` belongs to a node; anything else would change the machine.
-fn check_sysctl(key: &str, _value: &str) -> Result<(), String> {
+fn check_sysctl(key: &str) -> Result<(), String> {
     let fine = key.starts_with("net.")
         && key
             .chars()
@@ -356,54 +370,6 @@ fn check_sysctl(key: &str, _value: &str) -> Result<(), String> {
     Err(format!(
         "sysctls: {key}: only net.* belongs to a network namespace"
     ))
-}
-
-fn bind(text: &Spanned<String>, node: &str, folder: &Path) -> Result<BindSpec, String> {
-    let parts: Vec<&str> = text.value.split(':').collect();
-    let (source, target, options) = match parts[..] {
-        [source, target] => (source, target, ""),
-        [source, target, options] => (source, target, options),
-        _ => return Err(format!("{:?} is not SOURCE:TARGET[:ro]", text.value)),
-    };
-    let read_only = match options {
-        "" | "rw" => false,
-        "ro" => true,
-        other => return Err(format!("option {other:?}: only ro and rw are known")),
-    };
-    let target = PathBuf::from(target.replace(NODE_NAME, node));
-    let plain = |part| matches!(part, Component::RootDir | Component::Normal(_));
-    if !target.is_absolute() || !target.components().all(plain) || target.parent().is_none() {
-        return Err(format!(
-            "target {} is not an absolute path",
-            target.display()
-        ));
-    }
-    let source = source.replace(NODE_NAME, node);
-    if source.starts_with('~') {
-        return Err(format!(
-            "source {source}: a home folder is another one on every machine"
-        ));
-    }
-    let in_node_dir = source.starts_with(NODE_DIR);
-    if source.is_empty() || source[..].replacen(NODE_DIR, "", 1).contains("__clab") {
-        return Err(format!(
-            "source {source:?}: {NODE_DIR} may stand at its beginning"
-        ));
-    }
-    let source = if in_node_dir {
-        PathBuf::from(source)
-    } else {
-        folder.join(source)
-    };
-    if !in_node_dir && !source.exists() {
-        return Err(format!("source {} does not exist", source.display()));
-    }
-    Ok(BindSpec {
-        line: line(text),
-        source,
-        target,
-        read_only,
-    })
 }
 
 fn links(body: &raw::Body, problems: &mut Problems) -> Vec<LinkSpec> {

@@ -90,7 +90,7 @@ fn the_more_particular_layer_wins_and_lists_add_up() {
     assert_eq!(env, ["node", "group", "kind", "1"]);
     let exec: Vec<&str> = node.exec.iter().map(|line| line.argv[1].as_str()).collect();
     assert_eq!(exec, ["defaults", "kind", "group", "the grouped"]);
-    assert_eq!(node.sysctls["net.ipv4.ip_forward"], "1");
+    assert_eq!(node.sysctls["net.ipv4.ip_forward"].value, "1");
     let binds: Vec<_> = node
         .binds
         .iter()
@@ -147,6 +147,11 @@ fn binds_are_checked_before_anything_runs() {
     refused(&node("binds: ['src:/a/../b']"), 6, "absolute");
     refused(&node("binds: ['src:/']"), 6, "absolute");
     refused(&node("binds: ['src:/x:suid']"), 6, "suid");
+    for target in ["/proc", "/proc/sys/net", "/sys/x", "/dev/net"] {
+        let text = node(&format!("binds:\n  - 'src:{target}'"));
+        refused(&text, 7, "of its own");
+    }
+    assert!(parse(&node("binds: ['src:/device', 'src:/srv/proc']")).is_ok());
     refused(&node("binds: ['~/x:/x']"), 6, "home folder");
     refused(&node("binds: ['src']"), 6, "SOURCE:TARGET");
     refused(
