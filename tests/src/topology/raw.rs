@@ -5,9 +5,10 @@
 //! file, so that what is refused later can still name its line.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{Error, IgnoredAny, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
 /// The whole file.
@@ -54,6 +55,8 @@ pub(super) struct Node {
     pub(super) env: BTreeMap<String, Spanned<Scalar>>,
     #[serde(default)]
     pub(super) sysctls: BTreeMap<String, Spanned<Scalar>>,
+    /// Nodes are privileged; only the opposite would have a meaning.
+    pub(super) privileged: Option<Spanned<Scalar>>,
     // Without a meaning for namespaces: they describe the container around the node.
     #[serde(rename = "labels")]
     _labels: Option<IgnoredAny>,
@@ -65,18 +68,52 @@ pub(super) struct Node {
     _auto_remove: Option<IgnoredAny>,
     #[serde(rename = "cap-add")]
     _cap_add: Option<IgnoredAny>,
-    #[serde(rename = "privileged")]
-    _privileged: Option<IgnoredAny>,
 }
 
 /// A value that containerlab turns into a string.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug)]
 pub(super) enum Scalar {
     Bool(bool),
     Integer(i64),
     Number(f64),
     Text(String),
+}
+
+impl<'de> Deserialize<'de> for Scalar {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(ScalarVisitor)
+    }
+}
+
+/// By hand, because a derived one explains itself in words of its implementation.
+struct ScalarVisitor;
+
+impl Visitor<'_> for ScalarVisitor {
+    type Value = Scalar;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text, a number, true or false")
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Scalar, E> {
+        Ok(Scalar::Bool(value))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Scalar, E> {
+        Ok(Scalar::Integer(value))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Scalar, E> {
+        Ok(i64::try_from(value).map_or_else(|_| Scalar::Text(value.to_string()), Scalar::Integer))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Scalar, E> {
+        Ok(Scalar::Number(value))
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Scalar, E> {
+        Ok(Scalar::Text(value.to_owned()))
+    }
 }
 
 impl Scalar {
@@ -95,5 +132,5 @@ impl Scalar {
 #[serde(deny_unknown_fields)]
 pub(super) struct Link {
     pub(super) endpoints: Vec<Spanned<String>>,
-    pub(super) mtu: Option<Spanned<u32>>,
+    pub(super) mtu: Option<Spanned<Scalar>>,
 }

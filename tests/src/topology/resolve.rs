@@ -81,7 +81,17 @@ impl Problems {
     fn add_yaml(&mut self, error: &serde_saphyr::Error) {
         let line = error.location().map_or(0, |location| location.line());
         let text = error.without_snippet().to_string();
-        let mut message = text.lines().next().unwrap_or_default().to_owned();
+        let text = text.lines().next().unwrap_or_default();
+        // The place is told in front of it.
+        let text = text.split(" at line ").next().unwrap_or_default();
+        let mut message = match text.strip_prefix("duplicate mapping key: ") {
+            // What follows the key is advice to programmers.
+            Some(rest) => {
+                let key = rest.split(", set ").next().unwrap_or_default();
+                format!("{key} is there twice; only one can be meant")
+            }
+            None => text.to_owned(),
+        };
         if message.contains("unknown field") {
             message.push_str(
                 "; the lab honours or ignores only these keys, see tests/README.md for what it \
@@ -186,10 +196,7 @@ impl<'a> Parts<'a> {
         }
     }
 
-    fn scalar(
-        &self,
-        get: fn(&raw::Node) -> Option<&Spanned<String>>,
-    ) -> Option<&'a Spanned<String>> {
+    fn scalar<T>(&self, get: fn(&raw::Node) -> Option<&Spanned<T>>) -> Option<&'a Spanned<T>> {
         self.layers.iter().copied().find_map(get)
     }
 
@@ -216,6 +223,18 @@ impl<'a> Parts<'a> {
                     "node {name}: the lab has no management network; write `network-mode: none`"
                 ),
             ),
+        }
+        if let Some(privileged) = self.scalar(|n| n.privileged.as_ref())
+            && privileged.value.text() != "true"
+        {
+            problems.add(
+                line(privileged),
+                format!(
+                    "node {name}: privileged: {}: the lab's nodes are privileged; leave it out \
+                     or write `true`",
+                    privileged.value.text()
+                ),
+            );
         }
         NodeSpec {
             name: name.to_owned(),
@@ -377,14 +396,10 @@ fn links(body: &raw::Body, problems: &mut Problems) -> Vec<LinkSpec> {
     let mut resolved = Vec::new();
     for link in &body.links {
         let at = line(link);
-        let mtu = link
-            .value
-            .mtu
-            .as_ref()
-            .map_or(DEFAULT_LINK_MTU, |mtu| mtu.value);
-        if !(68..=MTU_MAX).contains(&mtu) {
-            problems.add(at, format!("mtu {mtu}: a veth takes 68 to {MTU_MAX} bytes"));
-        }
+        let mtu = match &link.value.mtu {
+            None => DEFAULT_LINK_MTU,
+            Some(mtu) => link_mtu(mtu, problems),
+        };
         let mut ends = Vec::new();
         for text in &link.value.endpoints {
             match endpoint(body, &text.value) {
@@ -414,6 +429,21 @@ fn links(body: &raw::Body, problems: &mut Problems) -> Vec<LinkSpec> {
         }
     }
     resolved
+}
+
+/// In bytes; any number if it is refused.
+fn link_mtu(mtu: &Spanned<raw::Scalar>, problems: &mut Problems) -> u32 {
+    let text = mtu.value.text();
+    match text.parse() {
+        Ok(bytes) if (68..=MTU_MAX).contains(&bytes) => bytes,
+        _ => {
+            problems.add(
+                line(mtu),
+                format!("mtu {text}: a veth takes 68 to {MTU_MAX} bytes"),
+            );
+            DEFAULT_LINK_MTU
+        }
+    }
 }
 
 fn endpoint(body: &raw::Body, text: &str) -> Result<Endpoint, String> {

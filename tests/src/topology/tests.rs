@@ -202,6 +202,55 @@ fn links_are_checked_against_the_nodes() {
 }
 
 #[test]
+fn a_wrong_mtu_is_told_at_its_own_line() {
+    for (mtu, word) in [
+        ("40", "mtu 40"),
+        ("big", "mtu big"),
+        ("-4", "mtu -4"),
+        ("[]", "a text"),
+    ] {
+        let text = format!(
+            "name: x\ntopology:\n  defaults: {{kind: linux, image: alpine, network-mode: none}}\n  \
+             nodes: {{a: , b: }}\n  links:\n    - endpoints: ['a:eth1', 'b:eth1']\n      mtu: {mtu}\n"
+        );
+        refused(&text, 7, word);
+    }
+}
+
+#[test]
+fn a_node_cannot_be_less_privileged_than_it_is() {
+    refused(&node("image: alpine\nprivileged: false"), 7, "privileged");
+    refused(&node("privileged: maybe"), 6, "privileged");
+    assert!(parse(&node("privileged: true")).is_ok());
+}
+
+/// What is said is about the file, not about the parser.
+#[test]
+fn no_words_of_the_parser_reach_the_user() {
+    for (lines, words) in [
+        ("env:\n  X: [1]", "a text, a number, true or false"),
+        ("env:\n  X: {a: 1}", "a text, a number, true or false"),
+        ("env:\n  X:", "a text, a number, true or false"),
+        (
+            "env: {Y: 1}\nsysctls: {net.x: 1, net.x: 2}",
+            "net.x is there twice",
+        ),
+    ] {
+        refused(&node(lines), 7, words);
+        let said = problems(&node(lines)).join("");
+        for word in ["untagged", "Scalar", "Policy", " at line "] {
+            assert!(!said.contains(word), "{said}");
+        }
+    }
+    let env = parse(&node(
+        "env: {A: 18446744073709551615, B: 1.5, C: true, D: '007'}",
+    ))
+    .unwrap();
+    let env: Vec<&str> = env.nodes[0].env.values().map(String::as_str).collect();
+    assert_eq!(env, ["18446744073709551615", "1.5", "true", "007"]);
+}
+
+#[test]
 fn every_problem_is_told_at_once() {
     let found =
         problems("name: x y\ntopology:\n  nodes:\n    a: {kind: linux}\n    b: {image: alpine}\n");
