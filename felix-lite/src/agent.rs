@@ -200,6 +200,8 @@ impl<R: Runner + Clone> Agent<R> {
     fn conflist(&mut self) -> Result<Option<String>, StepError> {
         let wanted = &self.desired.conflist;
         if self.state.record.conflist.as_ref() != Some(&wanted.path) {
+            // Before the one from before is removed: the node would have none of ours.
+            conflist::replaceable(&wanted.path)?;
             // The name was configured differently before: two of ours would be one too many.
             if let Some(old) = self.state.record.conflist.replace(wanted.path.clone()) {
                 conflist::remove(&old)?;

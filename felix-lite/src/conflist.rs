@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 
 use crate::state::replace_file;
 
+/// The plugin's name, as programs are named in the runtime's folder of plugins.
+const OWN_TYPE: &str = "rcni";
+
 /// The wanted file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conflist {
@@ -21,11 +24,28 @@ pub struct Conflist {
 
 /// Why it is not there.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {verb} {path}: {source}")]
-pub struct ConflistError {
-    verb: &'static str,
-    path: PathBuf,
-    source: io::Error,
+pub enum ConflistError {
+    /// The file system refused.
+    #[error("cannot {verb} {path}: {source}")]
+    Io {
+        /// What was tried.
+        verb: &'static str,
+        /// With which file or folder.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Another plugin's configuration has this name.
+    #[error(
+        "{path} is the configuration of another plugin ({plugin:?}) and stays as it is: \
+         set another cni.confName, or remove the file"
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// The type that it names first.
+        plugin: String,
+    },
 }
 
 /// What the plugin is told: addresses out of `ranges`, and links of this MTU.
@@ -67,19 +87,40 @@ pub enum Written {
     Replaced,
 }
 
+/// What is at `path`, for being replaced: nothing, ours, or what no runtime could use.
+///
+/// # Errors
+/// It is another plugin's, or cannot be read (and could be).
+pub fn replaceable(path: &Path) -> Result<Option<Vec<u8>>, ConflistError> {
+    use io::ErrorKind::{NotADirectory, NotFound};
+    let path = path.to_owned();
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if matches!(error.kind(), NotFound | NotADirectory) => return Ok(None),
+        Err(source) => {
+            let verb = "read";
+            return Err(ConflistError::Io { verb, path, source });
+        }
+    };
+    match first_plugin(&text) {
+        Some(plugin) if plugin != OWN_TYPE => Err(ConflistError::Foreign { path, plugin }),
+        _ => Ok(Some(text)),
+    }
+}
+
 /// Makes the file as it should be.
 ///
 /// # Errors
-/// The folder cannot be made, or the file not written.
+/// Another plugin's file has its name, the folder cannot be made, or the file not written.
 pub fn ensure(wanted: &Conflist) -> Result<Written, ConflistError> {
     let failed = |verb, path: &Path| {
         let path = path.to_owned();
-        move |source| ConflistError { verb, path, source }
+        move |source| ConflistError::Io { verb, path, source }
     };
-    let outcome = match fs::read(&wanted.path) {
-        Ok(present) if present == wanted.text.as_bytes() => return Ok(Written::AlreadyRight),
-        Ok(_) => Written::Replaced,
-        Err(_) => Written::Created,
+    let outcome = match replaceable(&wanted.path)? {
+        Some(present) if present == wanted.text.as_bytes() => return Ok(Written::AlreadyRight),
+        Some(_) => Written::Replaced,
+        None => Written::Created,
     };
     if let Some(folder) = wanted.path.parent() {
         fs::create_dir_all(folder).map_err(failed("make the folder", folder))?;
@@ -99,7 +140,7 @@ pub fn remove(path: &Path) -> Result<bool, ConflistError> {
     match fs::remove_file(path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(source) => Err(ConflistError {
+        Err(source) => Err(ConflistError::Io {
             verb: "remove",
             path: path.to_owned(),
             source,
@@ -108,10 +149,14 @@ pub fn remove(path: &Path) -> Result<bool, ConflistError> {
 }
 
 fn is_ours(text: &[u8]) -> bool {
-    let Ok(list) = serde_json::from_slice::<Value>(text) else {
-        return false;
-    };
-    list.pointer("/plugins/0/type").and_then(Value::as_str) == Some("rcni")
+    first_plugin(text).as_deref() == Some(OWN_TYPE)
+}
+
+/// The plugin's type, also in a file of the older kind for one plugin. Nothing if no plugin is named.
+fn first_plugin(text: &[u8]) -> Option<String> {
+    let list: Value = serde_json::from_slice(text).ok()?;
+    let named = list.pointer("/plugins/0/type").or_else(|| list.get("type"));
+    named?.as_str().map(str::to_owned)
 }
 
 /// The configuration that a runtime would take instead of ours: runtimes use the first by name.
@@ -182,6 +227,27 @@ mod tests {
         assert_eq!(ensure(&wanted).unwrap(), Written::Replaced);
         assert!(remove(&wanted.path).unwrap());
         assert!(!remove(&wanted.path).unwrap());
+    }
+
+    #[test]
+    fn another_plugin_s_file_is_refused_and_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let wanted = one_range(dir.path());
+        for foreign in [
+            r#"{"name": "k8s", "plugins": [{"type": "calico"}, {"type": "rcni"}]}"#,
+            r#"{"name": "k8s", "type": "calico"}"#,
+        ] {
+            fs::write(&wanted.path, foreign).unwrap();
+            let error = ensure(&wanted).unwrap_err().to_string();
+            let named = format!("{} is the configuration", wanted.path.display());
+            assert!(error.starts_with(&named), "{error}");
+            assert!(error.contains("calico"), "{error}");
+            assert!(error.contains("set another cni.confName"), "{error}");
+            assert_eq!(fs::read_to_string(&wanted.path).unwrap(), foreign);
+            assert!(!remove(&wanted.path).unwrap());
+        }
+        fs::write(&wanted.path, r#"{"plugins": [{"type": "rcni"}]}"#).unwrap();
+        assert_eq!(ensure(&wanted).unwrap(), Written::Replaced);
     }
 
     #[test]

@@ -149,3 +149,21 @@ fn a_conflist_folder_that_cannot_be_made_is_named_and_tried_again() {
     running.wait_for_log("node ready");
     assert_in_place(&node, "iptables-nft");
 }
+
+#[test]
+fn another_plugin_s_conflist_is_named_and_stays_and_so_does_ours_from_before() {
+    let node = Node::new();
+    node.oneshot();
+    let foreign = r#"{"name": "k8s", "plugins": [{"type": "calico"}]}"#;
+    fs::write(node.path("net.d/10-calico.conflist"), foreign).unwrap();
+    node.sh("sed -i 's/cni: {/cni: {confName: 10-calico.conflist, /' $DIR/felix.yaml");
+    let (code, said) = node.felix("run --oneshot");
+    assert_eq!(code, 1, "{said}");
+    assert!(
+        said.contains("10-calico.conflist is the configuration of another plugin"),
+        "{said}"
+    );
+    let now = fs::read_to_string(node.path("net.d/10-calico.conflist")).unwrap();
+    assert_eq!(now, foreign);
+    assert!(node.conflist().exists());
+}
