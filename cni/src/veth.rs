@@ -139,25 +139,38 @@ fn unexpected(host_name: &str) -> CniError {
     )
 }
 
+/// Refuses an attachment whose host end is there. For callers that must know before [`create`].
+///
+/// # Errors
+/// Code 101 if it is there; 102 if the kernel does not say.
+pub fn refuse_existing(host: &mut Netlink, host_name: &str) -> Result<(), CniError> {
+    match host.link(host_name)? {
+        Some(_) => Err(added_before(host_name)),
+        None => Ok(()),
+    }
+}
+
+fn added_before(host_name: &str) -> CniError {
+    CniError::new(
+        code::ALREADY_EXISTS,
+        format!("the host end {host_name} is there already: this attachment was added before"),
+        "run DEL for this container and interface, then ADD; nothing was changed",
+    )
+}
+
 /// Both names can be taken; the kernel does not say which.
 fn name_taken(host: &mut Netlink, plan: &Plan, error: &NetlinkError) -> CniError {
-    let (msg, details) = match host.link(&plan.host_name) {
-        Ok(Some(_)) => (
-            format!(
-                "the host end {} is there already: this attachment was added before",
-                plan.host_name
-            ),
-            "run DEL for this container and interface, then ADD; nothing was changed",
+    if let Ok(Some(_)) = host.link(&plan.host_name) {
+        return added_before(&plan.host_name);
+    }
+    CniError::new(
+        code::ALREADY_EXISTS,
+        format!(
+            "the pod has an interface {} already ({error})",
+            plan.pod_name
         ),
-        _ => (
-            format!(
-                "the pod has an interface {} already ({error})",
-                plan.pod_name
-            ),
-            "choose another CNI_IFNAME, or remove that interface; it was left as it is",
-        ),
-    };
-    CniError::new(code::ALREADY_EXISTS, msg, details)
+        "choose another CNI_IFNAME, or remove that interface; it was left as it is",
+    )
 }
 
 /// Sets what must hold before the host end goes up. Runs in the host's namespace.

@@ -55,7 +55,7 @@ pub fn add(request: &Request) -> Result<Added, CniError> {
         None => uplink::mtu(&mut sockets.host)?,
     };
     let mut rollback = Rollback::new();
-    let given = addresses(request, &mut rollback)?;
+    let given = addresses(request, &mut sockets.host, &mut rollback)?;
     let plan = Plan {
         host_name: request.attachment.host_interface(),
         pod_name: request.attachment.ifname().to_owned(),
@@ -115,7 +115,11 @@ fn open_sockets(path: &Path) -> Result<Sockets, CniError> {
     })
 }
 
-fn addresses(request: &Request, rollback: &mut Rollback) -> Result<Addresses, CniError> {
+fn addresses(
+    request: &Request,
+    host: &mut Netlink,
+    rollback: &mut Rollback,
+) -> Result<Addresses, CniError> {
     match &request.conf.ipam {
         Ipam::Absent => Err(CniError::config(
             "ipam is missing",
@@ -139,6 +143,10 @@ fn addresses(request: &Request, rollback: &mut Rollback) -> Result<Addresses, Cn
             })
         }
         Ipam::Delegate(name) => {
+            // A delegate knows nothing but the attachment: whatever it answered to a repeated ADD,
+            // the DEL that follows a failure would free the running pod's address. Our own store
+            // sees the repeat itself and frees nothing.
+            veth::refuse_existing(host, &request.attachment.host_interface())?;
             let delegate = request.delegate(name);
             let given = delegate.add()?;
             rollback.push(move || delegate.del());

@@ -110,6 +110,30 @@ fn whatever_goes_wrong_it_gets_its_del() {
 }
 
 #[test]
+fn a_repeated_add_does_not_reach_it() {
+    // host-local refuses a repeat, dhcp and static give the same address again.
+    for repeat in [
+        r#"echo '{"code": 100, "msg": "duplicate allocation", "details": "-"}'; exit 1"#,
+        r#"echo '{"ips": [{"address": "10.9.0.7/24"}]}'"#,
+    ] {
+        let delegated = Delegated::new(&format!(
+            r#"if [ -e "${{0%/*}}/given" ]; then {repeat}; exit; fi; : > "${{0%/*}}/given"
+               echo '{{"ips": [{{"address": "10.9.0.7/24"}}]}}'"#
+        ));
+        delegated.call("ADD").result();
+        let (host, pod) = (delegated.node.host.snapshot(), delegated.pod.snapshot());
+        let again = delegated.call("ADD");
+        assert_eq!(again.code(), 101, "{repeat}");
+        assert!(again.stdout.contains("added before"), "{again:?}");
+        assert_eq!(delegated.calls(), ["ADD"], "the address is the pod's");
+        assert_eq!(delegated.node.host.snapshot(), host);
+        assert_eq!(delegated.pod.snapshot(), pod);
+        assert!(delegated.call("DEL").is_silent());
+        assert_eq!(delegated.calls(), ["ADD", "DEL"]);
+    }
+}
+
+#[test]
 fn a_missing_delegate_is_named() {
     let delegated = Delegated::new("");
     std::fs::remove_file(delegated.node.folder.path().join("bin/other-ipam")).expect("remove");
