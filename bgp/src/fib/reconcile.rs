@@ -173,7 +173,11 @@ impl Table {
             | (Change::Replace { .. }, Outcome::Missing) => {
                 entry.installed = None;
                 entry.unsure = false;
-                if entry.desired.is_none() {
+                if entry.desired.is_some() {
+                    // Also after an earlier refusal, whose date this attempt has used up: without
+                    // one nobody would come back to it.
+                    self.enqueue(prefix);
+                } else {
                     self.forget_failure(prefix);
                 }
             }

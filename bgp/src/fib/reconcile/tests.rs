@@ -133,6 +133,27 @@ fn a_missing_route_is_created_when_it_cannot_be_replaced() {
 }
 
 #[test]
+fn a_route_that_vanished_while_its_replacement_was_refused_is_created() {
+    let (mut table, now) = (table(), Instant::now());
+    table.want(prefix(P), hops(&["10.0.1.1"]));
+    work(&mut table, now, Outcome::Done);
+    table.want(prefix(P), hops(&["10.0.1.2"]));
+    work(&mut table, now, Outcome::Refused(libc::ENETDOWN));
+    // The kernel took the route with the link and told nobody; the link is back.
+    table.retry_all();
+    assert_eq!(
+        work(&mut table, now, Outcome::Missing),
+        [format!("replace {P} 10.0.1.2")]
+    );
+    assert_eq!(
+        work(&mut table, now, Outcome::Done),
+        [format!("create {P} 10.0.1.2")]
+    );
+    assert_eq!(table.failure(prefix(P)), None);
+    assert!(table.status().unsettled.is_empty());
+}
+
+#[test]
 fn refusals_are_kept_with_their_reason_and_retried_ever_later() {
     let (mut table, mut now) = (table(), Instant::now());
     table.want(prefix(P), hops(&["10.0.9.1"]));
