@@ -2,13 +2,14 @@
 //!
 //! The pod's namespace is never entered: deleting the host end takes the pod end with it, and a
 //! namespace that is gone took both. So it does not matter whether `CNI_NETNS` is set, is gone, or
-//! is a plain file that the runtime left.
+//! is a plain file that the runtime left. Nor whether it is the plugin's own namespace: a process of
+//! the host may have got the number in `/proc/PID/ns/net` since, and DEL would fail for ever.
 //!
 //! Only if the kernel refuses to delete an interface that is there does DEL stop before the address:
 //! its route still leads to the old pod, so that nobody else may get it. The runtime repeats DEL.
 
 use super::Request;
-use super::add::{refuse_own, release};
+use super::add::release;
 use crate::error::CniError;
 use crate::netconf::Ipam;
 use crate::netlink::Netlink;
@@ -19,9 +20,6 @@ use crate::veth;
 /// # Errors
 /// What could not be deleted; of files all that could be deleted are.
 pub fn del(request: &Request) -> Result<(), CniError> {
-    if let Some(path) = &request.netns {
-        refuse_own(request, path)?;
-    }
     let mut host = Netlink::open()?;
     veth::delete(&mut host, &request.attachment.host_interface())?;
     match &request.conf.ipam {
