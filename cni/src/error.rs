@@ -148,6 +148,10 @@ impl From<IpamError> for CniError {
                 msg,
                 "request an address inside of the configured ranges, not the gateway's or the broadcast address",
             ),
+            IpamError::Surplus(_) => Self::config(
+                msg,
+                "request one address of each set in ipam.ranges; nothing was reserved",
+            ),
             IpamError::Busy { .. } => Self::new(
                 code::TRY_AGAIN_LATER,
                 msg,

@@ -20,8 +20,8 @@ impl Locked<'_> {
     /// next free one behind the last given out.
     ///
     /// # Errors
-    /// If a set is exhausted, a wanted address is taken or outside, the attachment has addresses
-    /// already, or a file cannot be written. Nothing stays reserved then.
+    /// If a set is exhausted, a wanted address is taken, outside or the second of its set, the
+    /// attachment has addresses already, or a file cannot be written. Nothing stays reserved then.
     pub fn allocate(
         &self,
         attachment: &Attachment,
@@ -134,10 +134,15 @@ impl Locked<'_> {
     }
 
     fn choose(&self, sets: &[RangeSet], wanted: &[IpAddr]) -> Result<Vec<IpAddr>, IpamError> {
-        sets.iter()
+        let chosen = sets
+            .iter()
             .enumerate()
             .map(|(at, set)| self.choose_one(at, set, wanted))
-            .collect()
+            .collect::<Result<Vec<_>, _>>()?;
+        match wanted.iter().find(|address| !chosen.contains(address)) {
+            Some(surplus) => Err(IpamError::Surplus(*surplus)),
+            None => Ok(chosen),
+        }
     }
 
     fn choose_one(

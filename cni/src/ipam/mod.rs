@@ -58,6 +58,12 @@ pub enum IpamError {
         /// The address.
         IpAddr,
     ),
+    /// Two addresses of the same range set are requested.
+    #[error("the requested address {0} is the second of its range set, which gives a pod only one")]
+    Surplus(
+        /// The address.
+        IpAddr,
+    ),
     /// Somebody else holds the lock.
     #[error("{path} was locked by another process for {waited_secs} s")]
     Busy {

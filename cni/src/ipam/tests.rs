@@ -271,6 +271,28 @@ fn requested_addresses_are_given_or_refused() {
 }
 
 #[test]
+fn every_requested_address_is_given_or_none() {
+    let pool = Pool::new(&["10.0.0.0/28", "10.0.1.0/28"]);
+    let ask = |addresses: &[&str]| {
+        let wanted: Vec<IpAddr> = addresses.iter().map(|address| ip(address)).collect();
+        let locked = pool.store.lock(WAIT).expect("lock");
+        locked.allocate(&pod("a"), "", &pool.sets, &wanted)
+    };
+    for surplus in [
+        &["10.0.0.5", "10.0.0.6"][..],
+        &["10.0.1.7", "10.0.0.5", "10.0.0.6"],
+    ] {
+        let refused = ask(surplus).expect_err("two of one set");
+        assert!(matches!(refused, IpamError::Surplus(address) if address == ip("10.0.0.6")));
+        assert_eq!(crate::error::CniError::from(refused).code, 7);
+        assert_eq!(pool.store.reservations().expect("read").len(), 0);
+        assert!(pool.store.record(&pod("a")).expect("read").is_none());
+    }
+    let given = ask(&["10.0.1.7", "10.0.0.5", "10.0.0.5"]).expect("one of each, one named twice");
+    assert_eq!(given, [ip("10.0.0.5"), ip("10.0.1.7")]);
+}
+
+#[test]
 fn threads_do_not_get_the_same_address() {
     let pool = Pool::new(&["10.0.0.0/24"]);
     let given: Vec<IpAddr> = std::thread::scope(|scope| {
