@@ -11,7 +11,8 @@ use rcni_config::{Cidr, Filter};
 
 use crate::fib::Ownership;
 
-/// The speaker's configuration. `restarting`: own kernel routes were found; `seed`: for jitter.
+/// The speaker's configuration. `restarting`: an earlier one has left
+/// kernel routes or its [mark](crate::marker); `seed`: for jitter.
 #[must_use]
 pub fn speaker(config: &rcni_config::SpeakerConfig, restarting: bool, seed: u64) -> SpeakerConfig {
     SpeakerConfig {

@@ -4,15 +4,20 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use rcni_bgp_proto::speaker::{ConnId, ConnectError, Input, Output, PeerId, Speaker, StopMode};
+use rcni_bgp_proto::fsm::State;
+use rcni_bgp_proto::speaker::{
+    ConnId, ConnectError, EventKind, Input, Output, PeerId, Speaker, StopMode,
+};
 use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
+use tracing::warn;
 
 use crate::control::server::{CoreAnswer, CoreQuery};
 use crate::fib::Prefix;
 use crate::fib::task::Command;
+use crate::marker::Marker;
 use crate::transport::Event;
 use crate::transport::connection::Handle;
 use crate::transport::dialler::Dial;
@@ -79,6 +84,8 @@ pub struct Core {
     fib: HashMap<Prefix, Vec<IpAddr>>,
     fib_synced: bool,
     stopped: bool,
+    /// Left at the first session.
+    marker: Option<Marker>,
 }
 
 impl Core {
@@ -95,7 +102,15 @@ impl Core {
             fib: HashMap::new(),
             fib_synced: false,
             stopped: false,
+            marker: None,
         }
+    }
+
+    /// Leaves this mark when the first session is up.
+    #[must_use]
+    pub fn marking(mut self, marker: Option<Marker>) -> Self {
+        self.marker = marker;
+        self
     }
 
     /// Begins to dial and to accept.
@@ -260,7 +275,22 @@ impl Core {
                 self.fib.insert(change.prefix, change.next_hops);
             }
             Output::FibSynced => self.fib_synced = true,
-            Output::Event(event) => log::event(&event, |peer| self.name(peer)),
+            Output::Event(event) => {
+                if let EventKind::StateChange {
+                    to: State::Established,
+                    ..
+                } = event.kind
+                {
+                    self.mark();
+                }
+                log::event(&event, |peer| self.name(peer));
+            }
+        }
+    }
+
+    fn mark(&mut self) {
+        if let Some(Err(error)) = self.marker.take().map(|marker| marker.leave()) {
+            warn!("the next start will not know of this one: {error}");
         }
     }
 

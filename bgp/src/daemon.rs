@@ -16,6 +16,7 @@ use crate::control::server::{self, Asker, CoreQuery, SocketError};
 use crate::core::{Core, PeerSettings};
 use crate::fib::task::{Command, Fib};
 use crate::jitter::random;
+use crate::marker::Marker;
 use crate::transport::Event;
 use crate::transport::listener::{self, ListenError};
 use crate::{convert, tasks};
@@ -99,7 +100,11 @@ async fn start(config: &SpeakerConfig, socket: &Path) -> Result<(Core, Inlets), 
     } else {
         (None, 0)
     };
-    let speaker = convert::speaker(config, adopted > 0, random());
+    let marker = Marker::beside(socket)
+        .inspect_err(|error| warn!("cannot tell a restart from a first start: {error}"))
+        .ok();
+    let restarting = adopted > 0 || marker.as_ref().is_some_and(Marker::is_left);
+    let speaker = convert::speaker(config, restarting, random());
     let (events, event_inlet) = mpsc::channel(tasks::EVENTS);
     let (queries, query_inlet) = mpsc::channel(tasks::QUERIES);
     let (fib_queries, fib_query_inlet) = mpsc::channel(tasks::QUERIES);
@@ -121,7 +126,7 @@ async fn start(config: &SpeakerConfig, socket: &Path) -> Result<(Core, Inlets), 
         peers = config.peers.len(), adopted, socket = %socket.display(),
         "rcni-bgp {} runs", env!("CARGO_PKG_VERSION"),
     );
-    let core = Core::new(Speaker::new(speaker, started), settings(config), events);
+    let core = Core::new(Speaker::new(speaker, started), settings(config), events).marking(marker);
     let inlets = Inlets {
         events: event_inlet,
         queries: query_inlet,

@@ -19,6 +19,7 @@ pub mod daemon;
 pub mod fib;
 pub mod jitter;
 pub mod log;
+pub mod marker;
 pub mod tasks;
 pub mod text;
 pub mod transport;

@@ -114,6 +114,28 @@ fn routes_are_exchanged_survive_sigkill_and_are_adopted() {
     assert_eq!(other.json().unwrap()["pid"].as_u64(), pid);
 }
 
+#[test]
+fn one_that_learns_nothing_is_kept_by_its_peers_over_a_restart_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = pair();
+    let advertises_only = config_a().replace("action: Accept", "action: Reject");
+    let first = Daemon::start(&a, folder.path(), "a", &advertises_only);
+    let _other = Daemon::start(&b, folder.path(), "b", &config_b());
+    first.established();
+    routes_are(&b, &B_ROUTES);
+    first.signal(Signal::KILL);
+    drop(first);
+    assert_eq!(a.own_routes(), [""; 0]);
+    let there = Watched::start(&b);
+    let second = Daemon::start(&a, folder.path(), "a", &advertises_only);
+    second.established();
+    wait("its routes are announced again", || {
+        let json = second.json()?;
+        (json["peers"][0]["prefixes"]["advertised"] == 1).then_some(())
+    });
+    assert_eq!(there.route_changes(), [""; 0]);
+}
+
 /// `ip monitor route`, to see whether a route was ever gone.
 struct Watched {
     child: std::process::Child,

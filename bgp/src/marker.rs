@@ -1,0 +1,67 @@
+//! A mark beside the control socket: a speaker has had sessions here, in this boot and this
+//! network namespace.
+//!
+//! Whoever starts after it is a restarting speaker (RFC 4724 §4.1) even if no learned route is
+//! in the kernel: the node's own prefixes are forwarded by the plugin's pod routes, which no stop
+//! of this daemon touches, and peers that kept them as stale must be told so (F bit).
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use std::os::unix::fs::MetadataExt as _;
+
+/// See the [module](self).
+#[derive(Debug)]
+pub struct Marker {
+    path: PathBuf,
+    text: String,
+}
+
+impl Marker {
+    /// The mark that belongs to the daemon with this control socket.
+    ///
+    /// # Errors
+    /// `/proc` cannot be read.
+    pub fn beside(socket: &Path) -> io::Result<Self> {
+        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+        // A container that is started again may keep its files, and has a fresh, empty kernel.
+        let namespace = std::fs::metadata("/proc/self/ns/net")?.ino();
+        let mut path = socket.as_os_str().to_owned();
+        path.push(".ran");
+        Ok(Self {
+            path: path.into(),
+            text: format!("{} {namespace}\n", boot.trim()),
+        })
+    }
+
+    /// Whether an earlier speaker has left it.
+    #[must_use]
+    pub fn is_left(&self) -> bool {
+        std::fs::read_to_string(&self.path).is_ok_and(|text| text == self.text)
+    }
+
+    /// Leaves it.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn leave(&self) -> io::Result<()> {
+        std::fs::write(&self.path, &self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_mark_of_this_boot_and_namespace_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("bgp.sock");
+        let marker = Marker::beside(&socket).unwrap();
+        assert!(!marker.is_left());
+        marker.leave().unwrap();
+        assert!(Marker::beside(&socket).unwrap().is_left());
+        std::fs::write(folder.path().join("bgp.sock.ran"), "another boot 1\n").unwrap();
+        assert!(!marker.is_left());
+    }
+}
