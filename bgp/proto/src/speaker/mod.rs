@@ -144,13 +144,7 @@ impl Speaker {
             .neighbors
             .iter()
             .filter_map(|n| n.helper.next_timeout());
-        // The last one: before it the deferral cannot end by time alone.
-        let deferral = self
-            .neighbors
-            .iter()
-            .filter_map(|n| self.deferral.waits_for(&n.progress, n.session()))
-            .max();
-        machines.chain(helpers).chain(deferral).min()
+        machines.chain(helpers).chain(self.deferred_until()).min()
     }
 
     /// The next complete message for the wire; `None`: nothing until the next `WantSend`. Call it

@@ -21,8 +21,9 @@
 //! * until its End-of-RIB of all families, at most [`BOUND`] from `Start`;
 //! * if it offered no graceful restart (it need not send End-of-RIB) or restarts itself (it may be
 //!   waiting for us): at most [`PATIENCE`] from Established;
-//! * if it is not Established: at most [`DOWN`] from `Start`. A peer that is simply down holds
-//!   nobody back longer.
+//! * if it is not Established: at most [`DOWN`] from `Start` once another peer is complete; a peer
+//!   that is simply down holds nobody back longer. Where no peer has said anything yet there is
+//!   nothing to put in the place of the kernel's routes: then up to [`BOUND`].
 //!
 //! A cold start waits for nobody.
 
@@ -34,7 +35,7 @@ use crate::iana::Family;
 /// The longest wait of all.
 pub const BOUND: Duration = Duration::from_secs(60);
 
-/// For peers that are not up.
+/// For peers that are not up, if any other is complete.
 pub const DOWN: Duration = Duration::from_secs(20);
 
 /// For peers that are up but may never send End-of-RIB.
@@ -52,9 +53,15 @@ pub enum Deferral {
 }
 
 impl Deferral {
-    /// Until when this peer is waited for; `None`: no longer.
+    /// Until when this peer is waited for; `None`: no longer. `any_complete`: some peer's initial
+    /// routes are all here.
     #[must_use]
-    pub fn waits_for(self, peer: &Progress, session: Option<&Session>) -> Option<Instant> {
+    pub fn waits_for(
+        self,
+        peer: &Progress,
+        session: Option<&Session>,
+        any_complete: bool,
+    ) -> Option<Instant> {
         let Self::Waiting(start) = self else {
             return None;
         };
@@ -62,7 +69,7 @@ impl Deferral {
             return None;
         }
         let Some(session) = session else {
-            return Some(start + DOWN);
+            return Some(start + if any_complete { DOWN } else { BOUND });
         };
         let promised = session.negotiated.peer_graceful_restart.as_ref();
         if promised.is_some_and(|capability| !capability.restart) {

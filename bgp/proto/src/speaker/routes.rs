@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Speaker;
 use super::api::{ConnId, EventKind, FibChange, Output, PeerId};
-use super::neighbor::Up;
+use super::neighbor::{Neighbor, Up};
 use super::restart::Deferral;
 use super::status::RouteStatus;
 use crate::attr::PathAttributes;
@@ -203,17 +203,22 @@ impl Speaker {
         self.flush_stale(id, |stale| stale == family, now);
     }
 
+    /// When the deferral ends by time alone: when the last peer is no longer waited for.
+    pub(super) fn deferred_until(&self) -> Option<Instant> {
+        let any_complete = self.neighbors.iter().any(|n| n.progress.initial_done);
+        let waits = |n: &Neighbor| {
+            self.deferral
+                .waits_for(&n.progress, n.session(), any_complete)
+        };
+        self.neighbors.iter().filter_map(waits).max()
+    }
+
     /// After every input: ends the deferral if it is time, decides what changed, and asks for the
     /// connections that have something to send.
     pub(super) fn settle(&mut self, now: Instant) {
         if matches!(self.deferral, Deferral::Waiting(_)) {
-            let waits = self.neighbors.iter().any(|neighbor| {
-                let until = self
-                    .deferral
-                    .waits_for(&neighbor.progress, neighbor.session());
-                until.is_some_and(|until| until > now)
-            });
-            if !waits {
+            let until = self.deferred_until();
+            if until.is_none_or(|until| until <= now) {
                 self.finish_deferral(now);
             }
         }

@@ -203,6 +203,21 @@ fn a_peer_that_is_down_holds_a_restarting_speaker_back_for_the_bound_only() {
 }
 
 #[test]
+fn kernel_routes_outlive_the_wait_for_down_peers_while_nobody_is_there() {
+    let mut net = two_tors();
+    net.kill(0);
+    net.kill(1);
+    net.kill(2);
+    let from = net.elapsed();
+    net.restart(0);
+    net.run_secs(40);
+    assert!(net.nodes[0].synced.is_empty());
+    assert_eq!(net.fib(0), ["0.0.0.0/0 via 10.1.0.1 10.2.0.1"]);
+    net.run_secs(30);
+    assert_eq!(net.nodes[0].synced, [from + super::super::restart::BOUND]);
+}
+
+#[test]
 fn two_that_restart_together_do_not_wait_for_each_other() {
     let mut net = fabric();
     net.start_all();
