@@ -11,6 +11,25 @@ use rcni_config::{Cidr, Filter};
 
 use crate::fib::Ownership;
 
+/// What is right in itself but not done by this version, one line each: better refused than
+/// taken and silently without effect.
+#[must_use]
+pub fn not_yet(config: &rcni_config::SpeakerConfig) -> Vec<String> {
+    let networks = config.networks.iter().filter(|network| !network.is_ipv4());
+    let networks = networks.map(|network| {
+        format!("spec.networks (BGPConfiguration): {network}: IPv6 is not routed yet; remove it")
+    });
+    let peers = config.peers.iter().filter(|peer| peer.address.is_ipv6());
+    let peers = peers.map(|peer| {
+        format!(
+            "spec.peerIP (BGPPeer {}): {}: sessions carry IPv4 only and need an IPv4 peer so far; \
+             write its IPv4 address",
+            peer.name, peer.address
+        )
+    });
+    networks.chain(peers).collect()
+}
+
 /// The speaker's configuration. `restarting`: an earlier one has left
 /// kernel routes or its [mark](crate::marker); `seed`: for jitter.
 #[must_use]

@@ -5,11 +5,13 @@ mod run;
 mod status;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use rcni_config::paths;
+use rcni_config::{SpeakerConfig, paths};
+
+use crate::convert;
 
 /// A refused configuration, or a question that cannot be asked.
 const REFUSED: u8 = 2;
@@ -81,10 +83,23 @@ fn complain(text: impl std::fmt::Display) {
     let _ = writeln!(io::stderr(), "rcni-bgp: {text}");
 }
 
-/// What a configuration file is refused for: `file:line:` comes first, as compilers do it.
-fn refuse(errors: &rcni_config::ConfigErrors) {
-    for error in errors.iter() {
-        let _ = writeln!(io::stderr(), "{error}");
+/// The configuration; else what it is refused for is said, `file:line:` first, as compilers do it.
+fn load(file: &Path) -> Option<SpeakerConfig> {
+    let say = |text: &dyn std::fmt::Display| {
+        let _ = writeln!(io::stderr(), "{text}");
+    };
+    match rcni_config::load_speaker(file) {
+        Ok(config) => {
+            let refused = convert::not_yet(&config);
+            for text in &refused {
+                say(&format!("{}: {text}", file.display()));
+            }
+            refused.is_empty().then_some(config)
+        }
+        Err(errors) => {
+            errors.iter().for_each(|error| say(error));
+            None
+        }
     }
 }
 

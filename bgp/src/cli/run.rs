@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use rcni_config::paths;
 
-use super::{REFUSED, complain, refuse, runtime};
+use super::{REFUSED, complain, load, runtime};
 use crate::{daemon, log};
 
 #[derive(Debug, clap::Args)]
@@ -27,12 +27,8 @@ pub(super) fn run(options: &Options) -> ExitCode {
         complain(text);
         return REFUSED.into();
     }
-    let config = match rcni_config::load_speaker(&options.config) {
-        Ok(config) => config,
-        Err(errors) => {
-            refuse(&errors);
-            return REFUSED.into();
-        }
+    let Some(config) = load(&options.config) else {
+        return REFUSED.into();
     };
     let Some(runtime) = runtime() else {
         return ExitCode::FAILURE;
