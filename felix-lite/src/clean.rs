@@ -1,6 +1,7 @@
 //! `felix-lite clean`: everything that `run` made is removed, in the opposite order, and nothing
 //! else is. Goes on past errors and reports them all; can be repeated.
 
+use std::io;
 use std::path::PathBuf;
 
 use crate::agent::StepError;
@@ -10,7 +11,7 @@ use crate::state::State;
 use crate::sysctl::Sysctls;
 use crate::table::apply::{Applier, TableError};
 use crate::table::backend::{self, Store};
-use crate::table::leftover;
+use crate::table::leftover::{self, Outcome};
 use crate::table::model::{Family, RuleSet, TableName};
 use crate::table::runner::Runner;
 
@@ -55,7 +56,8 @@ pub async fn clean<R: Runner + Clone>(
     cleaned
         .failures
         .extend(errors.into_iter().map(StepError::from));
-    let kept = if cleaned.failures.is_empty() {
+    // Also a table that somebody uses by now: it can go when that has ended.
+    let kept = if cleaned.failures.is_empty() && state.record.tables.is_empty() {
         state.remove()
     } else {
         state.store()
@@ -93,12 +95,57 @@ async fn rules<R: Runner + Clone>(runner: &R, state: &mut State, cleaned: &mut C
             Err(error) => cleaned.failures.push(error.into()),
         }
     }
-    for table in std::mem::take(&mut state.record.tables) {
-        let known = TableName::from_name(&table).is_some();
-        if known && matches!(leftover::remove_if_empty(&table), Ok(true)) {
-            cleaned.done.push(format!(
+    let (done, failures) = remove_tables(&mut state.record.tables, leftover::remove_if_empty);
+    cleaned.done.extend(done);
+    let failures = failures.into_iter();
+    cleaned.failures.extend(failures.map(StepError::from));
+}
+
+/// Removes the tables that have nothing in them. Those that are not removed stay in `tables`, so
+/// that the next `clean` tries again.
+fn remove_tables(
+    tables: &mut Vec<String>,
+    mut remove: impl FnMut(&str) -> io::Result<Outcome>,
+) -> (Vec<String>, Vec<TableError>) {
+    let (mut done, mut failures) = (Vec::new(), Vec::new());
+    // A name that we never use was not recorded by us.
+    tables.retain(|table| TableName::from_name(table).is_some());
+    tables.retain(|table| match remove(table) {
+        Ok(Outcome::Removed) => {
+            done.push(format!(
                 "iptables-nft, table {table}: removed, nothing was in it"
             ));
+            false
         }
+        Ok(Outcome::Gone) => false,
+        Ok(Outcome::Used) => true,
+        Err(source) => {
+            let table = table.clone();
+            failures.push(TableError::NotRemoved { table, source });
+            true
+        }
+    });
+    (done, failures)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_that_is_not_removed_stays_in_the_record() {
+        let mut tables = ["filter", "nat", "unknown"].map(str::to_owned).to_vec();
+        let (done, failures) = remove_tables(&mut tables, |table| match table {
+            "filter" => Err(io::Error::other("no answer")),
+            "nat" => Ok(Outcome::Used),
+            other => panic!("{other} is not ours"),
+        });
+        assert_eq!(tables, ["filter", "nat"]);
+        assert!(done.is_empty(), "{done:?}");
+        let said: Vec<_> = failures.iter().map(ToString::to_string).collect();
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(said[0].contains("table filter") && said[0].contains("no answer"));
+        let (done, failures) = remove_tables(&mut tables, |_| Ok(Outcome::Removed));
+        assert_eq!((tables.len(), done.len(), failures.len()), (0, 2, 0));
     }
 }

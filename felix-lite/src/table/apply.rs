@@ -50,6 +50,14 @@ pub enum TableError {
     /// A foreign rule enters an own chain.
     #[error("a chain has to stay while a rule of somebody else enters it; delete that rule: {0}")]
     InUse(String),
+    /// The kernel did not say whether an own table is empty, or did not remove it.
+    #[error("cannot remove table {table} ({source}): run clean again")]
+    NotRemoved {
+        /// Which.
+        table: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A program did not run.
     #[error(transparent)]
     Run(RunError),

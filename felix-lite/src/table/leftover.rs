@@ -17,16 +17,27 @@ const DUMP: u16 = 0x300;
 /// `NF_ACCEPT`.
 const ACCEPT: u32 = 1;
 
-/// Removes the table if all that it has are empty built-in chains that accept. Whether it did.
+/// What became of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is removed.
+    Removed,
+    /// Somebody else removed it before.
+    Gone,
+    /// Something is in it: it stays.
+    Used,
+}
+
+/// Removes the table if all that it has are empty built-in chains that accept.
 ///
 /// # Errors
 /// The kernel does not answer.
-pub fn remove_if_empty(table: &str) -> io::Result<bool> {
+pub fn remove_if_empty(table: &str) -> io::Result<Outcome> {
     let mut socket = Socket::new(NETLINK_NETFILTER)?;
     socket.bind_auto()?;
     socket.set_non_blocking(true)?;
     let Some(chains) = empty_chains(&socket, table)? else {
-        return Ok(false);
+        return Ok(Outcome::Used);
     };
     let mut batch = Vec::new();
     nfnetlink::push(&mut batch, kind::BATCH_BEGIN, REQUEST, 0, &[]);
@@ -48,12 +59,13 @@ pub fn remove_if_empty(table: &str) -> io::Result<bool> {
         let datagram = socket.recv_from_full()?.0;
         for answer in nfnetlink::messages(&datagram) {
             if answer.kind == kind::ERROR && answer.error() != Some(0) {
-                return Ok(false);
+                let gone = chains.is_empty() && answer.error() == Some(-libc::ENOENT);
+                return Ok(if gone { Outcome::Gone } else { Outcome::Used });
             }
             answers += 1;
         }
     }
-    Ok(true)
+    Ok(Outcome::Removed)
 }
 
 /// The table's chains, if all are built-in, empty and accept. The answers to a request are there as

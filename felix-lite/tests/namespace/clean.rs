@@ -64,6 +64,21 @@ fn tables_that_somebody_uses_by_now_stay() {
         "{saved}"
     );
     assert!(!saved.contains("RCNI"), "{saved}");
+    // When they are no longer used, they can still be removed.
+    node.sh("iptables-nft -F FORWARD");
+    let said = clean(&node);
+    assert!(said.contains("table filter: removed"), "{said}");
+    assert!(!node.sh("nft list tables").contains("table ip filter"));
+    assert!(!node.path("state").exists());
+}
+
+#[test]
+fn tables_that_somebody_removed_are_forgotten() {
+    let node = Node::new();
+    node.oneshot();
+    node.sh("nft flush ruleset");
+    clean(&node);
+    assert!(!node.path("state").exists());
 }
 
 #[test]
