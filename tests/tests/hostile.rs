@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -11,7 +11,8 @@ use anyhow::{Context, Result, ensure};
 use common::{DEADLINE, in_lab, wait_established, wait_established_within};
 use nix::sched::{CloneFlags, setns};
 use rcni_tests::Node;
-use rcni_tests::status::Status;
+use rcni_tests::status::{ESTABLISHED, Status};
+use rcni_tests::wait_until;
 
 /// node1 as the router reaches it: the only address that node1 has a session with is the router.
 const NODE1: &str = "10.0.1.11:179";
@@ -33,8 +34,12 @@ fn talk(from: &Node, bytes: &[u8]) -> Result<Vec<u8>> {
         // Who is refused may be so before all is written.
         let _ = stream.write_all(&bytes);
         let mut answer = Vec::new();
-        // A reset after the NOTIFICATION is as good as a close.
-        let _ = stream.read_to_end(&mut answer);
+        // A reset after the NOTIFICATION is as good as a close; silence on an open connection is
+        // neither.
+        if let Err(error) = stream.read_to_end(&mut answer) {
+            let open = [ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&error.kind());
+            ensure!(!open, "the connection was kept open: {error}");
+        }
         let _ = stream.shutdown(Shutdown::Both);
         Ok(answer)
     });
@@ -123,9 +128,23 @@ fn a_stranger_gets_nothing_and_disturbs_nobody() -> Result<()> {
     in_lab("two-node", |lab| {
         let node1 = lab.node("node1")?;
         wait_established(node1, "tor")?;
+        // Old enough that one which was lost and made again would be younger.
+        let before = wait_until(DEADLINE, "a session of three seconds", || {
+            let since = Status::of(node1)?.peer("tor")?.since_seconds;
+            ensure!(since >= 3.0, "{since} s");
+            Ok(since)
+        })?;
         // An address of the node itself is no configured peer.
         let answer = talk(node1, &[0xff; 4096])?;
         ensure!(answer.is_empty(), "a stranger was answered: {answer:02x?}");
-        wait_established(node1, "tor")
+        let status = Status::of(node1)?;
+        let tor = status.peer("tor")?;
+        ensure!(tor.state == ESTABLISHED, "{}", tor.describe());
+        ensure!(
+            tor.since_seconds >= before,
+            "up for {} s after {before} s: it was lost meanwhile",
+            tor.since_seconds
+        );
+        Ok(())
     })
 }
