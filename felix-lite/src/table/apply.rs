@@ -176,7 +176,7 @@ impl<R: Runner> Applier<R> {
 }
 
 /// All of a program's complaint on one line, without its advice to read the manual.
-fn one_line(said: &str) -> String {
+pub(super) fn one_line(said: &str) -> String {
     let lines = said.lines().map(str::trim);
     let lines = lines.filter(|line| !line.is_empty() && !line.starts_with("Try `"));
     let text = lines.collect::<Vec<_>>().join(" ");

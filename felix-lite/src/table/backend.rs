@@ -5,7 +5,7 @@ use std::fmt;
 
 use rcni_config::IptablesBackend;
 
-use super::apply::TableError;
+use super::apply::{TableError, one_line};
 use super::runner::{RunError, Runner};
 use super::save::{self, Snapshot};
 
@@ -95,10 +95,9 @@ pub async fn choose<R: Runner>(runner: &R, wanted: IptablesBackend) -> Result<Ch
 /// A program does not run.
 pub async fn all<R: Runner>(runner: &R) -> Result<Vec<Backend>, TableError> {
     let plain = store_of(runner, "iptables").await?;
-    let nft = candidate(runner, Store::Nft, plain).await?;
-    let legacy = candidate(runner, Store::Legacy, plain).await?;
-    let found = [nft, legacy].into_iter().flatten();
-    Ok(found.map(|candidate| candidate.backend).collect())
+    let nft = programs(runner, Store::Nft, plain).await?;
+    let legacy = programs(runner, Store::Legacy, plain).await?;
+    Ok([nft, legacy].into_iter().flatten().collect())
 }
 
 fn missing(program: &str) -> TableError {
@@ -137,39 +136,62 @@ fn chosen(this: Candidate, other: Option<Candidate>, reason: String) -> Choice {
     }
 }
 
+async fn programs<R: Runner>(
+    runner: &R,
+    store: Store,
+    plain: Option<Store>,
+) -> Result<Option<Backend>, TableError> {
+    let own_name = match store {
+        Store::Nft => "iptables-nft",
+        Store::Legacy => "iptables-legacy",
+    };
+    let program = if store_of(runner, own_name).await? == Some(store) {
+        own_name
+    } else if plain == Some(store) {
+        "iptables"
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(Backend {
+        store,
+        save: format!("{program}-save"),
+        restore: format!("{program}-restore"),
+    }))
+}
+
+/// How a store says that the kernel does not have it, in which case it has no rules.
+const ABSENT: [&str; 4] = [
+    "Table does not exist",
+    "do you need to insmod",
+    "Failed to initialize nft: Protocol not supported",
+    "Could not fetch rule set generation id: Invalid argument",
+];
+
 async fn candidate<R: Runner>(
     runner: &R,
     store: Store,
     plain: Option<Store>,
 ) -> Result<Option<Candidate>, TableError> {
-    let own_name = match store {
-        Store::Nft => "iptables-nft",
-        Store::Legacy => "iptables-legacy",
-    };
-    let default = plain == Some(store);
-    let program = if store_of(runner, own_name).await? == Some(store) {
-        own_name
-    } else if default {
-        "iptables"
-    } else {
+    let Some(backend) = programs(runner, store, plain).await? else {
         return Ok(None);
     };
-    let backend = Backend {
-        store,
-        save: format!("{program}-save"),
-        restore: format!("{program}-restore"),
-    };
-    // A store that cannot be read (its kernel module is not there) has no rules.
     let printed = match runner.run(&backend.save, &[], "").await {
         Ok(printed) if printed.success => printed.stdout,
-        Ok(_) => String::new(),
+        Ok(failed) if ABSENT.iter().any(|said| failed.stderr.contains(said)) => String::new(),
+        // The choice is for the whole run: not one by a momentary failure.
+        Ok(failed) => {
+            return Err(TableError::Unreadable {
+                program: backend.save,
+                said: one_line(&failed.stderr),
+            });
+        }
         Err(RunError::NotFound(_)) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     Ok(Some(Candidate {
         backend,
         view: save::parse(&printed),
-        default,
+        default: plain == Some(store),
     }))
 }
 

@@ -218,6 +218,13 @@ impl Runner for Fake {
                 },
             });
         }
+        let saved = inner.saved.get(program);
+        if let Some(stderr) = saved.and_then(|text| text.strip_prefix("FAILS ")) {
+            return Ok(Completed {
+                stderr: stderr.to_owned(),
+                ..Completed::default()
+            });
+        }
         let known = inner
             .saved
             .get(program)
@@ -434,4 +441,23 @@ async fn missing_programs_are_named_with_their_package() {
         .await
         .unwrap_err();
     assert!(matches!(error, TableError::Missing { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_store_counts_as_empty_only_if_the_kernel_does_not_have_it() {
+    let with = |legacy| {
+        let legacy = ("iptables-legacy", LEGACY, legacy);
+        Fake::programs(&[("iptables", NFT, ""), ("iptables-nft", NFT, EMPTY), legacy])
+    };
+    let absent = with("FAILS Cannot initialize: Table does not exist (do you need to insmod?)");
+    let choice = backend::choose(&absent, IptablesBackend::Auto).await;
+    assert_eq!(choice.unwrap().backend.store, Store::Nft);
+    let busy = with("FAILS Resource temporarily unavailable");
+    let error = backend::choose(&busy, IptablesBackend::Auto).await;
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("iptables-legacy-save cannot read"),
+        "{error}"
+    );
+    assert_eq!(backend::all(&busy).await.unwrap().len(), 2);
 }
