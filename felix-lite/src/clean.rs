@@ -1,5 +1,5 @@
-//! `felix-lite clean`: everything that `run` made is removed, in the opposite order, and nothing
-//! else is. Goes on past errors and reports them all; can be repeated.
+//! `felix-lite clean`: everything that `run` made is removed, and nothing else is: conflist,
+//! blackhole, rules, settings. Goes on past errors and reports them all; can be repeated.
 
 use std::io;
 use std::path::PathBuf;
