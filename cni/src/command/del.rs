@@ -8,11 +8,14 @@
 //! Only if the kernel refuses to delete an interface that is there does DEL stop before the address:
 //! its route still leads to the old pod, so that nobody else may get it. The runtime repeats DEL.
 
+use std::ffi::OsStr;
+
 use super::Request;
 use super::add::release;
 use crate::error::CniError;
 use crate::netconf::Ipam;
 use crate::netlink::Netlink;
+use crate::netns;
 use crate::veth;
 
 /// Detaches the pod.
@@ -25,6 +28,13 @@ pub fn del(request: &Request) -> Result<(), CniError> {
     match &request.conf.ipam {
         Ipam::Absent => Ok(()),
         Ipam::Own(own) => release(&own.store, &request.attachment),
-        Ipam::Delegate(name) => request.delegate(name).del(),
+        Ipam::Delegate(name) => {
+            let mut delegate = request.delegate(name);
+            if request.netns.as_deref().is_some_and(netns::is_own) {
+                // Many plugins refuse it; without the variable it is a pod that is gone.
+                delegate.environment.remove(OsStr::new("CNI_NETNS"));
+            }
+            delegate.del()
+        }
     }
 }

@@ -3,6 +3,15 @@
 use crate::support::{Answer, Netns, Node, script};
 use serde_json::{Value, json};
 
+/// As plugins made with the reference library do: they refuse their own namespace also in DEL.
+const OTHER_VERBS: &str = r#"{
+    if [ "$CNI_NETNS" -ef /proc/self/ns/net ]; then
+        echo '{"code": 8, "msg": "the same namespace", "details": "-"}'
+        exit 1
+    fi
+    exit 0
+}"#;
+
 struct Delegated {
     node: Node,
     pod: Netns,
@@ -19,7 +28,7 @@ impl Delegated {
             &folder.join("bin/other-ipam"),
             &format!(
                 "#!/bin/sh\necho \"$CNI_COMMAND $CNI_CONTAINERID $CNI_IFNAME $(wc -c)\" >> {}\n\
-                 [ \"$CNI_COMMAND\" = ADD ] || exit 0\n{on_add}\n",
+                 [ \"$CNI_COMMAND\" = ADD ] || {OTHER_VERBS}\n{on_add}\n",
                 log.display()
             ),
         );
@@ -37,7 +46,11 @@ impl Delegated {
     }
 
     fn call(&self, verb: &str) -> Answer {
-        let mut command = self.node.command(verb, "one", &self.pod.path(), "eth0");
+        self.call_in(verb, &self.pod.path())
+    }
+
+    fn call_in(&self, verb: &str, netns: &str) -> Answer {
+        let mut command = self.node.command(verb, "one", netns, "eth0");
         let bin = self.node.folder.path().join("bin");
         command.env("CNI_PATH", format!("/nowhere:{}", bin.display()));
         self.node.call(command, &self.conf())
@@ -131,6 +144,15 @@ fn a_repeated_add_does_not_reach_it() {
         assert!(delegated.call("DEL").is_silent());
         assert_eq!(delegated.calls(), ["ADD", "DEL"]);
     }
+}
+
+#[test]
+fn its_del_is_not_told_our_own_namespace() {
+    let delegated = Delegated::new("echo '{\"ips\": [{\"address\": \"10.9.0.7/24\"}]}'");
+    delegated.call("ADD").result();
+    let answer = delegated.call_in("DEL", "/proc/self/ns/net");
+    assert!(answer.is_silent(), "{answer:?}");
+    assert_eq!(delegated.calls(), ["ADD", "DEL"]);
 }
 
 #[test]
