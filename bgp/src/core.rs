@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rcni_bgp_proto::fsm::State;
 use rcni_bgp_proto::speaker::{
-    ConnId, ConnectError, EventKind, Input, Output, PeerId, Speaker, StopMode,
+    ConnId, ConnectError, EventKind, Input, NextHop, Output, PeerId, Speaker, StopMode,
 };
 use socket2::SockRef;
 use tokio::net::TcpStream;
@@ -81,7 +81,7 @@ pub struct Core {
     running: JoinSet<()>,
     events: mpsc::Sender<Event>,
     /// Changes on the way to the fib task: the last word per prefix.
-    fib: HashMap<Prefix, Vec<IpAddr>>,
+    fib: HashMap<Prefix, Vec<NextHop>>,
     fib_synced: bool,
     stopped: bool,
     /// Left at the first session.

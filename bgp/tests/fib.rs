@@ -18,7 +18,7 @@ use rcni_bgp::fib::change::{Change, Outcome};
 use rcni_bgp::fib::monitor::{Monitor, Observed};
 use rcni_bgp::fib::netlink::Netlink;
 use rcni_bgp::fib::task::{Command, Fib};
-use rcni_bgp::fib::{FibStatus, Ownership, Prefix};
+use rcni_bgp::fib::{FibStatus, NextHop, Ownership, Prefix};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
@@ -29,8 +29,8 @@ const OWNER: Ownership = Ownership {
     table: 254,
 };
 
-fn ip(text: &str) -> IpAddr {
-    text.parse().unwrap()
+fn ip(text: &str) -> NextHop {
+    text.parse::<IpAddr>().unwrap().into()
 }
 
 fn prefix(text: &str) -> Prefix {

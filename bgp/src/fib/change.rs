@@ -2,9 +2,8 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::net::IpAddr;
 
-use super::{NextHops, Prefix};
+use super::{NextHop, NextHops, Prefix};
 
 /// One write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +91,7 @@ impl fmt::Display for Reason {
 #[derive(Debug, Default)]
 pub struct Found {
     /// Own routes.
-    pub ours: HashMap<Prefix, Vec<IpAddr>>,
+    pub ours: HashMap<Prefix, Vec<NextHop>>,
     /// Protocol of foreign routes that stand where ours would; `None` if only own routes were
     /// asked for.
     pub foreign: Option<HashMap<Prefix, u8>>,

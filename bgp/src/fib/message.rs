@@ -16,7 +16,7 @@ use netlink_packet_route::route::{
 };
 
 use super::change::Change;
-use super::{KernelRoute, Ownership, Prefix};
+use super::{KernelRoute, NextHop, Ownership, Prefix};
 
 /// `struct nlmsghdr`, bytes.
 pub const HEADER_LEN: usize = 16;
@@ -153,7 +153,7 @@ pub fn of_change(owner: &Ownership, change: &Change) -> (u16, u16, RouteMessage)
     }
 }
 
-fn route(owner: &Ownership, prefix: Prefix, next_hops: &[IpAddr]) -> RouteMessage {
+fn route(owner: &Ownership, prefix: Prefix, next_hops: &[NextHop]) -> RouteMessage {
     let mut body = RouteMessage::default();
     body.header = RouteHeader {
         address_family: family_of(prefix),
@@ -172,15 +172,19 @@ fn route(owner: &Ownership, prefix: Prefix, next_hops: &[IpAddr]) -> RouteMessag
     ];
     match next_hops {
         [] => {}
-        [only] => body
-            .attributes
-            .push(RouteAttribute::Gateway((*only).into())),
+        [only] => {
+            body.attributes
+                .push(RouteAttribute::Gateway(only.address.into()));
+            body.attributes
+                .extend(only.interface.map(RouteAttribute::Oif));
+        }
         several => body.attributes.push(RouteAttribute::MultiPath(
             several
                 .iter()
                 .map(|gateway| {
                     let mut hop = RouteNextHop::default();
-                    hop.attributes = vec![RouteAttribute::Gateway((*gateway).into())];
+                    hop.interface_index = gateway.interface.unwrap_or_default();
+                    hop.attributes = vec![RouteAttribute::Gateway(gateway.address.into())];
                     hop
                 })
                 .collect(),
@@ -220,30 +224,45 @@ pub fn parse_route(payload: &[u8]) -> Option<KernelRoute> {
         unicast: body.header.kind == RouteType::Unicast,
         next_hops: Vec::new(),
     };
+    let mut gateway = None;
+    let mut interface = 0;
     for attribute in &body.attributes {
         match attribute {
             RouteAttribute::Destination(address) => destination = ip_of(address)?,
             RouteAttribute::Table(table) => route.table = *table,
             RouteAttribute::Priority(metric) => route.metric = *metric,
-            RouteAttribute::Gateway(address) => route.next_hops.extend(ip_of(address)),
+            RouteAttribute::Gateway(address) => gateway = ip_of(address),
+            RouteAttribute::Oif(index) => interface = *index,
             RouteAttribute::MultiPath(hops) => route.next_hops.extend(live_gateways(hops)),
             _ => {}
         }
     }
     route.prefix = IpNetwork::new(destination, body.header.destination_prefix_length).ok()?;
+    route
+        .next_hops
+        .extend(gateway.map(|address| next_hop(address, interface)));
     route.next_hops.sort_unstable();
     route.next_hops.dedup();
     Some(route)
 }
 
-fn live_gateways(hops: &[RouteNextHop]) -> impl Iterator<Item = IpAddr> {
+fn live_gateways(hops: &[RouteNextHop]) -> impl Iterator<Item = NextHop> {
     hops.iter()
         .filter(|hop| !hop.flags.contains(RouteNextHopFlags::Dead))
-        .flat_map(|hop| &hop.attributes)
-        .filter_map(|attribute| match attribute {
-            RouteAttribute::Gateway(address) => ip_of(address),
+        .flat_map(|hop| hop.attributes.iter().map(|a| (a, hop.interface_index)))
+        .filter_map(|(attribute, interface)| match attribute {
+            RouteAttribute::Gateway(address) => Some(next_hop(ip_of(address)?, interface)),
             _ => None,
         })
+}
+
+/// The kernel always tells the interface; it counts only where the address says nothing without.
+fn next_hop(address: IpAddr, interface: u32) -> NextHop {
+    let link_local = matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
+    NextHop {
+        address,
+        interface: (link_local && interface != 0).then_some(interface),
+    }
 }
 
 fn ip_of(address: &RouteAddress) -> Option<IpAddr> {

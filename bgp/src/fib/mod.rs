@@ -19,16 +19,16 @@ pub mod netlink;
 pub mod reconcile;
 pub mod task;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnetwork::IpNetwork;
+pub use rcni_bgp_proto::speaker::NextHop;
 
 /// A destination, without host bits.
 pub type Prefix = IpNetwork;
 
 /// The gateways of one route: sorted, without duplicates, shared between routes that have the same.
-pub type NextHops = Arc<[IpAddr]>;
+pub type NextHops = Arc<[NextHop]>;
 
 /// How own routes are told from all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ pub struct KernelRoute {
     pub unicast: bool,
     /// Gateways that the kernel would use: sorted, without those that it calls dead. Empty if the
     /// route has none or is of a shape that is never made here.
-    pub next_hops: Vec<IpAddr>,
+    pub next_hops: Vec<NextHop>,
 }
 
 /// What the kernel's side looks like at one moment.

@@ -13,7 +13,7 @@ use socket2::SockFilter;
 
 use super::message::{self, RawMessage, kind, u32_at};
 use super::netlink::{DATAGRAM, enlarge_receive_buffer, receive};
-use super::{Ownership, Prefix};
+use super::{NextHop, Ownership, Prefix};
 
 /// Links of this name prefix are pods' host ends: no next hop is ever there, and a busy node makes
 /// and removes many.
@@ -25,7 +25,7 @@ pub enum Observed {
     /// An own route was deleted.
     OwnGone(Prefix),
     /// A route with our marks was made or changed.
-    OwnSeen(Prefix, Vec<std::net::IpAddr>),
+    OwnSeen(Prefix, Vec<NextHop>),
     /// A foreign route stands where ours would; `replaced`: in the place of what was there.
     ForeignSeen {
         /// Destination.

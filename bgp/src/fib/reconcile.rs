@@ -14,11 +14,10 @@
 //! *Installed* is what a dump or an own successful write showed, never what was hoped for.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::change::{Change, Drift, Found, Outcome, Reason};
-use super::{FAILED_SHOWN, FibStatus, NextHops, Prefix};
+use super::{FAILED_SHOWN, FibStatus, NextHop, NextHops, Prefix};
 
 /// First pause after a refusal; doubled for each further one.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
@@ -80,7 +79,7 @@ impl Table {
     }
 
     /// Takes over a route that an earlier run left.
-    pub fn adopt(&mut self, prefix: Prefix, next_hops: Vec<IpAddr>) {
+    pub fn adopt(&mut self, prefix: Prefix, next_hops: Vec<NextHop>) {
         let installed = Some(self.share(next_hops));
         let entry = self.entries.entry(prefix).or_default();
         entry.installed = installed;
@@ -88,7 +87,7 @@ impl Table {
     }
 
     /// The speaker's word: these next hops, or none.
-    pub fn want(&mut self, prefix: Prefix, mut next_hops: Vec<IpAddr>) {
+    pub fn want(&mut self, prefix: Prefix, mut next_hops: Vec<NextHop>) {
         next_hops.sort_unstable();
         next_hops.dedup();
         let desired = (!next_hops.is_empty()).then(|| self.share(next_hops));
@@ -219,7 +218,7 @@ impl Table {
     }
 
     /// Somebody else made or changed a route with our marks. True if it will be put right.
-    pub fn appeared(&mut self, prefix: Prefix, next_hops: Vec<IpAddr>) -> bool {
+    pub fn appeared(&mut self, prefix: Prefix, next_hops: Vec<NextHop>) -> bool {
         let installed = Some(self.share(next_hops));
         let entry = self.entries.entry(prefix).or_default();
         entry.installed = installed;
@@ -455,7 +454,7 @@ impl Table {
     }
 
     /// One allocation per set of next hops, however many routes have it.
-    fn share(&mut self, next_hops: Vec<IpAddr>) -> NextHops {
+    fn share(&mut self, next_hops: Vec<NextHop>) -> NextHops {
         if let Some(known) = self.shared.get(next_hops.as_slice()) {
             return known.clone();
         }

@@ -12,7 +12,7 @@ use super::change::{Change, Drift, Outcome, Reason};
 use super::monitor::{Monitor, Observed};
 use super::netlink::{BATCH, Netlink};
 use super::reconcile::Table;
-use super::{FibStatus, Ownership, Prefix};
+use super::{FibStatus, NextHop, Ownership, Prefix};
 use crate::jitter::jitter;
 use crate::log::Quiet;
 
@@ -29,7 +29,7 @@ const NAMED: usize = 3;
 #[derive(Debug)]
 pub enum Command {
     /// Next hops per prefix; none: remove.
-    Want(Vec<(Prefix, Vec<std::net::IpAddr>)>),
+    Want(Vec<(Prefix, Vec<NextHop>)>),
     /// The desired set is complete.
     Synced,
 }

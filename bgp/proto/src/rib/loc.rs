@@ -1,13 +1,12 @@
 //! The Loc-RIB: the best path of each prefix and the next hops in use.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use crate::attr::PathAttributes;
 use crate::iana::Family;
-use crate::speaker::PeerId;
+use crate::speaker::{NextHop, PeerId};
 use crate::wire::Prefix;
 
 /// Where a best path came from.
@@ -32,14 +31,14 @@ pub struct LocRoute {
     /// Its attributes as received.
     pub attributes: Arc<PathAttributes>,
     /// Next hops of the best path and its equals, sorted; empty for own networks.
-    pub next_hops: Box<[IpAddr]>,
+    pub next_hops: Box<[NextHop]>,
 }
 
 /// What a change of the Loc-RIB means to others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LocChange {
     /// New next hops for the FIB, if they changed; empty: remove.
-    pub fib: Option<Vec<IpAddr>>,
+    pub fib: Option<Vec<NextHop>>,
     /// Peers may have to be told.
     pub export: bool,
 }

@@ -24,7 +24,6 @@ pub mod loc;
 mod tests;
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 pub use adj_in::{AdjRibIn, Path, PathCounts};
@@ -35,7 +34,7 @@ pub use loc::{LocChange, LocRib, LocRoute, Source};
 
 use crate::attr::PathAttributes;
 use crate::iana::Family;
-use crate::speaker::PeerId;
+use crate::speaker::{NextHop, PeerId};
 use crate::wire::Prefix;
 use intern::Interner;
 
@@ -204,13 +203,13 @@ impl Rib {
     }
 }
 
-fn next_hops(candidates: &[Candidate<'_>], statuses: &[PathStatus]) -> Box<[IpAddr]> {
-    let mut hops: Vec<IpAddr> = candidates
+fn next_hops(candidates: &[Candidate<'_>], statuses: &[PathStatus]) -> Box<[NextHop]> {
+    let mut hops: Vec<NextHop> = candidates
         .iter()
         .zip(statuses)
         .filter(|(candidate, status)| candidate.teller != Teller::Own && status.is_used())
         .filter_map(|(candidate, _)| candidate.attributes.next_hop.as_ref())
-        .map(crate::attr::NextHop::address)
+        .map(|next_hop| NextHop::from(next_hop.address()))
         .collect();
     hops.sort_unstable();
     hops.dedup();

@@ -1,7 +1,7 @@
 //! Tests of the RIBs without sessions: the steps of the decision, what changes cause, packing.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -232,7 +232,7 @@ fn announce(rib: &mut Rib, peer: u32, n: u32, path: &[u32]) {
 fn only_what_changes_is_a_change() {
     let mut rib = rib();
     announce(&mut rib, 0, 1, &[65001]);
-    let hops = || Some(vec![IpAddr::from([10, 0, 0, 9])]);
+    let hops = || Some(vec![IpAddr::from([10, 0, 0, 9]).into()]);
     assert_eq!(
         settle(&mut rib),
         [(

@@ -235,7 +235,36 @@ pub struct FibChange {
     /// Which prefix. Never one of the own networks.
     pub prefix: Prefix,
     /// Empty: remove. More than one: ECMP. Sorted, without duplicates.
-    pub next_hops: Vec<IpAddr>,
+    pub next_hops: Vec<NextHop>,
+}
+
+/// A gateway of the forwarding table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NextHop {
+    /// Of either family, whatever the prefix' family is (RFC 8950).
+    pub address: IpAddr,
+    /// Interface index, where the address says nothing without it: link-local addresses only.
+    pub interface: Option<u32>,
+}
+
+impl From<IpAddr> for NextHop {
+    /// An address that is looked up in the routing table.
+    fn from(address: IpAddr) -> Self {
+        Self {
+            address,
+            interface: None,
+        }
+    }
+}
+
+impl fmt::Display for NextHop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.address.fmt(f)?;
+        match self.interface {
+            Some(interface) => write!(f, "%{interface}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// A line for the log: printable, with peers' bytes escaped.

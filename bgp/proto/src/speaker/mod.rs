@@ -27,7 +27,7 @@ mod tests;
 
 pub use api::{
     CloseCause, ConnId, ConnectError, Event, EventKind, FibChange, GracefulRestartConfig, Input,
-    Output, PeerConfig, PeerId, SpeakerConfig, StopMode,
+    NextHop, Output, PeerConfig, PeerId, SpeakerConfig, StopMode,
 };
 pub use status::{PeerStatus, PrefixCounts, RouteStatus, SessionStatus, SpeakerStatus};
 

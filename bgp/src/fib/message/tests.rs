@@ -8,8 +8,9 @@ const OWNER: Ownership = Ownership {
     table: 254,
 };
 
-fn hops(texts: &[&str]) -> Arc<[IpAddr]> {
-    texts.iter().map(|text| text.parse().unwrap()).collect()
+fn hops(texts: &[&str]) -> Arc<[NextHop]> {
+    let address = |text: &&str| text.parse::<IpAddr>().unwrap();
+    texts.iter().map(|text| address(text).into()).collect()
 }
 
 fn bytes_of(change: &Change) -> Vec<u8> {
@@ -107,6 +108,33 @@ fn what_is_written_is_read_as_the_same_and_as_ours() {
         assert_eq!(route.next_hops, next_hops.to_vec());
         assert!(OWNER.owns(&route), "{route:?}");
     }
+}
+
+#[test]
+fn a_link_local_gateway_keeps_its_interface_and_no_other_has_one() {
+    let link_local = |interface| NextHop {
+        address: "fe80::1".parse().unwrap(),
+        interface: Some(interface),
+    };
+    let global = hops(&["2001:db8::1"])[0];
+    for next_hops in [
+        vec![link_local(7)],
+        vec![global, link_local(3)],
+        vec![link_local(3), link_local(4)],
+    ] {
+        let bytes = bytes_of(&Change::Create {
+            prefix: "2001:db8:1::/64".parse().unwrap(),
+            next_hops: next_hops.clone().into(),
+        });
+        let raw = split(&bytes).next().unwrap();
+        assert_eq!(parse_route(raw.payload).unwrap().next_hops, next_hops);
+    }
+    // As the kernel tells a route of ours that names no interface.
+    let mut body = route(&OWNER, "2001:db8:1::/64".parse().unwrap(), &[global]);
+    body.attributes.push(RouteAttribute::Oif(5));
+    let mut bytes = vec![0; body.buffer_len()];
+    body.emit(&mut bytes);
+    assert_eq!(parse_route(&bytes).unwrap().next_hops, [global]);
 }
 
 #[test]

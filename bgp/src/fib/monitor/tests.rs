@@ -9,6 +9,10 @@ const OWNER: Ownership = Ownership {
     table: 254,
 };
 
+fn gateway() -> NextHop {
+    std::net::IpAddr::from([10, 0, 1, 1]).into()
+}
+
 fn prefix() -> Prefix {
     "10.244.2.0/24".parse().unwrap()
 }
@@ -17,7 +21,7 @@ fn prefix() -> Prefix {
 fn notice(owner: Ownership, kind: u16, flags: u16) -> Option<Observed> {
     let change = Change::Create {
         prefix: prefix(),
-        next_hops: ["10.0.1.1".parse().unwrap()].into(),
+        next_hops: [gateway()].into(),
     };
     let (_, _, body) = message::of_change(&owner, &change);
     let mut bytes = Vec::new();
@@ -42,10 +46,7 @@ fn own_and_foreign_routes_are_told_apart() {
     );
     assert_eq!(
         notice(OWNER, kind::NEW_ROUTE, 0),
-        Some(Observed::OwnSeen(
-            prefix(),
-            vec!["10.0.1.1".parse().unwrap()]
-        ))
+        Some(Observed::OwnSeen(prefix(), vec![gateway()]))
     );
     assert_eq!(
         notice(zebra, kind::NEW_ROUTE, NLM_F_REPLACE),

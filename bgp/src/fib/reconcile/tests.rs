@@ -1,11 +1,13 @@
 use super::*;
+use std::net::IpAddr;
 
 fn prefix(text: &str) -> Prefix {
     text.parse().unwrap()
 }
 
-fn hops(texts: &[&str]) -> Vec<IpAddr> {
-    texts.iter().map(|text| text.parse().unwrap()).collect()
+fn hops(texts: &[&str]) -> Vec<NextHop> {
+    let address = |text: &&str| text.parse::<IpAddr>().unwrap();
+    texts.iter().map(|text| address(text).into()).collect()
 }
 
 fn table() -> Table {
@@ -354,7 +356,10 @@ fn sets_of_next_hops_are_shared_and_old_ones_forgotten() {
     table.want(prefix("10.2.0.0/24"), hops(&["10.0.1.1"]));
     assert_eq!(table.shared.len(), 1);
     for number in 0..20_000_u32 {
-        table.want(prefix(P), vec![IpAddr::V4((0x0a00_0000 + number).into())]);
+        table.want(
+            prefix(P),
+            vec![IpAddr::V4((0x0a00_0000 + number).into()).into()],
+        );
     }
     assert!(table.shared.len() < 2048, "{}", table.shared.len());
 }

@@ -10,8 +10,8 @@ use rand::rngs::SmallRng;
 
 use crate::fsm::State;
 use crate::speaker::{
-    CloseCause, ConnId, ConnectError, EventKind, Input, Output, PeerId, PeerStatus, Speaker,
-    SpeakerConfig,
+    CloseCause, ConnId, ConnectError, EventKind, Input, NextHop, Output, PeerId, PeerStatus,
+    Speaker, SpeakerConfig,
 };
 use crate::wire::Prefix;
 
@@ -20,9 +20,9 @@ pub(super) struct Node {
     config: SpeakerConfig,
     speaker: Option<Speaker>,
     /// What the kernel has: survives the speaker.
-    pub(super) fib: BTreeMap<Prefix, Vec<IpAddr>>,
+    pub(super) fib: BTreeMap<Prefix, Vec<NextHop>>,
     /// Every change of it, in order.
-    pub(super) fib_log: Vec<(Duration, Prefix, Vec<IpAddr>)>,
+    pub(super) fib_log: Vec<(Duration, Prefix, Vec<NextHop>)>,
     pub(super) synced: Vec<Duration>,
     pub(super) events: Vec<EventKind>,
     /// Does not write to its connections.
@@ -469,7 +469,7 @@ impl Net {
 
     /// The FIB as text: `10.244.1.0/24 via 10.0.1.11`.
     pub(super) fn fib(&self, node: usize) -> Vec<String> {
-        let line = |(prefix, hops): (&Prefix, &Vec<IpAddr>)| {
+        let line = |(prefix, hops): (&Prefix, &Vec<NextHop>)| {
             let hops: Vec<String> = hops.iter().map(ToString::to_string).collect();
             format!("{prefix} via {}", hops.join(" "))
         };

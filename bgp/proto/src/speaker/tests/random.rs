@@ -322,7 +322,7 @@ fn assert_reachable(net: &Net, running: &[bool], edges: &[(usize, usize)], seed:
                 }
                 let hops = net.nodes[here].fib.get(&target);
                 let hops = hops.unwrap_or_else(|| panic!("seed {seed}: {here} knows no {target}"));
-                here = owner(hops[0]);
+                here = owner(hops[0].address);
             }
             assert_eq!(here, to, "seed {seed}: {from} does not reach {to}");
         }
