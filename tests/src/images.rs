@@ -8,9 +8,16 @@
 pub enum Root {
     /// The machine's own root.
     Host,
-    /// The tree that `rcni-lab peers` builds.
+    /// A tree that `rcni-lab peers` builds; the tag says which.
     Peers,
 }
+
+/// Suites of the trees, by the version of a program: the last one whose first version is not
+/// newer than the tag's. The first is what no tag, and a tag without a version, stand for.
+type Suites = &'static [(&'static str, (u32, u32))];
+
+/// The same in every row that does not need a tree.
+const NO_TREE: Suites = &[];
 
 /// What stands for an image.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,6 +26,8 @@ pub struct Image {
     pub repositories: &'static [&'static str],
     /// Root of the node.
     pub root: Root,
+    /// Which tree, if it is one.
+    suites: Suites,
     /// Whether rcni's own programs are put in.
     pub rcni: bool,
     /// What the image runs if the topology does not say otherwise (ENTRYPOINT).
@@ -49,10 +58,18 @@ true
 /// OpenBGPD wants its control socket's folder and its chroot before it starts.
 const START_OPENBGPD: &str = "mkdir -p /run/openbgpd && exec /usr/sbin/bgpd -d -f /etc/bgpd.conf";
 
+// Debian's versions: FRR 8.4, 10.3, 10.7; BIRD 2.0, 3.1, 3.4; GoBGP 3.10, 3.36, 4.8;
+// OpenBGPD 7.7, 8.8, 9.3.
+const FRR: Suites = &[("bookworm", (0, 0)), ("trixie", (10, 0)), ("sid", (10, 5))];
+const BIRD: Suites = &[("bookworm", (0, 0)), ("trixie", (3, 0)), ("sid", (3, 2))];
+const GOBGP: Suites = &[("bookworm", (0, 0)), ("trixie", (3, 20)), ("sid", (4, 0))];
+const OPENBGPD: Suites = &[("bookworm", (0, 0)), ("trixie", (8, 0)), ("sid", (9, 0))];
+
 const TABLE: &[Image] = &[
     Image {
         repositories: &["rcni/node"],
         root: Root::Host,
+        suites: NO_TREE,
         rcni: true,
         entrypoint: &[ENTRYPOINT_PATH],
         cmd: &[],
@@ -60,6 +77,7 @@ const TABLE: &[Image] = &[
     Image {
         repositories: &["frrouting/frr"],
         root: Root::Peers,
+        suites: FRR,
         rcni: false,
         entrypoint: &[],
         cmd: &["/bin/bash", "-c", START_FRR],
@@ -67,6 +85,7 @@ const TABLE: &[Image] = &[
     Image {
         repositories: &["bird", "rcni/bird"],
         root: Root::Peers,
+        suites: BIRD,
         rcni: false,
         entrypoint: &[],
         cmd: &["/usr/sbin/bird", "-f", "-c", "/etc/bird/bird.conf"],
@@ -74,6 +93,7 @@ const TABLE: &[Image] = &[
     Image {
         repositories: &["osrg/gobgp", "rcni/gobgp"],
         root: Root::Peers,
+        suites: GOBGP,
         rcni: false,
         entrypoint: &[],
         cmd: &[
@@ -87,6 +107,7 @@ const TABLE: &[Image] = &[
     Image {
         repositories: &["openbgpd/openbgpd", "rcni/openbgpd"],
         root: Root::Peers,
+        suites: OPENBGPD,
         rcni: false,
         entrypoint: &[],
         cmd: &["/bin/sh", "-c", START_OPENBGPD],
@@ -94,6 +115,7 @@ const TABLE: &[Image] = &[
     Image {
         repositories: &["alpine", "debian", "busybox"],
         root: Root::Host,
+        suites: NO_TREE,
         rcni: false,
         entrypoint: &[],
         cmd: &[],
@@ -109,6 +131,19 @@ pub fn find(image: &str) -> Option<&'static Image> {
         .find(|row| row.repositories.contains(&repository))
 }
 
+impl Image {
+    /// Suite of the tree of routers that this image's root is; none if it is not one.
+    ///
+    /// `v8.4.0`, `8.4.0-alpine` and `8.4` are one version; `latest`, `edge` and other words are
+    /// none, and stand for the default suite, so that nothing changes by itself.
+    #[must_use]
+    pub fn suite(&self, image: &str) -> Option<&'static str> {
+        let wanted = version(tag(image)).unwrap_or_default();
+        let found = self.suites.iter().rev().find(|(_, from)| *from <= wanted);
+        found.or(self.suites.first()).map(|(suite, _)| *suite)
+    }
+}
+
 /// The known repositories, for an error message.
 #[must_use]
 pub fn known() -> String {
@@ -118,6 +153,24 @@ pub fn known() -> String {
         .copied()
         .collect();
     all.join(", ")
+}
+
+/// What follows the repository, without a digest; empty if nothing does.
+fn tag(image: &str) -> &str {
+    let image = image.split('@').next().unwrap_or(image);
+    match image.rsplit_once(':') {
+        Some((_, tag)) if !tag.contains('/') => tag,
+        _ => "",
+    }
+}
+
+/// The first two numbers of a tag that begins with a version.
+fn version(tag: &str) -> Option<(u32, u32)> {
+    let tag = tag.strip_prefix('v').unwrap_or(tag);
+    let mut numbers = tag.split(|c: char| !c.is_ascii_digit());
+    let major = numbers.next()?.parse().ok()?;
+    let minor = numbers.next().and_then(|minor| minor.parse().ok());
+    Some((major, minor.unwrap_or_default()))
 }
 
 /// `registry.example/frrouting/frr:v8.4.0` → `frrouting/frr`; `registry.example/library/alpine@sha256:…` →
@@ -140,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tag_and_a_registry_do_not_matter() {
+    fn a_tag_and_a_registry_do_not_make_another_image() {
         for image in [
             "frrouting/frr",
             "frrouting/frr:v8.4.0",
@@ -158,6 +211,34 @@ mod tests {
             "alpine"
         );
         assert!(find("rcni/node:latest").is_some_and(|row| row.rcni));
+    }
+
+    #[test]
+    fn the_tag_chooses_the_suite() {
+        for (image, wanted) in [
+            ("frrouting/frr", Some("bookworm")),
+            ("frrouting/frr:latest", Some("bookworm")),
+            ("frrouting/frr:v8.4.0", Some("bookworm")),
+            ("localhost:5000/frrouting/frr", Some("bookworm")),
+            ("frrouting/frr:9.1", Some("bookworm")),
+            ("frrouting/frr:10", Some("trixie")),
+            ("quay.io/frrouting/frr:10.3.1@sha256:00", Some("trixie")),
+            ("frrouting/frr:10.7.1", Some("sid")),
+            ("frrouting/frr:11.0", Some("sid")),
+            ("bird:2.17", Some("bookworm")),
+            ("bird:3.1.7-alpine", Some("trixie")),
+            ("bird:3.4", Some("sid")),
+            ("osrg/gobgp:v3.36.0", Some("trixie")),
+            ("osrg/gobgp:4.8.0", Some("sid")),
+            ("openbgpd/openbgpd:8.8", Some("trixie")),
+            ("openbgpd/openbgpd:9.3", Some("sid")),
+            ("alpine:3", None),
+            ("rcni/node:10.7", None),
+        ] {
+            let row = find(image).unwrap();
+            assert_eq!(row.suite(image), wanted, "{image}");
+            assert_eq!(row.suite(image).is_some(), row.root == Root::Peers);
+        }
     }
 
     #[test]

@@ -165,20 +165,9 @@ impl Lab {
             .any(|image| image.rcni)
             .then(Programs::find)
             .transpose()?;
-        let peers = images
-            .iter()
-            .any(|image| image.root == Root::Peers)
-            .then(peers::find)
-            .transpose()?;
         let mut talking = Vec::new();
         for (spec, image) in topology.nodes.iter().zip(images) {
-            let init = self.init_spec(
-                &topology.file,
-                spec,
-                image,
-                programs.as_ref(),
-                peers.as_deref(),
-            )?;
+            let init = self.init_spec(&topology.file, spec, image, programs.as_ref())?;
             talking.push(self.start_node(spec, &init)?);
         }
         for (spec, mut said) in topology.nodes.iter().zip(talking) {
@@ -243,7 +232,6 @@ impl Lab {
         spec: &NodeSpec,
         image: &Image,
         programs: Option<&Programs>,
-        peers: Option<&Path>,
     ) -> Result<InitSpec> {
         let folder = self.state.folder().join(&spec.name);
         for name in ["root", "log", "dir"] {
@@ -277,9 +265,9 @@ impl Lab {
                 place: Some(place(bind.line)),
             });
         }
-        let lower = match image.root {
-            Root::Host => PathBuf::from("/"),
-            Root::Peers => peers.context("no tree of peers")?.to_owned(),
+        let lower = match image.suite(&spec.image) {
+            None => PathBuf::from("/"),
+            Some(suite) => peers::find(suite).with_context(|| place(spec.line))?,
         };
         Ok(InitSpec {
             name: spec.name.clone(),

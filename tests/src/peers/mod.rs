@@ -27,20 +27,30 @@ use recipe::{FOLDERS, GROUPS, RECIPES, Recipe, USERS};
 
 const DEADLINE: Duration = Duration::from_secs(900);
 
-/// The tree of the default suite.
+/// The tree of a suite.
 ///
 /// # Errors
-/// It is not built; the message says how to build it.
-pub fn find() -> Result<PathBuf> {
-    let recipe = &RECIPES[0];
+/// There is no recipe, or it is not built; the message says how to build it.
+pub fn find(suite: &str) -> Result<PathBuf> {
+    let recipe = recipe(suite)?;
     let path = path(recipe);
     if path.is_dir() {
         return Ok(path);
     }
+    let (options, target) = if *recipe == RECIPES[0] {
+        (String::new(), "test")
+    } else {
+        (format!(" --suite {suite}"), "test-long")
+    };
     bail!(
-        "{} is not there: run `rcni-lab peers` (make test does)",
+        "{} is not there: run `rcni-lab peers{options}` (make {target} does)",
         path.display()
     )
+}
+
+fn recipe(suite: &str) -> Result<&'static Recipe> {
+    let found = RECIPES.iter().find(|recipe| recipe.suite == suite);
+    found.with_context(|| format!("no recipe for {suite}; there are: {}", suites().join(", ")))
 }
 
 /// Names of the suites that can be built.
@@ -65,9 +75,7 @@ fn folder() -> PathBuf {
 /// # Errors
 /// Not root, debootstrap is missing, the mirror cannot be reached, or a package is unknown.
 pub fn build(suite: &str, progress: &dyn Fn(&str)) -> Result<PathBuf> {
-    let recipe = RECIPES.iter().find(|recipe| recipe.suite == suite);
-    let recipe = recipe
-        .with_context(|| format!("no recipe for {suite}; there are: {}", suites().join(", ")))?;
+    let recipe = recipe(suite)?;
     let path = path(recipe);
     if path.is_dir() {
         return Ok(path);

@@ -9,19 +9,42 @@ pub(super) struct Recipe {
     pub(super) packages: &'static [&'static str],
 }
 
-/// The suites there are recipes for; the first is the default.
-pub(super) const RECIPES: &[Recipe] = &[Recipe {
-    suite: "bookworm",
-    packages: &[
-        "frr",
-        "bird2",
-        "gobgpd",
-        "openbgpd",
-        "iproute2",
-        "iputils-ping",
-        "procps",
-    ],
-}];
+/// The suites there are recipes for; the first is the default. Which image tags choose which
+/// suite is said in `images.rs`.
+pub(super) const RECIPES: &[Recipe] = &[
+    Recipe {
+        suite: "bookworm",
+        packages: &[
+            "frr",
+            "bird2",
+            "gobgpd",
+            "openbgpd",
+            "iproute2",
+            "iputils-ping",
+            "procps",
+        ],
+    },
+    Recipe {
+        suite: "trixie",
+        packages: NEWER,
+    },
+    // Moves all the time: what is built from it is for the long test run only.
+    Recipe {
+        suite: "sid",
+        packages: NEWER,
+    },
+];
+
+/// The same routers in newer suites. BIRD 2 and BIRD 3 exclude each other there.
+const NEWER: &[&str] = &[
+    "frr",
+    "bird3",
+    "gobgpd",
+    "openbgpd",
+    "iproute2",
+    "iputils-ping",
+    "procps",
+];
 
 /// System users that the packages' own scripts would have made: name, number (user and group),
 /// home. Unpacked packages run no scripts.
