@@ -16,6 +16,7 @@ pub mod error;
 pub mod hold_time;
 pub mod kernel;
 pub mod load;
+pub mod password;
 pub mod paths;
 pub mod raw;
 pub mod resolve;
@@ -26,7 +27,8 @@ pub use cidr::Cidr;
 pub use error::{ConfigError, ConfigErrors};
 pub use hold_time::HoldTime;
 pub use load::{load_felix, load_speaker, parse_felix, parse_speaker};
+pub use password::Password;
 pub use resolved::{
-    Action, CniConfig, FelixConfig, Filter, GracefulRestart, IptablesBackend, KernelConfig,
-    Operator, PeerConfig, PrefixMatch, Rule, SpeakerConfig,
+    Action, AddressFamily, CniConfig, FelixConfig, Filter, GracefulRestart, IptablesBackend,
+    KernelConfig, Operator, PeerConfig, PrefixMatch, Rule, SpeakerConfig,
 };

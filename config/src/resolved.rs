@@ -1,11 +1,12 @@
 //! The configuration after all checks: what is here can be used as it is.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::{Asn, Cidr, HoldTime};
+use crate::{Asn, Cidr, HoldTime, Password};
 
 /// All that `rcni-bgp` is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,8 +74,46 @@ pub struct PeerConfig {
     pub hold_time: HoldTime,
     /// Between attempts to dial (RFC 4271 §8, ConnectRetryTime); at least 1.
     pub connect_retry_secs: u16,
+    /// Offered in OPEN, whatever family `address` has; sorted, without duplicates, never empty.
+    pub families: Vec<AddressFamily>,
+    /// Key of TCP MD5 signatures (RFC 2385).
+    pub password: Option<Password>,
     /// In the order in which they are tried; see [`Filter`].
     pub filters: Vec<Arc<Filter>>,
+}
+
+/// An address family; routes are always unicast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AddressFamily {
+    /// AFI 1.
+    Ipv4,
+    /// AFI 2.
+    Ipv6,
+}
+
+impl AddressFamily {
+    /// Both, sorted.
+    pub const ALL: [Self; 2] = [Self::Ipv4, Self::Ipv6];
+
+    /// The family of `cidr`.
+    #[must_use]
+    pub fn of(cidr: &Cidr) -> Self {
+        if cidr.is_ipv4() {
+            Self::Ipv4
+        } else {
+            Self::Ipv6
+        }
+    }
+}
+
+/// `IPv4` or `IPv6`.
+impl fmt::Display for AddressFamily {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ipv4 => "IPv4",
+            Self::Ipv6 => "IPv6",
+        })
+    }
 }
 
 /// Rules for import and export, per family.
@@ -156,17 +195,20 @@ pub enum Operator {
 /// All that `felix-lite` is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FelixConfig {
-    /// The node's own pod ranges: at least one, disjoint, each within `cluster_cidrs` if those are
-    /// given.
+    /// The node's own pod ranges: at least one, of one family or of both, disjoint, each within
+    /// `cluster_cidrs` if there are any of its family.
     pub pod_cidrs: Vec<Cidr>,
-    /// The ranges of all pods of the cluster; not translated. Not empty if `masquerade`.
+    /// The ranges of all pods of the cluster; not translated. At least one of each family that is
+    /// translated and has pod ranges.
     pub cluster_cidrs: Vec<Cidr>,
     /// Where the nodes' addresses live; not translated.
     pub node_cidrs: Vec<Cidr>,
     /// Further destinations that are not translated.
     pub non_masquerade_cidrs: Vec<Cidr>,
-    /// Whether what pods send out of the cluster gets the node's address.
+    /// Whether what IPv4 pods send out of the cluster gets the node's address.
     pub masquerade: bool,
+    /// The same for IPv6.
+    pub masquerade_ipv6: bool,
     /// Which iptables is used.
     pub iptables_backend: IptablesBackend,
     /// The network configuration for the container runtime.

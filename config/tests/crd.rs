@@ -158,8 +158,8 @@ fn objects_of_a_cluster_are_refused_as_those_of_a_file() {
 
 #[test]
 fn a_spec_survives_writing_and_reading() {
-    let spec =
-        json!({"peerIP": "10.0.1.1", "asNumber": 65000, "passive": true, "holdTimeSeconds": 9});
+    let spec = json!({"peerIP": "10.0.1.1", "asNumber": 65000, "passive": true, "holdTimeSeconds": 9,
+               "families": ["ipv6"], "password": "a"});
     let peer: BGPPeer = serde_json::from_value(resource("BGPPeer", "tor", &spec)).unwrap();
     assert_eq!(serde_json::to_value(&peer.spec).unwrap(), spec);
 }

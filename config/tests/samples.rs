@@ -10,8 +10,8 @@
 use std::path::{Path, PathBuf};
 
 use rcni_config::{
-    Action, Cidr, FelixConfig, HoldTime, IptablesBackend, Operator, PrefixMatch, Rule,
-    SpeakerConfig, load_felix, load_speaker,
+    Action, AddressFamily, Cidr, FelixConfig, HoldTime, IptablesBackend, Operator, Password,
+    PrefixMatch, Rule, SpeakerConfig, load_felix, load_speaker,
 };
 
 fn samples() -> PathBuf {
@@ -113,6 +113,10 @@ fn defaults_of_the_speaker() {
         (peer.hold_time, peer.connect_retry_secs),
         (HoldTime::DEFAULT, 5)
     );
+    assert_eq!(
+        (peer.families.as_slice(), &peer.password),
+        (&AddressFamily::ALL[..], &None)
+    );
 }
 
 #[test]
@@ -134,7 +138,7 @@ fn felix_lite_and_its_defaults() {
     assert_eq!(config.cluster_cidrs, [cidr("10.244.0.0/16")]);
     assert_eq!(config.node_cidrs, [cidr("10.0.0.0/16")]);
     assert_eq!(config.non_masquerade_cidrs, []);
-    assert!(config.masquerade);
+    assert!(config.masquerade && !config.masquerade_ipv6);
     assert_eq!(config.iptables_backend, IptablesBackend::Auto);
     assert_eq!((config.refresh_secs, config.protocol), (30, 77));
     assert_eq!(config.cni.conf_dir, Path::new("/etc/cni/net.d"));
@@ -164,7 +168,8 @@ kind: BGPPeer
 metadata: {name: a}
 spec:
   {peerIP: 'fd00::1', asNumber: 1, peerPort: 1179, passive: true, sourceAddress: 'fd00::2',
-   holdTimeSeconds: 0, connectRetrySeconds: 65535, filters: [f]}
+   holdTimeSeconds: 0, connectRetrySeconds: 65535, families: [ipv6], password: 'a b',
+   filters: [f]}
 ---
 apiVersion: rcni.io/v1alpha1
 kind: BGPFilter
@@ -192,6 +197,8 @@ spec:
     );
     assert_eq!(peer.source_address.unwrap().to_string(), "fd00::2");
     assert_eq!(peer.connect_retry_secs, 65535);
+    assert_eq!(peer.families, [AddressFamily::Ipv6]);
+    assert_eq!(peer.password, Password::new("a b").ok());
     let import = peer.filters[0].import_v6[0].matches.unwrap();
     assert_eq!(
         (import.operator, import.min_len, import.max_len),

@@ -79,6 +79,7 @@ pub(crate) mod tests {
             node_cidrs: vec![cidr("10.0.0.0/16")],
             non_masquerade_cidrs: vec![],
             masquerade: true,
+            masquerade_ipv6: false,
             iptables_backend: IptablesBackend::Auto,
             cni: CniConfig {
                 conf_dir: PathBuf::from("/etc/cni/net.d"),

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Int, Located};
+use super::{Int, Located, Secret};
 
 /// The speaker itself. Exactly one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -140,10 +140,35 @@ pub struct BGPPeerSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 65535)))]
     pub connect_retry_seconds: Option<Located<Int>>,
+    /// Address families to offer: ipv4, ipv6. Both can go over one session, whatever family its own
+    /// addresses have. Default: both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(length(min = 1)))]
+    pub families: Option<Located<Vec<Located<FamilySpec>>>>,
+    /// Shared secret for TCP MD5 signatures (RFC 2385), 1 to 80 bytes; the neighbour needs the same.
+    /// Default: none.
+    #[serde(
+        default,
+        deserialize_with = "super::secret::present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "crd", schemars(with = "Option<Secret>"))]
+    pub password: Option<Located<Secret>>,
     /// Names of BGPFilter objects, tried in this order. Without import rules, nothing is accepted
     /// from an eBGP neighbour (RFC 8212).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub filters: Vec<Located<String>>,
+}
+
+/// ipv4 or ipv6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum FamilySpec {
+    /// IPv4 unicast routes.
+    Ipv4,
+    /// IPv6 unicast routes.
+    Ipv6,
 }
 
 /// Rules for what is taken from and sent to the neighbours that name this filter.

@@ -28,9 +28,16 @@ pub struct FelixConfigurationSpec {
         skip_serializing_if = "Vec::is_empty"
     )]
     pub non_masquerade_cidrs: Vec<Located<String>>,
-    /// Translate what pods send out of the cluster. Default: true.
+    /// Translate what IPv4 pods send out of the cluster. Default: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub masquerade: Option<Located<bool>>,
+    /// Translate what IPv6 pods send out of the cluster. Default: false.
+    #[serde(
+        rename = "masqueradeIPv6",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub masquerade_ipv6: Option<Located<bool>>,
     /// Which iptables. Default: auto.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iptables_backend: Option<IptablesBackendSpec>,

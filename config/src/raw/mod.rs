@@ -7,11 +7,13 @@ mod bgp;
 mod felix;
 mod int;
 mod located;
+mod secret;
 
 pub use bgp::*;
 pub use felix::*;
 pub use int::Int;
 pub use located::{Located, Place};
+pub use secret::Secret;
 
 use serde::{Deserialize, Serialize};
 

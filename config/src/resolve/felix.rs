@@ -6,7 +6,7 @@ use super::Report;
 use super::speaker::{the_one, unique_names};
 use super::subject::Subject;
 use crate::raw::{CniSpec, FelixConfigurationSpec, IptablesBackendSpec, Located, Object};
-use crate::{Cidr, CniConfig, ConfigErrors, FelixConfig, IptablesBackend, paths};
+use crate::{AddressFamily, Cidr, CniConfig, ConfigErrors, FelixConfig, IptablesBackend, paths};
 
 const KIND: &str = "FelixConfiguration";
 
@@ -26,15 +26,13 @@ fn configuration(subject: &mut Subject<'_>, spec: &FelixConfigurationSpec) -> Fe
     let backend = spec.iptables_backend.unwrap_or(IptablesBackendSpec::Auto);
     let kernel = spec.kernel.clone().unwrap_or_default();
     let masquerade = spec.masquerade.is_none_or(|given| given.value);
+    let masquerade_ipv6 = spec.masquerade_ipv6.is_some_and(|given| given.value);
     let pod_cidrs = pod_cidrs(subject, spec, &cluster_cidrs);
-    if masquerade && spec.cluster_cidrs.is_empty() {
-        let place = spec.masquerade.map(|given| given.place);
-        let place = place.or_else(|| spec.pod_cidrs.first().map(|given| given.place));
-        let place = place.unwrap_or(subject.start);
-        let reason = "is required with masquerade (which is on unless it is switched off): without \
-                      it, traffic between pods of different nodes would be translated";
-        let hint = "list the ranges of all pods of the cluster, or write masquerade: false";
-        subject.refuse(place, "spec.clusterCIDRs", reason, hint);
+    if masquerade {
+        cluster_cidrs_needed(subject, spec, AddressFamily::Ipv4);
+    }
+    if masquerade_ipv6 {
+        cluster_cidrs_needed(subject, spec, AddressFamily::Ipv6);
     }
     FelixConfig {
         pod_cidrs,
@@ -47,6 +45,7 @@ fn configuration(subject: &mut Subject<'_>, spec: &FelixConfigurationSpec) -> Fe
             false,
         ),
         masquerade,
+        masquerade_ipv6,
         iptables_backend: match backend {
             IptablesBackendSpec::Auto => IptablesBackend::Auto,
             IptablesBackendSpec::Nft => IptablesBackend::Nft,
@@ -61,6 +60,43 @@ fn configuration(subject: &mut Subject<'_>, spec: &FelixConfigurationSpec) -> Fe
         ),
         protocol: subject.protocol("spec.kernel.protocol", kernel.protocol),
     }
+}
+
+/// A family that is translated and has pods must say which destinations are pods too.
+fn cluster_cidrs_needed(
+    subject: &mut Subject<'_>,
+    spec: &FelixConfigurationSpec,
+    family: AddressFamily,
+) {
+    let of_family = |given: &&Located<String>| {
+        let cidr = given.value.parse::<Cidr>();
+        // What is no prefix is refused, once, by `list`; it may have been meant for this family.
+        cidr.map_or_else(|_| None, |cidr| Some(AddressFamily::of(&cidr) == family))
+    };
+    let mut pods = spec.pod_cidrs.iter();
+    let Some(pods) = pods.find(|given| of_family(given) == Some(true)) else {
+        return;
+    };
+    let mut cluster = spec.cluster_cidrs.iter();
+    if cluster.any(|given| of_family(&given) != Some(false)) {
+        return;
+    }
+    let (field, given, default) = match family {
+        AddressFamily::Ipv4 => (
+            "masquerade",
+            spec.masquerade,
+            " (which is on unless it is switched off)",
+        ),
+        AddressFamily::Ipv6 => ("masqueradeIPv6", spec.masquerade_ipv6, ""),
+    };
+    let place = given.map_or(pods.place, |given| given.place);
+    let reason = format!(
+        "needs an {family} range with {field}{default}: without one, traffic between {family} pods \
+         of different nodes would be translated"
+    );
+    let hint =
+        format!("list the {family} ranges of all pods of the cluster, or write {field}: false");
+    subject.refuse(place, "spec.clusterCIDRs", &reason, &hint);
 }
 
 fn list(
@@ -83,21 +119,26 @@ fn pod_cidrs(
         let hint = "list the node's own pod ranges, such as [10.244.1.0/24]";
         subject.refuse(subject.start, "spec.podCIDRs", "is empty", hint);
     }
+    let all_readable = cluster_cidrs.len() == spec.cluster_cidrs.len();
     for (index, given) in spec.pod_cidrs.iter().enumerate() {
         // What is no prefix is refused, once, by `list` below.
         let Ok(cidr) = given.value.parse::<Cidr>() else {
             continue;
         };
         let path = format!("spec.podCIDRs[{index}]");
+        let family = AddressFamily::of(&cidr);
+        let cluster = cluster_cidrs.iter();
+        let cluster = cluster.filter(|cluster| AddressFamily::of(cluster) == family);
+        let cluster: Vec<&Cidr> = cluster.collect();
         if cidr.prefix_len() == 0 {
             let reason =
                 format!("{cidr} is everything, and felix-lite blackholes unused pod ranges");
             subject.refuse(given.place, &path, &reason, "write the node's own range");
-        } else if !cluster_cidrs.is_empty()
-            && cluster_cidrs.len() == spec.cluster_cidrs.len()
-            && !cluster_cidrs.iter().any(|cluster| cluster.contains(&cidr))
+        } else if all_readable
+            && !cluster.is_empty()
+            && !cluster.iter().any(|cluster| cluster.contains(&cidr))
         {
-            let ranges: Vec<String> = cluster_cidrs.iter().map(Cidr::to_string).collect();
+            let ranges: Vec<String> = cluster.iter().map(|range| range.to_string()).collect();
             let reason = format!("{cidr} is not within clusterCIDRs ({})", ranges.join(", "));
             let hint = "add its range to clusterCIDRs, or correct one of the two";
             subject.refuse(given.place, &path, &reason, hint);

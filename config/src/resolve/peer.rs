@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::Report;
 use super::subject::Subject;
-use crate::raw::{BGPPeerSpec, Int, Located, Object, Place};
-use crate::{Filter, HoldTime, PeerConfig};
+use crate::password::PasswordError;
+use crate::raw::{BGPPeerSpec, FamilySpec, Int, Located, Object, Place, Secret};
+use crate::{AddressFamily, Filter, HoldTime, Password, PeerConfig};
 
 /// All neighbours that could be made sense of, by name.
 pub(super) fn peers(
@@ -63,6 +64,9 @@ fn peer(
         1..=u16::MAX,
         5,
     );
+    let families = families(subject, spec.families.as_ref());
+    let password = spec.password.as_ref();
+    let password = password.and_then(|given| password_of(subject, given));
     let filters = filters(subject, &spec.filters, known);
     Some(PeerConfig {
         name: object.name.value.clone(),
@@ -73,6 +77,8 @@ fn peer(
         source_address,
         hold_time,
         connect_retry_secs,
+        families,
+        password,
         filters,
     })
 }
@@ -111,6 +117,50 @@ fn hold_time(subject: &mut Subject<'_>, given: Option<Located<Int>>) -> HoldTime
         subject.refuse(place, path, &error.to_string(), "write 0, or 3 to 65535");
         default
     })
+}
+
+fn families(
+    subject: &mut Subject<'_>,
+    given: Option<&Located<Vec<Located<FamilySpec>>>>,
+) -> Vec<AddressFamily> {
+    let Some(given) = given else {
+        return AddressFamily::ALL.to_vec();
+    };
+    let path = "spec.families";
+    if given.value.is_empty() {
+        let reason = "is empty, and a session without a family carries nothing";
+        let hint = "write [ipv4], [ipv6] or [ipv4, ipv6], or leave it out for both";
+        subject.refuse(given.place, path, reason, hint);
+    }
+    let mut families = Vec::with_capacity(2);
+    for (index, family) in given.value.iter().enumerate() {
+        let resolved = match family.value {
+            FamilySpec::Ipv4 => AddressFamily::Ipv4,
+            FamilySpec::Ipv6 => AddressFamily::Ipv6,
+        };
+        if families.contains(&resolved) {
+            let reason = format!("{} is listed twice", resolved.to_string().to_lowercase());
+            let path = format!("{path}[{index}]");
+            subject.refuse(family.place, &path, &reason, "remove one of them");
+        } else {
+            families.push(resolved);
+        }
+    }
+    families.sort_unstable();
+    families
+}
+
+/// Its errors never show it.
+fn password_of(subject: &mut Subject<'_>, given: &Located<Secret>) -> Option<Password> {
+    let hint = match Password::new(&given.value.0) {
+        Ok(password) => return Some(password),
+        Err(error @ PasswordError::Empty) => (error, "write the neighbour's, or remove the field"),
+        Err(error @ PasswordError::TooLong(_)) => (error, "agree on one of 1 to 80 bytes"),
+        Err(error @ PasswordError::Control) => (error, "write it in one line, in quotes"),
+    };
+    let (error, hint) = hint;
+    subject.refuse(given.place, "spec.password", &error.to_string(), hint);
+    None
 }
 
 fn filters(

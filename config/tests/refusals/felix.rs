@@ -45,9 +45,9 @@ fn pod_ranges() {
 
 #[test]
 fn masquerade_without_cluster_ranges() {
-    let reason = "is required with masquerade (which is on unless it is switched off): without \
-                  it, traffic between pods of different nodes would be translated; list the \
-                  ranges of all pods of the cluster, or write masquerade: false";
+    let reason = "needs an IPv4 range with masquerade (which is on unless it is switched off): \
+                  without one, traffic between IPv4 pods of different nodes would be translated; \
+                  list the IPv4 ranges of all pods of the cluster, or write masquerade: false";
     let field = "spec.clusterCIDRs (FelixConfiguration default)";
     felix_refuses(FELIX, &[&format!("felix.yaml:5: {field}: {reason}")]);
     felix_refuses(
@@ -55,6 +55,62 @@ fn masquerade_without_cluster_ranges() {
         &[&format!("felix.yaml:6: {field}: {reason}")],
     );
     parse_felix("felix.yaml", &format!("{FELIX}  masquerade: false\n")).unwrap();
+}
+
+#[test]
+fn each_translated_family_needs_its_cluster_ranges() {
+    let text =
+        |pods: &str, rest: &str| FELIX.replace("[10.244.1.0/24]", pods) + &rest.replace('|', "\n");
+    let v4 = "10.244.1.0/24";
+    let v6 = "'fd00:10:244:1::/64'";
+    let both = format!("[{v4}, {v6}]");
+    let accepted = |pods: &str, rest: &str| {
+        parse_felix("felix.yaml", &text(pods, rest)).unwrap_or_else(|errors| panic!("{errors}"))
+    };
+    // Not translated by default.
+    let config = accepted(&format!("[{v6}]"), "");
+    assert!(config.masquerade && !config.masquerade_ipv6);
+    accepted(&both, "  clusterCIDRs: [10.244.0.0/16]|");
+    // Said for the whole cluster; this node has no pods of that family.
+    let config = accepted(
+        &format!("[{v4}]"),
+        "  clusterCIDRs: [10.244.0.0/16]|  masqueradeIPv6: true|",
+    );
+    assert!(config.masquerade_ipv6);
+    let whole = "  clusterCIDRs: [10.244.0.0/16, 'fd00:10:244::/48']|  masqueradeIPv6: true|";
+    assert_eq!(accepted(&both, whole).pod_cidrs.len(), 2);
+    felix_refuses(
+        &text(
+            &both,
+            "  clusterCIDRs: [10.244.0.0/16]|  masqueradeIPv6: true|",
+        ),
+        &[
+            "felix.yaml:7: spec.clusterCIDRs (FelixConfiguration default): needs an IPv6 range \
+           with masqueradeIPv6: without one, traffic between IPv6 pods of different nodes would \
+           be translated; list the IPv6 ranges of all pods of the cluster, or write \
+           masqueradeIPv6: false",
+        ],
+    );
+    // The other family's ranges are no reason against a range.
+    felix_refuses(
+        &text(
+            "['fd00:10:245:1::/64']",
+            "  clusterCIDRs: [10.244.0.0/16, 'fd00:10:244::/48']|",
+        ),
+        &[
+            "felix.yaml:5: spec.podCIDRs[0] (FelixConfiguration default): fd00:10:245:1::/64 is not \
+           within clusterCIDRs (fd00:10:244::/48); add its range to clusterCIDRs, or correct one \
+           of the two",
+        ],
+    );
+    // What cannot be read may have been meant for the family: one mistake, one error.
+    felix_refuses(
+        &text(&format!("[{v4}]"), "  clusterCIDRs: [10.244.0.0]|"),
+        &[
+            "felix.yaml:6: spec.clusterCIDRs[0] (FelixConfiguration default): 10.244.0.0 has no \
+           prefix length; write 10.244.0.0/32 for the one address",
+        ],
+    );
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Neighbours.
 
+use rcni_config::AddressFamily;
+
 use super::*;
 
 #[test]
@@ -136,4 +138,101 @@ fn filters_that_do_not_exist_or_are_named_twice() {
             "bgp.yaml:14: spec.filters[2] (BGPPeer tor-a): from-fabric is listed twice; remove one of them",
         ],
     );
+}
+
+#[test]
+fn families() {
+    let peer = |families: &str| {
+        with_peer(&format!(
+            "  peerIP: 10.0.1.1\n  asNumber: 65000\n  families: {families}\n"
+        ))
+    };
+    speaker_refuses(
+        &peer("[]"),
+        &[
+            "bgp.yaml:14: spec.families (BGPPeer tor-a): is empty, and a session without a family \
+           carries nothing; write [ipv4], [ipv6] or [ipv4, ipv6], or leave it out for both",
+        ],
+    );
+    speaker_refuses(
+        &peer("[ipv6, ipv4, ipv6]"),
+        &[
+            "bgp.yaml:14: spec.families[2] (BGPPeer tor-a): ipv6 is listed twice; remove one of them",
+        ],
+    );
+    speaker_refuses(
+        &peer("[ipv4, IPv6]"),
+        &[
+            r#"bgp.yaml:14: spec.families[1] (BGPPeer tor-a): unknown value "IPv6"; write one of ipv4, ipv6"#,
+        ],
+    );
+    for (given, expected) in [
+        ("[ipv6, ipv4]", &AddressFamily::ALL[..]),
+        ("[ipv4]", &[AddressFamily::Ipv4]),
+        ("[ipv6]", &[AddressFamily::Ipv6]),
+        ("", &AddressFamily::ALL),
+    ] {
+        let config = parse_speaker("bgp.yaml", &peer(given)).unwrap();
+        assert_eq!(config.peers[0].families, expected, "{given}");
+    }
+}
+
+/// Every way to write a password wrong: said, and the password is not shown.
+#[test]
+fn passwords() {
+    let peer = |password: &str| {
+        with_peer(&format!(
+            "  peerIP: 10.0.1.1\n  asNumber: 65000\n  password: {password}\n"
+        ))
+    };
+    let refuses = |password: &str, reason: &str| {
+        speaker_refuses(
+            &peer(password),
+            &[&format!(
+                "bgp.yaml:14: spec.password (BGPPeer tor-a): {reason}"
+            )],
+        );
+    };
+    refuses("''", "is empty; write the neighbour's, or remove the field");
+    refuses(
+        &format!("'{}'", "geheim-".repeat(12)),
+        "has 84 bytes, and a key of TCP MD5 has at most 80; agree on one of 1 to 80 bytes",
+    );
+    refuses(
+        r#""geheim\n""#,
+        "has a control character or line end in it; write it in one line, in quotes",
+    );
+    for no_text in [
+        "4711",
+        "-4711",
+        "47.11",
+        "1e9",
+        "true",
+        "99999999999999999999",
+    ] {
+        refuses(no_text, "wrong type: not a text; write a text in quotes");
+    }
+    refuses("", "has no value; write a text in quotes");
+    refuses("[geheim]", "wrong type: sequence; write a text in quotes");
+    refuses("{geheim: 1}", "wrong type: map; write a text in quotes");
+    // No YAML: even there, what is shown of the text is not the secret.
+    for torn in [
+        "\"geheim",
+        "*geheim",
+        "geheim: geheim",
+        "geheim\n  \tgeheim",
+    ] {
+        let shown = parse_speaker("bgp.yaml", &peer(torn)).unwrap_err();
+        assert!(!shown.to_string().contains("geheim"), "{torn}: {shown}");
+        assert!(
+            !format!("{shown:?}").contains("geheim"),
+            "{torn}: {shown:?}"
+        );
+    }
+    let config = parse_speaker("bgp.yaml", &peer("ge heim")).unwrap();
+    assert_eq!(
+        config.peers[0].password.as_ref().unwrap().expose(),
+        "ge heim"
+    );
+    assert!(!format!("{config:?}").contains("heim"), "{config:?}");
 }
