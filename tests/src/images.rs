@@ -55,6 +55,9 @@ done
 true
 "#;
 
+/// BIRD wants its control socket's folder.
+const START_BIRD: &str = "mkdir -p /run/bird && exec /usr/sbin/bird -f -c /etc/bird/bird.conf";
+
 /// OpenBGPD wants its control socket's folder and its chroot before it starts.
 const START_OPENBGPD: &str = "mkdir -p /run/openbgpd && exec /usr/sbin/bgpd -d -f /etc/bgpd.conf";
 
@@ -74,6 +77,15 @@ const TABLE: &[Image] = &[
         entrypoint: &[ENTRYPOINT_PATH],
         cmd: &[],
     },
+    // A node that can run containers: podman and containerd are there beside rcni's programs.
+    Image {
+        repositories: &["rcni/node-runtimes"],
+        root: Root::Peers,
+        suites: &[("runtimes", (0, 0))],
+        rcni: true,
+        entrypoint: &[ENTRYPOINT_PATH],
+        cmd: &[],
+    },
     Image {
         repositories: &["frrouting/frr"],
         root: Root::Peers,
@@ -88,7 +100,7 @@ const TABLE: &[Image] = &[
         suites: BIRD,
         rcni: false,
         entrypoint: &[],
-        cmd: &["/usr/sbin/bird", "-f", "-c", "/etc/bird/bird.conf"],
+        cmd: &["/bin/sh", "-c", START_BIRD],
     },
     Image {
         repositories: &["osrg/gobgp", "rcni/gobgp"],
@@ -232,6 +244,7 @@ mod tests {
             ("osrg/gobgp:4.8.0", Some("sid")),
             ("openbgpd/openbgpd:8.8", Some("trixie")),
             ("openbgpd/openbgpd:9.3", Some("sid")),
+            ("rcni/node-runtimes:latest", Some("runtimes")),
             ("alpine:3", None),
             ("rcni/node:10.7", None),
         ] {

@@ -12,6 +12,7 @@ use crate::interrupt;
 use crate::lab::node::{ExecOptions, Node};
 use crate::lab::state::{self, State};
 use crate::lab::{Lab, Options, attach};
+use crate::peers;
 use crate::ready;
 use crate::runtime::Pod;
 use crate::topology::Topology;
@@ -118,6 +119,18 @@ pub(super) fn check(files: &[PathBuf]) -> Result<()> {
     } else {
         Ok(())
     }
+}
+
+pub(super) fn build_trees(only: Option<&str>) -> Result<()> {
+    let names = match &only {
+        Some(name) => std::slice::from_ref(name),
+        None => peers::default_names(),
+    };
+    for name in names {
+        let path = peers::build(name, &|step| say(&format!("{name}: {step}")))?;
+        say(&format!("{name}: {}", path.display()));
+    }
+    Ok(())
 }
 
 pub(super) fn exec(exec: &Exec) -> Result<ExitCode> {

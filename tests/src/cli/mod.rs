@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
-use crate::{demo, node, peers, traffic};
+use crate::{demo, node, traffic};
 
 /// Networks of network namespaces from containerlab files.
 #[derive(Debug, Parser)]
@@ -67,11 +67,11 @@ enum Command {
     },
     /// Remove what `demo --keep` has left
     DemoDown,
-    /// Build the tree of real routers that interoperability tests use
+    /// Build the trees of real routers and of container runtimes that tests use
     Peers {
-        /// Debian suite
-        #[arg(long, default_value = "bookworm")]
-        suite: String,
+        /// Only this one (a Debian suite's routers, or `runtimes`); else what `make test` needs
+        #[arg(long, alias = "suite")]
+        tree: Option<String>,
     },
     #[command(hide = true)]
     NodeInit,
@@ -158,10 +158,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             return demo::run(keep);
         }
         Command::DemoDown => labs::down(Some(demo::LAB))?,
-        Command::Peers { suite } => {
-            let path = peers::build(&suite, &|step| labs::say(&format!("peers: {step}")))?;
-            labs::say(&format!("peers: {}", path.display()));
-        }
+        Command::Peers { tree } => labs::build_trees(tree.as_deref())?,
         Command::NodeInit => return node::init::run(),
         Command::NodeEnter(args) => return node::enter::run(&args),
     }

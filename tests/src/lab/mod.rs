@@ -239,7 +239,7 @@ impl Lab {
         }
         let place = |line: u64| format!("{}:{line}", file.display());
         let mut binds = Vec::new();
-        if image.root == Root::Host {
+        if image.rcni || image.root == Root::Host {
             binds.push(program_bind(lab_program()?, "/usr/local/bin/rcni-lab"));
         }
         if let (true, Some(programs)) = (image.rcni, programs) {

@@ -1,12 +1,13 @@
-//! A tree of real routers (FRR, BIRD, GoBGP, OpenBGPD) beside the host: nothing of them is
-//! installed here, and none of their services starts here.
+//! Trees of real routers (FRR, BIRD, GoBGP, OpenBGPD) and of container runtimes beside the host:
+//! nothing of them is installed here, and none of their services starts here.
 //!
 //! ```text
 //! apt's own configuration -> mirror
-//! debootstrap (minimal system) -> apt-get --download-only -> unpack -> users, folders -> rename
+//! debootstrap (minimal system) -> apt-get --download-only -> unpack
+//!     -> links, users, folders -> rename
 //! ```
 //!
-//! The tree lives in `${RCNI_CACHE:-/var/cache/rcni}/peers/<suite>-<hash of the recipe>`, is
+//! A tree lives in `${RCNI_CACHE:-/var/cache/rcni}/peers/<name>-<hash of the recipe>`, is
 //! built in a temporary folder under a lock, and appears by a rename, whole or not at all.
 //! Nodes see it through overlays of their own, so it never changes.
 
@@ -23,24 +24,24 @@ use anyhow::{Context, Result, bail};
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::lab::process::{check, run};
-use recipe::{FOLDERS, GROUPS, RECIPES, Recipe, USERS};
+use recipe::{DEFAULT, FOLDERS, GROUPS, RECIPES, Recipe, USERS};
 
 const DEADLINE: Duration = Duration::from_secs(900);
 
-/// The tree of a suite.
+/// The tree of that name.
 ///
 /// # Errors
 /// There is no recipe, or it is not built; the message says how to build it.
-pub fn find(suite: &str) -> Result<PathBuf> {
-    let recipe = recipe(suite)?;
+pub fn find(name: &str) -> Result<PathBuf> {
+    let recipe = recipe(name)?;
     let path = path(recipe);
     if path.is_dir() {
         return Ok(path);
     }
-    let (options, target) = if *recipe == RECIPES[0] {
+    let (options, target) = if DEFAULT.contains(&name) {
         (String::new(), "test")
     } else {
-        (format!(" --suite {suite}"), "test-long")
+        (format!(" --tree {name}"), "test-long")
     };
     bail!(
         "{} is not there: run `rcni-lab peers{options}` (make {target} does)",
@@ -48,19 +49,25 @@ pub fn find(suite: &str) -> Result<PathBuf> {
     )
 }
 
-fn recipe(suite: &str) -> Result<&'static Recipe> {
-    let found = RECIPES.iter().find(|recipe| recipe.suite == suite);
-    found.with_context(|| format!("no recipe for {suite}; there are: {}", suites().join(", ")))
+fn recipe(name: &str) -> Result<&'static Recipe> {
+    let found = RECIPES.iter().find(|recipe| recipe.name == name);
+    found.with_context(|| format!("no recipe for {name}; there are: {}", names().join(", ")))
 }
 
-/// Names of the suites that can be built.
+/// Names of the trees that can be built.
 #[must_use]
-pub fn suites() -> Vec<&'static str> {
-    RECIPES.iter().map(|recipe| recipe.suite).collect()
+pub fn names() -> Vec<&'static str> {
+    RECIPES.iter().map(|recipe| recipe.name).collect()
+}
+
+/// Names of the trees that `make test` needs.
+#[must_use]
+pub fn default_names() -> &'static [&'static str] {
+    DEFAULT
 }
 
 fn path(recipe: &Recipe) -> PathBuf {
-    folder().join(format!("{}-{}", recipe.suite, recipe.hash()))
+    folder().join(format!("{}-{}", recipe.name, recipe.hash()))
 }
 
 fn folder() -> PathBuf {
@@ -70,12 +77,12 @@ fn folder() -> PathBuf {
         .join("peers")
 }
 
-/// Builds the tree of `suite` unless it is there; its path.
+/// Builds the tree `name` unless it is there; its path.
 ///
 /// # Errors
 /// Not root, debootstrap is missing, the mirror cannot be reached, or a package is unknown.
-pub fn build(suite: &str, progress: &dyn Fn(&str)) -> Result<PathBuf> {
-    let recipe = recipe(suite)?;
+pub fn build(name: &str, progress: &dyn Fn(&str)) -> Result<PathBuf> {
+    let recipe = recipe(name)?;
     let path = path(recipe);
     if path.is_dir() {
         return Ok(path);
@@ -92,14 +99,14 @@ pub fn build(suite: &str, progress: &dyn Fn(&str)) -> Result<PathBuf> {
     if path.is_dir() {
         return Ok(path);
     }
-    let new = folder().join(format!(".{suite}-new"));
+    let new = folder().join(format!(".{name}-new"));
     remove(&new)?;
     let built = fill(recipe, &new, progress);
     if let Err(error) = built {
         let log = std::fs::read_to_string(new.join("debootstrap/debootstrap.log"));
         let tail = log.map(|text| last_lines(&text, 15)).unwrap_or_default();
         remove(&new)?;
-        return Err(error.context(format!("building peers of {suite}\n{tail}")));
+        return Err(error.context(format!("building the tree {name}\n{tail}")));
     }
     std::fs::rename(&new, &path)?;
     remove_older(recipe, &path)?;
@@ -118,7 +125,7 @@ fn remove(tree: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Trees of the same suite by another recipe, unless a lab still uses one: its overlay would
+/// Trees of the same name by another recipe, unless a lab still uses one: its overlay would
 /// not mind, but new processes in it would miss their programs.
 fn remove_older(recipe: &Recipe, current: &Path) -> Result<()> {
     if crate::lab::state::all()?
@@ -134,7 +141,7 @@ fn remove_older(recipe: &Recipe, current: &Path) -> Result<()> {
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
-        if path != current && name.starts_with(&format!("{}-", recipe.suite)) {
+        if path != current && name.starts_with(&format!("{}-", recipe.name)) {
             remove(&path)?;
         }
     }
@@ -166,6 +173,9 @@ fn fill(recipe: &Recipe, tree: &Path, progress: &dyn Fn(&str)) -> Result<()> {
     progress(&format!("unpacking {} packages", debs.len()));
     debs.iter().try_for_each(|deb| unpack(deb, tree))?;
     check("ldconfig", &["-r", &tree.to_string_lossy()])?;
+    for (path, to) in recipe.links {
+        std::os::unix::fs::symlink(to, tree.join(path)).with_context(|| (*path).to_owned())?;
+    }
     users(tree)?;
     for (name, owner, mode) in FOLDERS {
         let path = tree.join(name);
@@ -305,8 +315,8 @@ mod tests {
     fn another_recipe_is_another_tree() {
         let recipe = &RECIPES[0];
         let other = Recipe {
-            suite: recipe.suite,
             packages: &["frr"],
+            ..*recipe
         };
         assert_ne!(recipe.hash(), other.hash());
         assert_eq!(recipe.hash(), recipe.hash());
