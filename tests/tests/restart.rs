@@ -5,66 +5,12 @@ mod common;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
+use common::flow::{Flow, PACKETS};
 use common::{DEADLINE, add_pod, in_lab, wait_established, wait_route};
-use rcni_tests::lab::node::{Daemon, ExecOptions, Node};
+use rcni_tests::lab::node::{ExecOptions, Node};
 use rcni_tests::status::{ESTABLISHED, Status};
-use rcni_tests::{Lab, Pod, wait_until};
-
-/// 200 packets a second for 15 seconds: longer than kill, restart and new session together.
-const PACKETS: u32 = 3000;
-const INTERVAL: &str = "0.005";
-
-/// A flow that runs in the background; its numbers are read at its end.
-struct Flow {
-    pod: Pod,
-    daemon: Daemon,
-}
-
-impl Flow {
-    fn start(from: &Pod, to: &Pod) -> Result<Self> {
-        let (count, target) = (PACKETS.to_string(), to.ip()?.to_string());
-        let argv = [
-            "ping", "-n", "-c", &count, "-i", INTERVAL, "-W", "2", &target,
-        ];
-        let daemon = from.spawn("flow", &argv)?;
-        Ok(Self {
-            pod: from.clone(),
-            daemon,
-        })
-    }
-
-    fn runs(&self) -> bool {
-        self.daemon.id.is_alive()
-    }
-
-    /// Sent and received.
-    fn finish(self) -> Result<(u32, u32)> {
-        wait_until(DEADLINE, "the end of the flow", || {
-            if self.runs() {
-                Err("it still runs")
-            } else {
-                Ok(())
-            }
-        })?;
-        let path = self
-            .pod
-            .node()
-            .log_folder()
-            .join(format!("{}.log", self.daemon.name));
-        let text = std::fs::read_to_string(&path)?;
-        let line = text
-            .lines()
-            .find(|line| line.contains("packets transmitted"));
-        let line = line.with_context(|| format!("no summary in {text}"))?;
-        let number = |word: &str| {
-            let part = line.split(',').find(|part| part.contains(word));
-            part.and_then(|part| part.split_whitespace().next()?.parse().ok())
-        };
-        let sent = number("transmitted").with_context(|| line.to_owned())?;
-        Ok((sent, number("received").with_context(|| line.to_owned())?))
-    }
-}
+use rcni_tests::{Lab, wait_until};
 
 fn wait_fabric(lab: &Lab) -> Result<()> {
     let (tor, node1, node2) = (lab.node("tor")?, lab.node("node1")?, lab.node("node2")?);
@@ -97,7 +43,7 @@ fn no_packet_is_lost(topology: &str) -> Result<()> {
         wait_until(DEADLINE, "the first answer", || {
             alice.exec(&["ping", "-c", "1", "-W", "1", &target])?.ok()
         })?;
-        let flow = Flow::start(&alice, &bob)?;
+        let flow = Flow::start(&alice, bob.ip()?)?;
         let node = lab.node("node1")?;
         kill_and_restart(node, Duration::from_secs(2))?;
         ensure!(
@@ -208,7 +154,7 @@ fn a_flow_notices_a_missing_route() -> Result<()> {
         let alice = add_pod(lab, "node1", "alice")?;
         let bob = add_pod(lab, "node2", "bob")?;
         wait_fabric(lab)?;
-        let flow = Flow::start(&alice, &bob)?;
+        let flow = Flow::start(&alice, bob.ip()?)?;
         let tor = lab.node("tor")?;
         tor.shell("echo 0 > /proc/sys/net/ipv4/ip_forward")?;
         std::thread::sleep(Duration::from_millis(500));

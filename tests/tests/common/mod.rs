@@ -1,6 +1,9 @@
 //! What several test files share: labs from text, and questions to routers.
 #![allow(dead_code, reason = "every test file uses another part")]
 
+pub(crate) mod flow;
+pub(crate) mod paths;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -94,7 +97,9 @@ pub(crate) fn wait_established_within(deadline: Duration, node: &Node, peer: &st
 
 /// Kernel routes of the node for exactly `prefix`.
 pub(crate) fn routes(node: &Node, prefix: &str) -> Result<String> {
-    node.check(&["ip", "route", "show", "exact", prefix])
+    let family = if prefix.contains(':') { "-6" } else { "-4" };
+    // `default` is a word of both families; `ip` says it for `::/0` too.
+    node.check(&["ip", family, "route", "show", "exact", prefix])
 }
 
 /// Waits until the kernel of `node` has a route for `prefix` through `via`.
@@ -123,7 +128,7 @@ pub(crate) fn wait_no_route(node: &Node, prefix: &str) -> Result<()> {
 /// A TCP server in the pod that tells who asks. Returns when it answers.
 pub(crate) fn serve(pod: &Pod) -> Result<SocketAddr> {
     let address = SocketAddr::new(pod.ip()?, PORT);
-    pod.spawn("serve", &["rcni-lab", "serve", &format!("0.0.0.0:{PORT}")])?;
+    pod.spawn("serve", &["rcni-lab", "serve", &format!("[::]:{PORT}")])?;
     wait_until(DEADLINE, "the server in the pod", || {
         fetch_in(pod, address, 0)
     })?;
@@ -133,7 +138,7 @@ pub(crate) fn serve(pod: &Pod) -> Result<SocketAddr> {
 /// The same on a node, at `ip`.
 pub(crate) fn serve_on(node: &Node, ip: &str) -> Result<SocketAddr> {
     let address = SocketAddr::new(ip.parse()?, PORT);
-    let argv = ["rcni-lab", "serve", &format!("0.0.0.0:{PORT}")];
+    let argv = ["rcni-lab", "serve", &format!("[::]:{PORT}")];
     node.spawn("serve", &argv, &ExecOptions::default())?;
     wait_until(DEADLINE, "the server on the node", || {
         fetch_on(node, address, 0)
