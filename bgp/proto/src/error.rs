@@ -2,11 +2,12 @@
 
 use std::fmt;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
+use crate::capability::Capability;
 use crate::iana::{
-    cease_subcode, error_code, error_name, fsm_subcode, header_subcode, open_subcode, subcode_name,
-    update_subcode,
+    Family, cease_subcode, error_code, error_name, fsm_subcode, header_subcode, open_subcode,
+    subcode_name, update_subcode,
 };
 
 /// A NOTIFICATION message (RFC 4271 §4.5), and the error of everything whose reaction is to send
@@ -66,6 +67,34 @@ impl Notification {
     #[must_use]
     pub fn open(subcode: u8) -> Self {
         Self::new(error_code::OPEN, subcode, Bytes::new())
+    }
+
+    /// No family in common (RFC 5492 §3); data: the capabilities of the families offered here.
+    #[must_use]
+    pub fn unsupported_families(families: &[Family]) -> Self {
+        let mut data = BytesMut::new();
+        for family in families {
+            // Four octets of value always fit.
+            let _ = Capability::Multiprotocol(*family).put(&mut data);
+        }
+        Self::new(error_code::OPEN, open_subcode::UNSUPPORTED_CAPABILITY, data)
+    }
+
+    /// The families that the sender of an Unsupported Capability asks for; empty if it is about
+    /// something else, or says nothing.
+    #[must_use]
+    pub fn wanted_families(&self) -> Vec<Family> {
+        let about =
+            (self.code, self.subcode) == (error_code::OPEN, open_subcode::UNSUPPORTED_CAPABILITY);
+        let mut capabilities = Vec::new();
+        if !about || Capability::decode_all(&self.data, &mut capabilities).is_err() {
+            return Vec::new();
+        }
+        let families = capabilities.iter().map(|capability| match capability {
+            Capability::Multiprotocol(family) => Some(*family),
+            _ => None,
+        });
+        families.collect::<Option<Vec<_>>>().unwrap_or_default()
     }
 
     /// The version is not 4 (RFC 4271 §6.2); data: the largest version that is spoken, 2 octets.

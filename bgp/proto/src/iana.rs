@@ -35,6 +35,12 @@ impl Family {
     }
 }
 
+/// `ipv4 unicast, ipv6 unicast`.
+pub(crate) fn list(families: &[Family]) -> String {
+    let names: Vec<String> = families.iter().map(ToString::to_string).collect();
+    names.join(", ")
+}
+
 impl fmt::Display for Family {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.afi {

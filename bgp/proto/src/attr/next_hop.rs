@@ -12,7 +12,8 @@ pub enum NextHop {
     V6(Ipv6Addr),
     /// 32 octets.
     V6LinkLocal {
-        /// The global address; some senders put `::` or the link-local address here.
+        /// The global address; some senders put `::`, the link-local address or an IPv4-mapped
+        /// one here.
         global: Ipv6Addr,
         /// The link-local address on the shared subnet.
         link_local: Ipv6Addr,
@@ -26,9 +27,7 @@ impl NextHop {
         match *self {
             Self::V4(address) => address.into(),
             Self::V6(address) => address.into(),
-            Self::V6LinkLocal { global, link_local } if global.is_unspecified() => {
-                link_local.into()
-            }
+            Self::V6LinkLocal { global, link_local } if says_nothing(global) => link_local.into(),
             Self::V6LinkLocal { global, .. } => global.into(),
         }
     }
@@ -38,7 +37,10 @@ impl NextHop {
     #[must_use]
     pub fn semantic_error(&self) -> Option<&'static str> {
         let address = self.address();
-        if address.is_unspecified() {
+        let mapped = matches!(address, IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some());
+        if mapped {
+            Some("the next hop is an IPv4 address written as IPv6")
+        } else if address.is_unspecified() {
             Some("the next hop is the unspecified address")
         } else if address.is_multicast() {
             Some("the next hop is a multicast address")
@@ -50,6 +52,11 @@ impl NextHop {
             None
         }
     }
+}
+
+/// Senders without a global address of their own put one of these before the link-local one.
+fn says_nothing(global: Ipv6Addr) -> bool {
+    global.is_unspecified() || global.to_ipv4_mapped().is_some()
 }
 
 impl From<IpAddr> for NextHop {

@@ -6,6 +6,7 @@ use std::time::Instant;
 use crate::error::Notification;
 use crate::iana::{cease_subcode, error_code, open_subcode};
 use crate::speaker::{CloseCause, ConnectError};
+use crate::validate::OpenError;
 
 /// The kinds of reasons, so that an operator (and a script) sees at a glance whom to ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,6 +19,10 @@ pub enum CauseClass {
     TimedOut,
     /// The peer's OPEN, or its answer to ours, says that the AS numbers do not fit.
     WrongAs,
+    /// The OPENs have no address family in common.
+    NoCommonFamily,
+    /// The peer has no TCP MD5 key, or another one.
+    Md5,
     /// Two connections crossed and this one had to go (RFC 4271 §6.8).
     Collision,
     /// No message came within the hold time.
@@ -45,6 +50,8 @@ impl CauseClass {
             Self::Unreachable => "unreachable",
             Self::TimedOut => "timed-out",
             Self::WrongAs => "wrong-as",
+            Self::NoCommonFamily => "no-common-family",
+            Self::Md5 => "md5",
             Self::Collision => "collision",
             Self::HoldExpired => "hold-expired",
             Self::NotificationSent => "notification-sent",
@@ -85,6 +92,8 @@ impl fmt::Display for LastError {
 pub enum Cause {
     /// This NOTIFICATION was sent.
     Sent(Notification),
+    /// The peer's OPEN was refused, with a NOTIFICATION.
+    Refused(OpenError),
     /// This NOTIFICATION came. It is never answered (RFC 4271 §6).
     Received(Notification),
     /// The transport went away.
@@ -101,6 +110,18 @@ pub enum Cause {
     Stopped,
 }
 
+impl From<Notification> for Cause {
+    fn from(notification: Notification) -> Self {
+        Self::Sent(notification)
+    }
+}
+
+impl From<OpenError> for Cause {
+    fn from(error: OpenError) -> Self {
+        Self::Refused(error)
+    }
+}
+
 impl Cause {
     /// May the peer be restarting, so that its routes are worth keeping (RFC 4724 §4.2)?
     /// A NOTIFICATION in either direction says no (RFC 8538 is not offered).
@@ -109,13 +130,23 @@ impl Cause {
         matches!(self, Self::Closed(_) | Self::Replaced)
     }
 
+    /// The NOTIFICATION that is said before the end.
+    #[must_use]
+    pub fn last_words(&self) -> Option<Notification> {
+        match self {
+            Self::Sent(n) => Some(n.clone()),
+            Self::Refused(error) => Some(error.notification()),
+            _ => None,
+        }
+    }
+
     /// An error for which the next dial is delayed by the growing back-off, rather than a
     /// peer that is not there or a crossing of connections.
     #[must_use]
     pub fn is_error(&self) -> bool {
         match self {
             Self::Sent(n) | Self::Received(n) => !is_collision(n),
-            Self::Closed(_) => true,
+            Self::Refused(_) | Self::Closed(_) => true,
             _ => false,
         }
     }
@@ -128,10 +159,24 @@ impl Cause {
                 class_of(n, CauseClass::NotificationSent),
                 format!("sent {n}"),
             ),
-            Self::Received(n) => (
-                class_of(n, CauseClass::NotificationReceived),
-                format!("received {n}"),
-            ),
+            Self::Refused(error) => {
+                let n = error.notification();
+                (
+                    class_of(&n, CauseClass::NotificationSent),
+                    format!("sent {n}: {error}"),
+                )
+            }
+            Self::Received(n) => {
+                let wanted = n.wanted_families();
+                let hint = match wanted.is_empty() {
+                    true => String::new(),
+                    false => format!(": the peer wants {}", crate::iana::list(&wanted)),
+                };
+                (
+                    class_of(n, CauseClass::NotificationReceived),
+                    format!("received {n}{hint}"),
+                )
+            }
             Self::Closed(CloseCause::Eof) => (
                 CauseClass::ClosedByPeer,
                 "the peer closed the connection".to_owned(),
@@ -179,6 +224,7 @@ fn class_of(n: &Notification, otherwise: CauseClass) -> CauseClass {
         (error_code::OPEN, open_subcode::BAD_PEER_AS) => CauseClass::WrongAs,
         (error_code::HOLD_TIMER_EXPIRED, _) => CauseClass::HoldExpired,
         (error_code::CEASE, cease_subcode::COLLISION_RESOLUTION) => CauseClass::Collision,
+        _ if !n.wanted_families().is_empty() => CauseClass::NoCommonFamily,
         _ => otherwise,
     }
 }

@@ -192,10 +192,10 @@ impl Connection {
             }
             _ if self.state == State::Idle => vec![],
             ConnectionInput::Opened => vec![],
-            ConnectionInput::Frame(frame) => {
-                self.frame(frame, now, rng).unwrap_or_else(|n| self.stop(n))
-            }
-            ConnectionInput::Malformed(n) | ConnectionInput::Stop(n) => self.stop(n),
+            ConnectionInput::Frame(frame) => self
+                .frame(frame, now, rng)
+                .unwrap_or_else(|cause| self.stop(cause)),
+            ConnectionInput::Malformed(n) | ConnectionInput::Stop(n) => self.stop(Cause::Sent(n)),
             ConnectionInput::Drop(cause) => {
                 self.end();
                 vec![ConnectionOutput::Ended(cause)]
@@ -211,12 +211,14 @@ impl Connection {
         self.received.get_or_insert_with(|| self.sent.clone());
     }
 
-    fn stop(&mut self, notification: Notification) -> Vec<ConnectionOutput> {
+    fn stop(&mut self, cause: Cause) -> Vec<ConnectionOutput> {
         self.end();
-        vec![
-            ConnectionOutput::Send(Message::Notification(notification.clone())),
-            ConnectionOutput::Ended(Cause::Sent(notification)),
-        ]
+        let words = cause.last_words().map(Message::Notification);
+        let words = words.map(ConnectionOutput::Send);
+        words
+            .into_iter()
+            .chain([ConnectionOutput::Ended(cause)])
+            .collect()
     }
 
     /// The message type is judged by the state before the body is looked into: an UPDATE in
@@ -226,14 +228,14 @@ impl Connection {
         frame: Frame,
         now: Instant,
         rng: &mut SmallRng,
-    ) -> Result<Vec<ConnectionOutput>, Notification> {
+    ) -> Result<Vec<ConnectionOutput>, Cause> {
         let expected = match self.state {
             State::OpenSent => frame.kind == message_type::OPEN,
             State::OpenConfirm => frame.kind == message_type::KEEPALIVE,
             _ => frame.kind != message_type::OPEN,
         };
         if !expected && frame.kind != message_type::NOTIFICATION {
-            return Err(unexpected(self.state, frame.kind));
+            return Err(Cause::Sent(unexpected(self.state, frame.kind)));
         }
         match message::decode(frame, &self.options)? {
             Message::Open(open) => self.open(open, now, rng),
@@ -270,9 +272,9 @@ impl Connection {
         open: Open,
         now: Instant,
         rng: &mut SmallRng,
-    ) -> Result<Vec<ConnectionOutput>, Notification> {
+    ) -> Result<Vec<ConnectionOutput>, Cause> {
         validate::open(&open, &self.params.expected)?;
-        let negotiated = validate::negotiate(&self.sent, &open);
+        let negotiated = validate::negotiate(&self.sent, &open)?;
         self.options = negotiated.options.clone();
         self.received = Some(open);
         self.negotiated = Some(Arc::new(negotiated));
@@ -315,7 +317,7 @@ impl Connection {
 
     fn tick(&mut self, now: Instant, rng: &mut SmallRng) -> Vec<ConnectionOutput> {
         if self.timers.take_due(Timer::Hold, now) {
-            return self.stop(Notification::hold_timer_expired());
+            return self.stop(Cause::Sent(Notification::hold_timer_expired()));
         }
         if self.timers.take_due(Timer::Keepalive, now) {
             self.schedule_keepalive(now, rng);

@@ -57,11 +57,28 @@ impl PathCounts {
     }
 }
 
+/// Counts of one peer's paths by family.
+#[derive(Clone, Copy, Debug, Default)]
+struct FamilyCounts {
+    v4: PathCounts,
+    v6: PathCounts,
+}
+
+impl FamilyCounts {
+    fn of(&mut self, prefix: &Prefix) -> &mut PathCounts {
+        if prefix.is_ipv4() {
+            &mut self.v4
+        } else {
+            &mut self.v6
+        }
+    }
+}
+
 /// The table. Invariant: the counts are those of the paths in it.
 #[derive(Debug)]
 pub struct AdjRibIn {
     table: BTreeMap<Prefix, Vec<Path>>,
-    counts: Vec<PathCounts>,
+    counts: Vec<FamilyCounts>,
 }
 
 impl AdjRibIn {
@@ -70,7 +87,7 @@ impl AdjRibIn {
     pub fn new(peers: usize) -> Self {
         Self {
             table: BTreeMap::new(),
-            counts: vec![PathCounts::default(); peers],
+            counts: vec![FamilyCounts::default(); peers],
         }
     }
 
@@ -87,10 +104,38 @@ impl AdjRibIn {
             .flat_map(|(prefix, paths)| paths.iter().map(move |path| (prefix, path)))
     }
 
-    /// Counts of a peer.
+    /// Counts of a peer, all families together.
     #[must_use]
     pub fn counts(&self, peer: PeerId) -> PathCounts {
-        self.counts.get(peer.index()).copied().unwrap_or_default()
+        let FamilyCounts { v4, v6 } = self.counts.get(peer.index()).copied().unwrap_or_default();
+        PathCounts {
+            received: v4.received + v6.received,
+            accepted: v4.accepted + v6.accepted,
+            used: v4.used + v6.used,
+            stale: v4.stale + v6.stale,
+        }
+    }
+
+    /// Counts of a peer in one family.
+    #[must_use]
+    pub fn counts_of(&self, peer: PeerId, family: Family) -> PathCounts {
+        let counts = self.counts.get(peer.index()).copied().unwrap_or_default();
+        match family {
+            Family::IPV4_UNICAST => counts.v4,
+            Family::IPV6_UNICAST => counts.v6,
+            _ => PathCounts::default(),
+        }
+    }
+
+    /// All paths of the prefixes that lie in `network`, itself included.
+    pub fn within(&self, network: Prefix) -> impl Iterator<Item = (&Prefix, &Path)> {
+        // Ordered by address first, so that these are neighbours.
+        let from = Prefix::new(network.network(), 0).unwrap_or(network);
+        self.table
+            .range(from..)
+            .take_while(move |(prefix, _)| network.contains(prefix.ip()))
+            .filter(move |(prefix, _)| prefix.prefix() >= network.prefix())
+            .flat_map(|(prefix, paths)| paths.iter().map(move |path| (prefix, path)))
     }
 
     /// Takes a path, in place of the peer's earlier one. `status` is `Pending`, `Unusable` or
@@ -105,6 +150,7 @@ impl AdjRibIn {
         let Some(counts) = self.counts.get_mut(peer.index()) else {
             return false;
         };
+        let counts = counts.of(&prefix);
         let paths = self.table.entry(prefix).or_default();
         let mut new = Path {
             attributes,
@@ -145,7 +191,7 @@ impl AdjRibIn {
             self.table.remove(prefix);
         }
         if let Some(counts) = self.counts.get_mut(peer.index()) {
-            counts.count(&path, false);
+            counts.of(prefix).count(&path, false);
         }
         path.status.is_eligible()
     }
@@ -160,15 +206,13 @@ impl AdjRibIn {
         let Some(counts) = self.counts.get_mut(peer.index()) else {
             return gone;
         };
-        for path in self
-            .table
-            .values_mut()
-            .flatten()
-            .filter(|path| path.peer == peer)
-        {
-            counts.count(path, false);
-            path.stale = true;
-            counts.count(path, true);
+        for (prefix, paths) in &mut self.table {
+            let counts = counts.of(prefix);
+            for path in paths.iter_mut().filter(|path| path.peer == peer) {
+                counts.count(path, false);
+                path.stale = true;
+                counts.count(path, true);
+            }
         }
         gone
     }
@@ -184,14 +228,14 @@ impl AdjRibIn {
         let Some(counts) = self.counts.get_mut(peer.index()) else {
             return changed;
         };
-        if counts.received == 0 {
+        if counts.v4.received + counts.v6.received == 0 {
             return changed;
         }
         self.table.retain(|prefix, paths| {
             paths.retain(|path| {
                 let goes = path.peer == peer && which(prefix, path);
                 if goes {
-                    counts.count(path, false);
+                    counts.of(prefix).count(path, false);
                     if path.status.is_eligible() {
                         changed.push(*prefix);
                     }
@@ -218,6 +262,7 @@ impl AdjRibIn {
         let eligible = paths.iter_mut().filter(|path| path.status.is_eligible());
         for (path, status) in eligible.zip(statuses) {
             if let Some(counts) = self.counts.get_mut(path.peer.index()) {
+                let counts = counts.of(prefix);
                 counts.count(path, false);
                 path.status = status;
                 counts.count(path, true);

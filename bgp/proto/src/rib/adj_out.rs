@@ -49,6 +49,8 @@ pub struct AdjRibOut {
     /// The route's attributes before they were transformed: what came out of them is a function
     /// of these, and they are shared with the Loc-RIB.
     advertised: BTreeMap<Prefix, Arc<PathAttributes>>,
+    /// How many of them are IPv6.
+    advertised_v6: usize,
     dirty: BTreeSet<Prefix>,
     walks: VecDeque<Walk>,
     end_of_rib: Vec<Family>,
@@ -80,6 +82,31 @@ impl AdjRibOut {
     #[must_use]
     pub fn advertised(&self) -> usize {
         self.advertised.len()
+    }
+
+    /// Of these, in one family.
+    #[must_use]
+    pub fn advertised_of(&self, family: Family) -> usize {
+        match family {
+            Family::IPV4_UNICAST => self.advertised.len() - self.advertised_v6,
+            Family::IPV6_UNICAST => self.advertised_v6,
+            _ => 0,
+        }
+    }
+
+    fn insert(&mut self, prefix: Prefix, attributes: Arc<PathAttributes>) {
+        if self.advertised.insert(prefix, attributes).is_none() && prefix.is_ipv6() {
+            self.advertised_v6 += 1;
+        }
+    }
+
+    /// Was it there?
+    fn remove(&mut self, prefix: &Prefix) -> bool {
+        let known = self.advertised.remove(prefix).is_some();
+        if known && prefix.is_ipv6() {
+            self.advertised_v6 -= 1;
+        }
+        known
     }
 
     /// The prefix' route has changed.
@@ -169,7 +196,7 @@ impl AdjRibOut {
                 attributes, source, ..
             }) = route
             else {
-                if self.advertised.remove(&prefix).is_some() {
+                if self.remove(&prefix) {
                     withdrawn.push(prefix);
                 }
                 continue;
@@ -225,19 +252,15 @@ impl AdjRibOut {
             let Some(family) = prefixes.first().map(Family::of) else {
                 continue;
             };
-            let transformed = transform(&attributes, own, to);
+            let transformed = transform(&attributes, own, family, to);
             match pack_announcements(family, &transformed, &prefixes, &self.options) {
                 Ok(packed) => {
                     messages.extend(packed);
                     for prefix in prefixes {
-                        self.advertised.insert(prefix, Arc::clone(&attributes));
+                        self.insert(prefix, Arc::clone(&attributes));
                     }
                 }
-                Err(_) => withdrawn.extend(
-                    prefixes
-                        .iter()
-                        .filter(|p| self.advertised.remove(p).is_some()),
-                ),
+                Err(_) => withdrawn.extend(prefixes.iter().filter(|prefix| self.remove(prefix))),
             }
         }
         messages

@@ -106,8 +106,12 @@ impl fmt::Display for Step {
 pub enum Unusable {
     /// The own AS is in the AS_PATH: a loop (RFC 4271 §9.1.2).
     OwnAs,
-    /// The next hop is an own address, unspecified, multicast or missing (RFC 4271 §5.1.3).
+    /// The next hop is unspecified, multicast, loopback or missing (RFC 4271 §6.3).
     NextHop,
+    /// The next hop is an own address (RFC 4271 §5.1.3).
+    OwnNextHop,
+    /// The next hop is link-local and no link is shared with the peer.
+    LinkLocalNextHop,
     /// ORIGINATOR_ID is our own BGP Identifier: a loop (RFC 4456 §8).
     OriginatorId,
 }
@@ -117,6 +121,8 @@ impl fmt::Display for Unusable {
         f.write_str(match self {
             Self::OwnAs => "own AS in the AS_PATH",
             Self::NextHop => "next hop is not usable",
+            Self::OwnNextHop => "next hop is an own address",
+            Self::LinkLocalNextHop => "next hop is link-local and the peer is not on the link",
             Self::OriginatorId => "ORIGINATOR_ID is this speaker",
         })
     }

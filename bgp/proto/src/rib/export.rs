@@ -5,13 +5,13 @@
 //! AS that is already in the path, which would only drop it; the export rules.
 
 use std::fmt;
-use std::net::IpAddr;
 
 use super::decision::DEFAULT_LOCAL_PREF;
 use super::loc::{LocRoute, Source};
 use crate::attr::{NextHop, PathAttributes};
+use crate::iana::Family;
 use crate::policy::{DecidedBy, Policy};
-use crate::speaker::PeerId;
+use crate::speaker::{OwnAddresses, PeerId, is_link_local};
 use crate::wire::Prefix;
 
 const NO_EXPORT: u32 = 0xffff_ff01;
@@ -27,8 +27,8 @@ pub struct Target {
     pub asn: u32,
     /// Own AS number.
     pub local_asn: u32,
-    /// Own end of the session: the next hop of what is ours.
-    pub local_address: IpAddr,
+    /// Own addresses at the session: the next hops of what is ours.
+    pub own: OwnAddresses,
     /// The export rules.
     pub policy: Policy,
 }
@@ -52,7 +52,7 @@ pub enum Withheld {
     PeerAs,
     /// The export rules.
     Policy(DecidedBy),
-    /// The session has no address of the family that could be the next hop.
+    /// The session's interface has no address of the family that could be the next hop.
     NoNextHop,
 }
 
@@ -96,7 +96,7 @@ pub fn permit(prefix: &Prefix, route: &LocRoute, to: &Target) -> Result<(), With
         return Err(Withheld::PeerAs);
     }
     let own = route.source == Source::Own;
-    if (external || own) && to.local_address.is_ipv4() != prefix.is_ipv4() {
+    if (external || own) && to.own.next_hop(Family::of(prefix)).is_none() {
         return Err(Withheld::NoNextHop);
     }
     let verdict = to.policy.export(prefix, own);
@@ -108,13 +108,18 @@ pub fn permit(prefix: &Prefix, route: &LocRoute, to: &Target) -> Result<(), With
 }
 
 /// The attributes for the peer: a function of the route's attributes, of whether the route is our
-/// own, and of the peer, so that prefixes with the same attributes can share a message.
+/// own, of its family and of the peer, so that prefixes with the same attributes can share a message.
 #[must_use]
-pub fn transform(attributes: &PathAttributes, own: bool, to: &Target) -> PathAttributes {
+pub fn transform(
+    attributes: &PathAttributes,
+    own: bool,
+    family: Family,
+    to: &Target,
+) -> PathAttributes {
     let mut out = attributes.clone();
     if to.external() {
         out.as_path = out.as_path.prepend(to.local_asn, 1);
-        out.next_hop = Some(NextHop::from(to.local_address));
+        out.next_hop = to.own.next_hop(family);
         // RFC 4271 §5.1.4 and §5.1.5: neither MED nor LOCAL_PREF of others crosses the border.
         out.med = None;
         out.local_pref = None;
@@ -125,9 +130,18 @@ pub fn transform(attributes: &PathAttributes, own: bool, to: &Target) -> PathAtt
         }
     } else {
         out.local_pref = Some(out.local_pref.unwrap_or(DEFAULT_LOCAL_PREF));
-        if own {
-            out.next_hop = Some(NextHop::from(to.local_address));
+        out.next_hop = match out.next_hop {
+            Some(next_hop) if !own => beyond_the_link(next_hop),
+            _ => None,
         }
+        .or_else(|| to.own.next_hop(family));
     }
     out
+}
+
+/// The next hop as it is told to internal peers (RFC 4271 §5.1.3: unchanged), who need not be on
+/// the link where it was learned: without its link-local address. `None` if it has no other.
+fn beyond_the_link(next_hop: NextHop) -> Option<NextHop> {
+    let address = next_hop.address();
+    (!is_link_local(address)).then(|| NextHop::from(address))
 }

@@ -19,6 +19,7 @@ pub mod decision;
 pub mod export;
 mod intern;
 pub mod loc;
+pub mod reach;
 
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ pub use adj_out::AdjRibOut;
 pub use decision::{Candidate, Decision, PathStatus, Step, Teller, Unusable, decide};
 pub use export::{Target, Withheld};
 pub use loc::{LocChange, LocRib, LocRoute, Source};
+pub use reach::Reach;
 
 use crate::attr::PathAttributes;
 use crate::iana::Family;
@@ -47,6 +49,7 @@ pub struct Rib {
     /// Attributes of all own networks: no path, no next hop yet.
     own: Arc<PathAttributes>,
     tellers: Vec<Option<Teller>>,
+    reach: Vec<Reach>,
     maximum_paths: usize,
     undecided: BTreeSet<Prefix>,
     interner: Interner,
@@ -73,6 +76,7 @@ impl Rib {
             networks: networks.iter().copied().collect(),
             own,
             tellers: vec![None; peers],
+            reach: vec![Reach::default(); peers],
             maximum_paths,
             undecided: BTreeSet::new(),
             interner: Interner::default(),
@@ -103,6 +107,25 @@ impl Rib {
             && known.replace(teller) != Some(teller)
         {
             self.undecided.extend(self.adj_in.eligible_of(peer));
+        }
+    }
+
+    /// How a peer's next hops are reached, also those of paths that it left before.
+    pub fn set_reach(&mut self, peer: PeerId, reach: Reach) {
+        if let Some(known) = self.reach.get_mut(peer.index())
+            && *known != reach
+        {
+            *known = reach;
+            self.undecided.extend(self.adj_in.eligible_of(peer));
+        }
+    }
+
+    /// The gateway that a peer's next hop means.
+    #[must_use]
+    pub fn gateway(&self, peer: PeerId, next_hop: &crate::attr::NextHop) -> NextHop {
+        match self.reach.get(peer.index()) {
+            Some(reach) => reach.gateway(next_hop),
+            None => next_hop.address().into(),
         }
     }
 
@@ -192,7 +215,7 @@ impl Rib {
         let route = best.map(|(attributes, source, _)| LocRoute {
             source: *source,
             attributes: Arc::clone(attributes),
-            next_hops: next_hops(&candidates, &decision.statuses),
+            next_hops: self.next_hops(&candidates, &decision.statuses),
         });
         let learned_statuses = decision
             .statuses
@@ -201,17 +224,23 @@ impl Rib {
         self.adj_in.decided(&prefix, learned_statuses);
         Some((prefix, self.loc.update(prefix, route)))
     }
-}
 
-fn next_hops(candidates: &[Candidate<'_>], statuses: &[PathStatus]) -> Box<[NextHop]> {
-    let mut hops: Vec<NextHop> = candidates
-        .iter()
-        .zip(statuses)
-        .filter(|(candidate, status)| candidate.teller != Teller::Own && status.is_used())
-        .filter_map(|(candidate, _)| candidate.attributes.next_hop.as_ref())
-        .map(|next_hop| NextHop::from(next_hop.address()))
-        .collect();
-    hops.sort_unstable();
-    hops.dedup();
-    hops.into_boxed_slice()
+    fn next_hops(&self, candidates: &[Candidate<'_>], statuses: &[PathStatus]) -> Box<[NextHop]> {
+        let used = candidates
+            .iter()
+            .zip(statuses)
+            .filter(|(_, status)| status.is_used());
+        let mut hops: Vec<NextHop> = used
+            .filter_map(|(candidate, _)| match candidate.teller {
+                Teller::Own => None,
+                Teller::Peer { number, .. } => {
+                    let next_hop = candidate.attributes.next_hop.as_ref()?;
+                    Some(self.gateway(PeerId(number), next_hop))
+                }
+            })
+            .collect();
+        hops.sort_unstable();
+        hops.dedup();
+        hops.into_boxed_slice()
+    }
 }

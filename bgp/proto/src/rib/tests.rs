@@ -10,6 +10,7 @@ use super::*;
 use crate::attr::{AsPath, NextHop, Origin};
 use crate::message::{self, Message};
 use crate::policy::Policy;
+use crate::speaker::OwnAddresses;
 use crate::validate::SessionOptions;
 use crate::wire::Framer;
 
@@ -316,7 +317,7 @@ fn drain(out: &mut AdjRibOut, rib: &Rib, complete: bool) -> (usize, usize, usize
         peer: PeerId(2),
         asn: 65099,
         local_asn: 65000,
-        local_address: IpAddr::from([10, 0, 0, 1]),
+        own: OwnAddresses::only(IpAddr::from([10, 0, 0, 1])),
         policy: Policy::accept_all(),
     };
     let mut framer = Framer::new();
@@ -406,7 +407,7 @@ fn each_reason_to_withhold_a_route_is_given() {
         peer: PeerId(2),
         asn,
         local_asn: 65000,
-        local_address: IpAddr::from([10, 0, 0, 1]),
+        own: OwnAddresses::only(IpAddr::from([10, 0, 0, 1])),
         policy,
     };
     let route = |source: Source, path: &[u32]| LocRoute {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use super::own::OwnAddresses;
 use crate::error::Notification;
 use crate::fsm::{LastError, State};
 use crate::iana::Family;
@@ -172,6 +173,14 @@ pub enum Input<'a> {
         /// Peer's end. An address that no peer has is answered with [`Output::Close`].
         remote: SocketAddr,
     },
+    /// What this side's end of the connection offers: soon after `Connected` or `Accepted`, and
+    /// again whenever it changes. Until then its own address is all that is known.
+    OwnAddresses {
+        /// Which connection.
+        conn: ConnId,
+        /// All of it.
+        own: OwnAddresses,
+    },
     /// Bytes from the connection, in any portions.
     Received {
         /// Which connection.
@@ -294,6 +303,16 @@ pub enum EventKind {
     NotificationSent(Notification),
     /// The peer ended a connection with this NOTIFICATION.
     NotificationReceived(Notification),
+    /// The peer announces what is originated here, see
+    /// [`Conflict`](super::Conflict).
+    Conflict {
+        /// One of the prefixes.
+        prefix: Prefix,
+        /// How many further ones have the same path.
+        more: usize,
+        /// The path.
+        as_path: String,
+    },
     /// A malformed attribute was discarded or its routes were treated as withdrawn (RFC 7606).
     UpdateProblem(String),
     /// The peer's initial routes of this family are complete.
@@ -333,6 +352,21 @@ impl fmt::Display for EventKind {
             }
             Self::NotificationSent(n) => write!(f, "sent NOTIFICATION {n}"),
             Self::NotificationReceived(n) => write!(f, "received NOTIFICATION {n}"),
+            Self::Conflict {
+                prefix,
+                more,
+                as_path,
+            } => {
+                write!(f, "CONFLICT: the peer announces {prefix}")?;
+                if *more > 0 {
+                    write!(f, " and {more} more")?;
+                }
+                write!(
+                    f,
+                    " (AS path {as_path}), but this node originates it: two nodes have the same \
+                     pod CIDR"
+                )
+            }
             Self::UpdateProblem(text) => write!(f, "malformed UPDATE: {text}"),
             Self::EndOfRib(family) => write!(f, "End-of-RIB for {family}"),
             Self::StaleKept { routes, secs } => {

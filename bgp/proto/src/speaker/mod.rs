@@ -17,7 +17,9 @@
 //! said at all: the routes in the kernel outlive the speaker.
 
 mod api;
+mod conflict;
 mod neighbor;
+mod own;
 pub mod restart;
 mod routes;
 mod status;
@@ -29,6 +31,9 @@ pub use api::{
     CloseCause, ConnId, ConnectError, Event, EventKind, FibChange, GracefulRestartConfig, Input,
     NextHop, Output, PeerConfig, PeerId, SpeakerConfig, StopMode,
 };
+pub use conflict::{CONFLICTS_SHOWN, Conflict};
+pub(crate) use own::is_link_local;
+pub use own::{Interface, OwnAddresses};
 pub use status::{PeerStatus, PrefixCounts, RouteStatus, SessionStatus, SpeakerStatus};
 
 use std::collections::{BTreeMap, VecDeque};
@@ -38,6 +43,7 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use crate::fsm::{Cause, ConnIds, Context, Peer, PeerInput, PeerOutput};
+use crate::iana::Family;
 use crate::rib::Rib;
 use neighbor::{Link, Neighbor};
 use restart::{Deferral, Progress};
@@ -116,6 +122,7 @@ impl Speaker {
                 local,
                 remote,
             } => self.accept(conn, local, remote, now),
+            Input::OwnAddresses { conn, own } => self.own_addresses(conn, own),
             Input::Received { conn, bytes } => {
                 self.feed_peer_of(conn, PeerInput::Received(conn, bytes), now);
             }
@@ -176,15 +183,19 @@ impl Speaker {
     /// A snapshot.
     #[must_use]
     pub fn status(&self, _now: Instant) -> SpeakerStatus {
-        let peers = self.neighbors.iter().map(|neighbor| {
-            neighbor.status(self.config.asn, self.rib.adj_in().counts(neighbor.id))
-        });
+        let mut own: Vec<Family> = self.config.networks.iter().map(Family::of).collect();
+        own.sort_unstable();
+        own.dedup();
+        let (asn, adj_in) = (self.config.asn, self.rib.adj_in());
+        let peers = self.neighbors.iter();
+        let peers = peers.map(|neighbor| neighbor.status(asn, adj_in, &own));
         SpeakerStatus {
             asn: self.config.asn,
             router_id: self.config.router_id,
             synced: self.deferral == Deferral::Done,
             prefixes: self.rib.loc().len(),
             peers: peers.collect(),
+            conflicts: self.conflicts(),
         }
     }
 
@@ -318,13 +329,14 @@ impl Speaker {
                     up.adj_out.refresh(family);
                 }
             }
-            PeerOutput::Ended(Cause::Sent(n)) => {
-                self.event(now, Some(id), EventKind::NotificationSent(n));
-            }
             PeerOutput::Ended(Cause::Received(n)) => {
                 self.event(now, Some(id), EventKind::NotificationReceived(n));
             }
-            PeerOutput::Ended(_) => {}
+            PeerOutput::Ended(cause) => {
+                if let Some(n) = cause.last_words() {
+                    self.event(now, Some(id), EventKind::NotificationSent(n));
+                }
+            }
             PeerOutput::State { from, to, cause } => {
                 self.event(now, Some(id), EventKind::StateChange { from, to, cause });
             }

@@ -5,11 +5,13 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 
 use super::api::{PeerConfig, PeerId};
+use super::own::OwnAddresses;
 use super::restart::{Helper, Progress};
 use super::status::{PeerStatus, PrefixCounts, SessionStatus};
 use crate::fsm::{Peer, Session};
+use crate::iana::Family;
 use crate::message::{Message, encode};
-use crate::rib::{AdjRibOut, PathCounts, Target};
+use crate::rib::{AdjRibIn, AdjRibOut, PathCounts, Target};
 use crate::validate::SessionOptions;
 
 /// Control messages that wait per connection; never reached, since keepalives do not pile up.
@@ -39,14 +41,15 @@ impl Neighbor {
         self.up.as_ref().map(|up| &up.session)
     }
 
-    pub(super) fn status(&self, local_asn: u32, counts: PathCounts) -> PeerStatus {
-        let prefixes = PrefixCounts {
-            received: counts.received,
-            accepted: counts.accepted,
-            rejected: counts.received.saturating_sub(counts.accepted),
-            stale: counts.stale,
-            best: counts.used,
-            advertised: self.up.as_ref().map_or(0, |up| up.adj_out.advertised()),
+    /// `own`: families that are originated here.
+    pub(super) fn status(&self, local_asn: u32, adj_in: &AdjRibIn, own: &[Family]) -> PeerStatus {
+        let out = self.up.as_ref().map(|up| &up.adj_out);
+        let in_family = |family| {
+            let advertised = out.map_or(0, |out| out.advertised_of(family));
+            (
+                family,
+                counts(adj_in.counts_of(self.id, family), advertised),
+            )
         };
         PeerStatus {
             id: self.id,
@@ -60,21 +63,62 @@ impl Neighbor {
             last_error: self.machine.last_error().cloned(),
             next_attempt: self.machine.next_attempt(),
             established_count: self.machine.established_count(),
-            session: self.session().map(session_status),
-            prefixes,
+            session: self.up.as_ref().map(|up| up.status(&self.config, own)),
+            prefixes: counts(adj_in.counts(self.id), out.map_or(0, AdjRibOut::advertised)),
+            prefixes_by_family: [Family::IPV4_UNICAST, Family::IPV6_UNICAST].map(in_family),
         }
     }
 }
 
-fn session_status(session: &Session) -> SessionStatus {
-    SessionStatus {
-        local: session.local,
-        remote: session.remote,
-        peer_bgp_id: session.received.bgp_id,
-        hold_time_secs: session.negotiated.hold_time_secs,
-        keepalive_secs: session.negotiated.keepalive_secs(),
-        capabilities_sent: session.sent.capabilities.clone(),
-        capabilities_received: session.received.capabilities.clone(),
+fn counts(counts: PathCounts, advertised: usize) -> PrefixCounts {
+    PrefixCounts {
+        received: counts.received,
+        accepted: counts.accepted,
+        rejected: counts.received.saturating_sub(counts.accepted),
+        stale: counts.stale,
+        best: counts.used,
+        advertised,
+    }
+}
+
+impl Up {
+    fn status(&self, config: &PeerConfig, own: &[Family]) -> SessionStatus {
+        let session = &self.session;
+        SessionStatus {
+            local: session.local,
+            remote: session.remote,
+            peer_bgp_id: session.received.bgp_id,
+            hold_time_secs: session.negotiated.hold_time_secs,
+            keepalive_secs: session.negotiated.keepalive_secs(),
+            families: session.negotiated.families.clone(),
+            notes: self.notes(config, own),
+            capabilities_sent: session.sent.capabilities.clone(),
+            capabilities_received: session.received.capabilities.clone(),
+        }
+    }
+
+    /// What an operator may wonder about although the session is up.
+    fn notes(&self, config: &PeerConfig, own: &[Family]) -> Vec<String> {
+        let negotiated = &self.session.negotiated.families;
+        let missing = own
+            .iter()
+            .filter(|family| config.families.contains(family) && !negotiated.contains(family));
+        let missing = missing.map(|family| {
+            format!("{family}: not offered by the peer, so our networks are not announced to it")
+        });
+        let mute = negotiated
+            .iter()
+            .filter(|family| self.target.own.next_hop(**family).is_none());
+        let mute = mute.map(|family| {
+            let interface = self.target.own.interface.as_ref();
+            let place = interface.map_or("the interface of the session", |own| own.name.as_str());
+            let kind = match *family {
+                Family::IPV6_UNICAST => "global IPv6 address",
+                _ => "IPv4 address",
+            };
+            format!("{family}: nothing is announced: {place} has no {kind} to be the next hop")
+        });
+        missing.chain(mute).collect()
     }
 }
 
@@ -86,6 +130,8 @@ pub(super) struct Link {
     pub(super) closing: bool,
     /// `WantSend` was said and not yet answered down to `None`.
     pub(super) asked: bool,
+    /// If the caller has said so already.
+    pub(super) own: Option<OwnAddresses>,
 }
 
 impl Link {
@@ -95,6 +141,7 @@ impl Link {
             queue: VecDeque::new(),
             closing: false,
             asked: false,
+            own: None,
         }
     }
 

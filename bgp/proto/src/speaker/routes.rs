@@ -1,15 +1,15 @@
 //! Routes through the speaker: sessions come and go, UPDATEs come in, the Loc-RIB changes.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Speaker;
 use super::api::{ConnId, EventKind, FibChange, Output, PeerId};
 use super::neighbor::{Neighbor, Up};
+use super::own::{OwnAddresses, is_link_local};
 use super::restart::Deferral;
 use super::status::RouteStatus;
-use crate::attr::PathAttributes;
+use crate::attr::{NextHop, PathAttributes};
 use crate::fsm::{Cause, Session};
 use crate::iana::Family;
 use crate::rib::{AdjRibOut, PathStatus, Source, Target, Teller, Unusable};
@@ -63,11 +63,17 @@ impl Speaker {
             address: config.address,
             number: id.0,
         };
+        let own = self
+            .links
+            .get(&session.conn)
+            .and_then(|link| link.own.clone());
+        let own = own.unwrap_or_else(|| OwnAddresses::only(session.local.ip()));
+        let reach = own.reach(session.remote.ip());
         let target = Target {
             peer: id,
             asn: config.asn,
             local_asn: self.config.asn,
-            local_address: session.local.ip(),
+            own,
             policy: config.export.clone(),
         };
         let graceful = session
@@ -84,12 +90,38 @@ impl Speaker {
             target,
         });
         self.rib.set_teller(id, teller);
+        self.rib.set_reach(id, reach);
         // Only where the peer says that it went on forwarding (RFC 4724 §4.2).
         self.flush_stale(
             id,
             |family| !graceful.families.contains(&(family, true)),
             now,
         );
+    }
+
+    /// What the own end of a connection offers has become known, or is another now. What the peer
+    /// has with another next hop is told again.
+    pub(super) fn own_addresses(&mut self, conn: ConnId, own: OwnAddresses) {
+        let Some(link) = self.links.get_mut(&conn) else {
+            return;
+        };
+        let id = link.peer;
+        link.own = Some(own.clone());
+        let up = self
+            .neighbors
+            .get_mut(id.index())
+            .and_then(|neighbor| neighbor.up.as_mut());
+        let Some(up) = up.filter(|up| up.session.conn == conn) else {
+            return;
+        };
+        for family in &up.session.negotiated.families {
+            if up.target.own.next_hop(*family) != own.next_hop(*family) {
+                up.adj_out.refresh(*family);
+            }
+        }
+        let reach = own.reach(up.session.remote.ip());
+        up.target.own = own;
+        self.rib.set_reach(id, reach);
     }
 
     pub(super) fn session_down(&mut self, id: PeerId, conn: ConnId, cause: &Cause, now: Instant) {
@@ -143,19 +175,31 @@ impl Speaker {
                 .for_each(|prefix| self.rib.withdraw(id, prefix));
         }
         for announcement in update.announced {
-            self.announce(id, &announcement.prefixes, announcement.attributes);
+            self.announce(id, &announcement.prefixes, announcement.attributes, now);
         }
         if let Some(family) = update.end_of_rib {
             self.end_of_rib(id, family, now);
         }
     }
 
-    fn announce(&mut self, id: PeerId, prefixes: &[Prefix], attributes: Arc<PathAttributes>) {
+    fn announce(
+        &mut self,
+        id: PeerId,
+        prefixes: &[Prefix],
+        attributes: Arc<PathAttributes>,
+        now: Instant,
+    ) {
         let Some(neighbor) = self.neighbors.get(id.index()) else {
             return;
         };
         let Some(up) = &neighbor.up else { return };
-        let unusable = self.unusable(&attributes, up.session.local.ip());
+        let unusable = self.unusable(id, &attributes, &up.target.own);
+        let conflict = self.new_conflicts(neighbor, prefixes, &attributes);
+        let conflict = conflict.map(|(prefix, more)| EventKind::Conflict {
+            prefix,
+            more,
+            as_path: attributes.as_path.to_string(),
+        });
         let external = neighbor.config.asn != self.config.asn;
         let attributes = self.rib.intern(attributes);
         for prefix in prefixes {
@@ -168,19 +212,42 @@ impl Speaker {
             self.rib
                 .announce(id, *prefix, Arc::clone(&attributes), status);
         }
+        if let Some(kind) = conflict {
+            self.event(now, Some(id), kind);
+        }
     }
 
-    fn unusable(&self, attributes: &PathAttributes, own_address: IpAddr) -> Option<Unusable> {
-        let next_hop = attributes.next_hop.as_ref();
-        let bad_next_hop = next_hop.is_none_or(|next_hop| {
-            next_hop.semantic_error().is_some() || next_hop.address() == own_address
-        });
+    fn unusable(
+        &self,
+        id: PeerId,
+        attributes: &PathAttributes,
+        own: &OwnAddresses,
+    ) -> Option<Unusable> {
         if attributes.as_path.contains(self.config.asn) {
             Some(Unusable::OwnAs)
         } else if attributes.originator_id() == Some(self.config.router_id) {
             Some(Unusable::OriginatorId)
         } else {
-            bad_next_hop.then_some(Unusable::NextHop)
+            self.bad_next_hop(id, attributes.next_hop.as_ref(), own)
+        }
+    }
+
+    fn bad_next_hop(
+        &self,
+        id: PeerId,
+        next_hop: Option<&NextHop>,
+        own: &OwnAddresses,
+    ) -> Option<Unusable> {
+        let Some(next_hop) = next_hop.filter(|next_hop| next_hop.semantic_error().is_none()) else {
+            return Some(Unusable::NextHop);
+        };
+        let gateway = self.rib.gateway(id, next_hop);
+        if own.contains(gateway.address) || own.contains(next_hop.address()) {
+            Some(Unusable::OwnNextHop)
+        } else if is_link_local(gateway.address) && gateway.interface.is_none() {
+            Some(Unusable::LinkLocalNextHop)
+        } else {
+            None
         }
     }
 

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::api::PeerId;
+use super::conflict::Conflict;
 use crate::attr::PathAttributes;
 use crate::capability::Capability;
 use crate::fsm::{LastError, State};
+use crate::iana::Family;
 use crate::rib::PathStatus;
 use crate::wire::Prefix;
 
@@ -24,6 +26,8 @@ pub struct SpeakerStatus {
     pub prefixes: usize,
     /// By [`PeerId`].
     pub peers: Vec<PeerStatus>,
+    /// Own networks that somebody else announces, too.
+    pub conflicts: Vec<Conflict>,
 }
 
 /// One peer.
@@ -53,8 +57,10 @@ pub struct PeerStatus {
     pub established_count: u64,
     /// Of the session, if it is Established.
     pub session: Option<SessionStatus>,
-    /// Route counts.
+    /// Route counts, all families together.
     pub prefixes: PrefixCounts,
+    /// The same by family: IPv4, IPv6.
+    pub prefixes_by_family: [(Family, PrefixCounts); 2],
 }
 
 /// An established session.
@@ -70,6 +76,10 @@ pub struct SessionStatus {
     pub hold_time_secs: u16,
     /// A third of it.
     pub keepalive_secs: u16,
+    /// Families that both sides offered.
+    pub families: Vec<Family>,
+    /// What an operator may wonder about although the session is up, one line each.
+    pub notes: Vec<String>,
     /// What this side offered.
     pub capabilities_sent: Vec<Capability>,
     /// What the peer offered.

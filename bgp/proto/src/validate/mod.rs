@@ -5,7 +5,7 @@ mod multiprotocol;
 pub mod open;
 pub mod update;
 
-pub use open::{ExpectedPeer, LocalOpen, Negotiated, negotiate, open};
+pub use open::{ExpectedPeer, LocalOpen, Negotiated, OpenError, negotiate, open};
 pub use update::{
     Announcement, AttributeProblem, ProblemAction, RouteUpdate, UpdateContext, update,
 };

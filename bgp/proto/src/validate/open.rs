@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use super::SessionOptions;
 use crate::capability::{Capability, GracefulRestartCapability};
-use crate::iana::{Family, open_subcode};
+use crate::iana::{Family, list, open_subcode};
 use crate::{Notification, Open};
 
 /// What the own OPEN says.
@@ -60,21 +60,68 @@ pub struct ExpectedPeer {
     pub local_bgp_id: Ipv4Addr,
 }
 
+/// Why an OPEN is refused, for people; the peer hears [`OpenError::notification`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// 2/2; AS 0 is no AS number (RFC 7607).
+    #[error("the peer is AS {got}, AS {expected} is configured for it")]
+    PeerAs {
+        /// The peer's.
+        got: u32,
+        /// Configured.
+        expected: u32,
+    },
+    /// 2/6.
+    #[error("the peer proposes a hold time of {0} s; it must be 0 or at least 3")]
+    HoldTime(u16),
+    /// 2/3 (RFC 6286 §2.2).
+    #[error("the peer's BGP identifier is {0}, which is 0 or our own")]
+    BgpId(Ipv4Addr),
+    /// 2/7 (RFC 5492 §3): there would be nothing to exchange.
+    #[error(
+        "no address family in common: offered here {}, by the peer {}",
+        list(ours),
+        list(theirs)
+    )]
+    NoCommonFamily {
+        /// Offered here.
+        ours: Vec<Family>,
+        /// Offered by the peer.
+        theirs: Vec<Family>,
+    },
+}
+
+impl OpenError {
+    /// The NOTIFICATION to send before closing the connection. For families its data are the
+    /// capabilities that the peer would need (RFC 5492 §3).
+    #[must_use]
+    pub fn notification(&self) -> Notification {
+        match self {
+            Self::PeerAs { .. } => Notification::open(open_subcode::BAD_PEER_AS),
+            Self::HoldTime(_) => Notification::open(open_subcode::UNACCEPTABLE_HOLD_TIME),
+            Self::BgpId(_) => Notification::open(open_subcode::BAD_BGP_ID),
+            Self::NoCommonFamily { ours, .. } => Notification::unsupported_families(ours),
+        }
+    }
+}
+
 /// Whether the peer's OPEN is acceptable (RFC 4271 §6.2, RFC 6286 §2.2, RFC 7607).
 ///
 /// # Errors
-/// The NOTIFICATION to send before closing the connection.
-pub fn open(open: &Open, expected: &ExpectedPeer) -> Result<(), Notification> {
+/// Why not.
+pub fn open(open: &Open, expected: &ExpectedPeer) -> Result<(), OpenError> {
     let asn = open.asn();
     if open.my_as == 0 || asn == 0 || asn != expected.asn {
-        return Err(Notification::open(open_subcode::BAD_PEER_AS));
+        let got = if open.my_as == 0 { 0 } else { asn };
+        let expected = expected.asn;
+        return Err(OpenError::PeerAs { got, expected });
     }
     if matches!(open.hold_time, 1 | 2) {
-        return Err(Notification::open(open_subcode::UNACCEPTABLE_HOLD_TIME));
+        return Err(OpenError::HoldTime(open.hold_time));
     }
     let internal = asn == expected.local_asn;
     if open.bgp_id.is_unspecified() || internal && open.bgp_id == expected.local_bgp_id {
-        return Err(Notification::open(open_subcode::BAD_BGP_ID));
+        return Err(OpenError::BgpId(open.bgp_id));
     }
     Ok(())
 }
@@ -107,12 +154,20 @@ impl Negotiated {
 }
 
 /// What a session between the senders of two OPEN messages can do.
-#[must_use]
-pub fn negotiate(sent: &Open, received: &Open) -> Negotiated {
+///
+/// # Errors
+/// Without a family in common there is nothing that it could do.
+pub fn negotiate(sent: &Open, received: &Open) -> Result<Negotiated, OpenError> {
     let both = |wanted: &dyn Fn(&Capability) -> bool| {
         sent.capabilities.iter().any(wanted) && received.capabilities.iter().any(wanted)
     };
     let families = common_families(sent, received);
+    if families.is_empty() {
+        return Err(OpenError::NoCommonFamily {
+            ours: families_of(sent),
+            theirs: families_of(received),
+        });
+    }
     let options = SessionOptions {
         four_octet_as: both(&|c| matches!(c, Capability::FourOctetAs(_))),
         extended_message: both(&|c| matches!(c, Capability::ExtendedMessage)),
@@ -121,7 +176,7 @@ pub fn negotiate(sent: &Open, received: &Open) -> Negotiated {
         extended_next_hop: common_extended_next_hop(sent, received),
     };
     let graceful_restart = both(&|c| matches!(c, Capability::GracefulRestart(_)));
-    Negotiated {
+    Ok(Negotiated {
         hold_time_secs: sent.hold_time.min(received.hold_time),
         families,
         options,
@@ -130,7 +185,7 @@ pub fn negotiate(sent: &Open, received: &Open) -> Negotiated {
             _ => None,
         }),
         route_refresh: both(&|c| matches!(c, Capability::RouteRefresh)),
-    }
+    })
 }
 
 /// The families of an OPEN; without any capability it is IPv4 unicast (RFC 4760 §8).

@@ -153,6 +153,33 @@ fn local() -> LocalOpen {
 }
 
 #[test]
+fn without_a_common_family_the_peer_hears_which_ones_we_want() {
+    let only = |family| {
+        let families = vec![family];
+        let local = LocalOpen {
+            families,
+            ..local()
+        };
+        local.to_open()
+    };
+    let error = negotiate(&only(V4), &only(V6)).expect_err("nothing in common");
+    let notification = error.notification();
+    assert_eq!((notification.code, notification.subcode), (2, 7));
+    // RFC 5492 §3: code, length and value of the capability.
+    assert_eq!(&notification.data[..], [1, 4, 0, 1, 0, 1]);
+    assert_eq!(notification.wanted_families(), [V4]);
+    assert_eq!(
+        error.to_string(),
+        "no address family in common: offered here ipv4 unicast, by the peer ipv6 unicast"
+    );
+    let mut about_others = notification;
+    about_others.data = vec![65, 4, 0, 0, 0, 1].into();
+    assert_eq!(about_others.wanted_families(), []);
+    about_others.data = vec![1, 9].into();
+    assert_eq!(about_others.wanted_families(), []);
+}
+
+#[test]
 fn what_both_announced_is_negotiated() {
     let sent = local().to_open();
     assert_eq!((sent.my_as, sent.asn()), (23456, 4_200_000_000));
@@ -170,7 +197,7 @@ fn what_both_announced_is_negotiated() {
             Capability::GracefulRestart(theirs.clone()),
         ])
     };
-    let negotiated = negotiate(&sent, &received);
+    let negotiated = negotiate(&sent, &received).expect("a family in common");
     assert_eq!(negotiated.hold_time_secs, 30);
     assert_eq!(negotiated.keepalive_secs(), 10);
     assert_eq!(negotiated.families, [V4]);
@@ -183,7 +210,7 @@ fn what_both_announced_is_negotiated() {
 
 #[test]
 fn a_peer_without_capabilities_speaks_ipv4_unicast_with_2_octet_as() {
-    let negotiated = negotiate(&local().to_open(), &open(vec![]));
+    let negotiated = negotiate(&local().to_open(), &open(vec![])).expect("IPv4");
     assert_eq!(negotiated.families, [V4]);
     assert!(!negotiated.options.four_octet_as);
     assert!(!negotiated.route_refresh);
@@ -196,7 +223,7 @@ fn hold_time_0_of_either_side_means_no_keepalives() {
         hold_time: 0,
         ..open(vec![])
     };
-    let negotiated = negotiate(&local().to_open(), &received);
+    let negotiated = negotiate(&local().to_open(), &received).expect("IPv4");
     assert_eq!(
         (negotiated.hold_time_secs, negotiated.keepalive_secs()),
         (0, 0)

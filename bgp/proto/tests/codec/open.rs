@@ -47,7 +47,8 @@ fn judge_from(body: &[u8], local_asn: u32) -> Result<Open, Notification> {
             local_asn,
             local_bgp_id,
         },
-    )?;
+    )
+    .map_err(|error| error.notification())?;
     Ok(open)
 }
 

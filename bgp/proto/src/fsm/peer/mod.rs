@@ -5,14 +5,15 @@
 //! precedes each `Down`.
 
 mod collision;
+mod dial;
 mod io;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rand::SeedableRng;
 use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
 
 pub use io::{ConnIds, Context, PeerInput, PeerOutput, Session};
 
@@ -76,6 +77,8 @@ pub struct Peer {
     /// When an own dial was due before an incoming connection put it off.
     put_off: Option<Instant>,
     errors: u32,
+    /// Refused dials since the last session that were followed by an early one.
+    refusals: u32,
     rng: SmallRng,
     state: State,
     since: Instant,
@@ -125,6 +128,7 @@ impl Peer {
             timers: TimerTable::default(),
             put_off: None,
             errors: 0,
+            refusals: 0,
             rng: SmallRng::seed_from_u64(seed),
             state: State::Idle,
             since: now,
@@ -227,7 +231,7 @@ impl Peer {
 
     fn start(&mut self, ctx: &mut Context<'_>, out: &mut Vec<PeerOutput>) {
         if !std::mem::replace(&mut self.started, true) {
-            self.errors = 0;
+            (self.errors, self.refusals) = (0, 0);
             self.dial(ctx, out);
         }
     }
@@ -248,71 +252,6 @@ impl Peer {
 
     fn conns(&self) -> Vec<ConnId> {
         self.slots.iter().map(|slot| slot.conn).collect()
-    }
-
-    fn dial(&mut self, ctx: &mut Context<'_>, out: &mut Vec<PeerOutput>) {
-        self.timers.stop(Timer::Redial);
-        if !self.started || self.identity.passive || self.dial.is_some() || !self.slots.is_empty() {
-            return;
-        }
-        let conn = ctx.ids.fresh();
-        self.dial = Some(conn);
-        let patience = self.connect_retry();
-        self.timers.set(Timer::Dial, ctx.now + patience);
-        out.push(PeerOutput::Dial(conn));
-    }
-
-    fn connect_retry(&mut self) -> Duration {
-        self.jitter(self.identity.connect_retry)
-            .max(Duration::from_millis(100))
-    }
-
-    /// RFC 4271 §10: 0.75 to 1.0 of it, anew each time.
-    fn jitter(&mut self, duration: Duration) -> Duration {
-        duration.mul_f64(self.rng.random_range(0.75..1.0))
-    }
-
-    fn dial_failed(&mut self, cause: &Cause, now: Instant) {
-        self.dial = None;
-        self.timers.stop(Timer::Dial);
-        self.plan_redial(cause, now);
-    }
-
-    /// After an incoming connection that never said a valid OPEN: the own dial is due when it was
-    /// due before. Whoever can open connections from the peer's address (also behind the same
-    /// address translation) must not hold the session back.
-    fn resume_redial(&mut self, cause: &Cause, now: Instant) {
-        self.last_error = Some(cause.describe(now));
-        let alone = self.slots.is_empty() && self.dial.is_none();
-        if alone && self.started && !self.identity.passive {
-            let due = self.put_off.take();
-            let due = due.unwrap_or_else(|| now + self.connect_retry());
-            self.timers.set(Timer::Redial, due.max(now));
-        }
-    }
-
-    /// Notes why there is no session, and when to try again, unless something is still going on.
-    fn plan_redial(&mut self, cause: &Cause, now: Instant) {
-        let alone = self.slots.is_empty() && self.dial.is_none();
-        if alone || cause.is_error() {
-            self.last_error = Some(cause.describe(now));
-        }
-        if !alone || !self.started || self.identity.passive {
-            return;
-        }
-        self.backing_off = cause.is_error();
-        let delay = if self.backing_off {
-            self.errors = self.errors.saturating_add(1);
-            let secs = 1_u64 << self.errors.saturating_sub(1).min(16);
-            let base = Duration::from_secs(secs).min(BACK_OFF_MAX);
-            self.jitter(base)
-        } else if matches!(cause, Cause::Connect(_)) {
-            self.connect_retry()
-        } else {
-            // Both ends gave way in a collision: wide jitter keeps it from happening again.
-            Duration::from_secs(1).mul_f64(self.rng.random_range(0.1..1.0))
-        };
-        self.timers.set(Timer::Redial, now + delay);
     }
 
     fn params(&self, local: SocketAddr, ctx: &Context<'_>) -> SessionParams {
@@ -507,6 +446,7 @@ impl Peer {
         self.timers.stop_all();
         self.put_off = None;
         self.established_count += 1;
+        self.refusals = 0;
         let Some(slot) = self.slots.iter_mut().find(|slot| slot.conn == conn) else {
             return;
         };

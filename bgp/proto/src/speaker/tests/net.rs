@@ -5,13 +5,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use ipnetwork::IpNetwork;
 use rand::Rng;
 use rand::rngs::SmallRng;
 
 use crate::fsm::State;
 use crate::speaker::{
-    CloseCause, ConnId, ConnectError, EventKind, Input, NextHop, Output, PeerId, PeerStatus,
-    Speaker, SpeakerConfig,
+    CloseCause, ConnId, ConnectError, EventKind, Input, Interface, NextHop, Output, OwnAddresses,
+    PeerId, PeerStatus, Speaker, SpeakerConfig,
 };
 use crate::wire::Prefix;
 
@@ -91,6 +92,8 @@ pub(super) struct Net {
     /// Adds up to four times the delay to each delivery; the order within a connection stays.
     pub(super) jitter: Option<SmallRng>,
     latest: BTreeMap<End, Instant>,
+    /// What the interfaces of these own ends offer; without, their address is all.
+    own: BTreeMap<IpAddr, OwnAddresses>,
 }
 
 impl Net {
@@ -110,6 +113,7 @@ impl Net {
             delay: Duration::from_millis(1),
             jitter: None,
             latest: BTreeMap::new(),
+            own: BTreeMap::new(),
         }
     }
 
@@ -266,6 +270,40 @@ impl Net {
             remote: local,
         };
         self.input(target, input);
+        self.tell_own(target, there, remote.ip());
+    }
+
+    fn tell_own(&mut self, node: usize, conn: ConnId, local: IpAddr) {
+        if let Some(own) = self.own.get(&local).cloned() {
+            self.input(node, Input::OwnAddresses { conn, own });
+        }
+    }
+
+    /// The interface with these addresses, of which the first is an end of a link. Sessions
+    /// there learn of it.
+    pub(super) fn set_own(&mut self, index: u32, addresses: &[&str]) {
+        let addresses: Vec<IpNetwork> =
+            addresses.iter().map(|text| text.parse().unwrap()).collect();
+        let name = format!("eth{index}");
+        let mut own = OwnAddresses {
+            interface: Some(Interface { index, name }),
+            ..OwnAddresses::default()
+        };
+        for address in addresses.iter().rev() {
+            match address.ip() {
+                IpAddr::V4(v4) => own.v4 = Some(v4),
+                IpAddr::V6(v6) if !v6.is_unicast_link_local() => own.v6 = Some(v6),
+                IpAddr::V6(_) => {}
+            }
+        }
+        let local = addresses[0].ip();
+        own.addresses = addresses;
+        self.own.insert(local, own);
+        let here = |(_, (_, from, _)): &(&End, &(End, IpAddr, IpAddr))| *from == local;
+        let ends: Vec<End> = self.ends.iter().filter(here).map(|(end, _)| *end).collect();
+        for (node, conn) in ends {
+            self.tell_own(node, conn, local);
+        }
     }
 
     fn deliver(&mut self, delivery: Delivery) {
@@ -292,6 +330,7 @@ impl Net {
                         remote,
                     },
                 );
+                self.tell_own(node, conn, local.ip());
             }
             Delivery::Failed { node, conn } => {
                 self.input(

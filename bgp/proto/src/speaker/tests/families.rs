@@ -1,0 +1,429 @@
+//! Both families on one session: what is negotiated, which next hops are said and understood, and
+//! what is said of one network on two nodes.
+
+use super::net::Net;
+use super::{peer, speaker, transit};
+use crate::fsm::{CauseClass, State};
+use crate::iana::Family;
+use crate::rib::{PathStatus, Unusable};
+use crate::speaker::{Conflict, EventKind, PeerConfig, StopMode};
+
+const BOTH: [Family; 2] = [Family::IPV4_UNICAST, Family::IPV6_UNICAST];
+const A: &str = "10.0.1.11";
+const B: &str = "10.0.1.12";
+const A6: &str = "fd00:10:0:1::11";
+const B6: &str = "fd00:10:0:1::12";
+const A_OWN: [&str; 3] = ["10.0.1.11/24", "fd00:10:0:1::11/64", "fe80::11/64"];
+const B_OWN: [&str; 3] = ["10.0.1.12/24", "fd00:10:0:1::12/64", "fe80::12/64"];
+
+fn dual(address: &str, asn: u32) -> PeerConfig {
+    PeerConfig {
+        families: BOTH.to_vec(),
+        ..transit(address, asn)
+    }
+}
+
+/// Two nodes with both families, joined at these addresses; 65001 and `asn`.
+fn pair(a: &str, b: &str, asn: u32) -> Net {
+    let mut net = Net::new();
+    let mut config = speaker(65001, 11, &["10.244.1.0/24", "fd00:10:244:1::/64"]);
+    config.peers = vec![dual(b, asn)];
+    let node_a = net.add(config);
+    let mut config = speaker(asn, 12, &["10.244.2.0/24", "fd00:10:244:2::/64"]);
+    config.peers = vec![PeerConfig {
+        passive: true,
+        ..dual(a, 65001)
+    }];
+    let node_b = net.add(config);
+    net.link((node_a, a), (node_b, b));
+    net
+}
+
+fn first<'a>(list: [&'a str; 3], address: &str) -> Vec<&'a str> {
+    let mut list = list.to_vec();
+    list.sort_by_key(|text| !text.starts_with(&format!("{address}/")));
+    list
+}
+
+#[test]
+fn one_session_carries_both_families_over_either() {
+    for (a, b) in [(A, B), (A6, B6)] {
+        for asn in [65002, 65001] {
+            let mut net = pair(a, b, asn);
+            net.set_own(2, &first(A_OWN, a));
+            net.set_own(3, &first(B_OWN, b));
+            net.start_all();
+            net.run_secs(10);
+            assert_eq!(
+                net.fib(0),
+                [
+                    "10.244.2.0/24 via 10.0.1.12",
+                    "fd00:10:244:2::/64 via fd00:10:0:1::12"
+                ],
+                "over {a} with AS {asn}"
+            );
+            assert_eq!(
+                net.fib(1),
+                [
+                    "10.244.1.0/24 via 10.0.1.11",
+                    "fd00:10:244:1::/64 via fd00:10:0:1::11"
+                ]
+            );
+            let status = net.peer(0, 0);
+            let session = status.session.unwrap();
+            assert_eq!(session.families, BOTH);
+            assert_eq!(session.notes, [""; 0]);
+            for (family, counts) in status.prefixes_by_family {
+                assert_eq!((counts.received, counts.best), (1, 1), "{family}");
+                assert_eq!(counts.advertised, 1, "{family}");
+            }
+            assert_eq!(
+                (status.prefixes.received, status.prefixes.advertised),
+                (2, 2)
+            );
+            let ended = |family| {
+                let is = |event: &&EventKind| **event == EventKind::EndOfRib(family);
+                net.nodes[0].events.iter().filter(is).count()
+            };
+            assert_eq!(BOTH.map(ended), [1, 1], "End-of-RIB of each family, once");
+        }
+    }
+}
+
+#[test]
+fn a_restart_keeps_both_families_and_sweeps_each_after_its_end_of_rib() {
+    let mut net = pair(A, B, 65002);
+    net.set_own(2, &A_OWN);
+    net.set_own(3, &B_OWN);
+    net.start_all();
+    net.run_secs(10);
+    let (before, kept) = (net.fib(0), net.fib(1));
+    net.nodes[0].fib_log.clear();
+    net.nodes[1].fib_log.clear();
+    net.kill(0);
+    net.run_secs(3);
+    assert_eq!(net.peer(1, 0).prefixes.stale, 2);
+    net.restart(0);
+    net.run_secs(30);
+    assert_eq!(net.peer(1, 0).prefixes.stale, 0);
+    assert_eq!((net.fib(0), net.fib(1)), (before, kept));
+    assert_eq!(net.nodes[1].fib_log, [], "no route was gone for a moment");
+    assert_eq!(net.nodes[0].synced.len(), 1);
+}
+
+#[test]
+fn the_families_are_those_that_both_offer() {
+    let mut net = Net::new();
+    let mut config = speaker(65001, 11, &["10.244.1.0/24", "fd00:10:244:1::/64"]);
+    config.peers = vec![dual(B, 65002)];
+    let a = net.add(config);
+    let mut config = speaker(65002, 12, &["10.244.2.0/24", "fd00:10:244:2::/64"]);
+    config.peers = vec![transit(A, 65001)];
+    let b = net.add(config);
+    net.link((a, A), (b, B));
+    net.set_own(2, &A_OWN);
+    net.set_own(3, &B_OWN);
+    net.start_all();
+    net.run_secs(10);
+    assert_eq!(net.fib(a), ["10.244.2.0/24 via 10.0.1.12"]);
+    assert_eq!(net.fib(b), ["10.244.1.0/24 via 10.0.1.11"]);
+    let session = net.peer(a, 0).session.unwrap();
+    assert_eq!(session.families, [Family::IPV4_UNICAST]);
+    assert_eq!(
+        session.notes,
+        ["ipv6 unicast: not offered by the peer, so our networks are not announced to it"]
+    );
+    // Who does not offer a family does not wonder.
+    assert_eq!(net.peer(b, 0).session.unwrap().notes, [""; 0]);
+}
+
+#[test]
+fn without_a_common_family_there_is_no_session_and_both_say_why() {
+    let mut net = Net::new();
+    let mut config = speaker(65001, 11, &["fd00:10:244:1::/64"]);
+    config.peers = vec![PeerConfig {
+        families: vec![Family::IPV6_UNICAST],
+        ..transit(B, 65002)
+    }];
+    let a = net.add(config);
+    let mut config = speaker(65002, 12, &["10.244.2.0/24"]);
+    config.peers = vec![PeerConfig {
+        passive: true,
+        ..transit(A, 65001)
+    }];
+    let b = net.add(config);
+    net.link((a, A), (b, B));
+    net.start_all();
+    net.run_secs(10);
+    let errors = [a, b].map(|node| {
+        assert_ne!(net.state(node, 0), State::Established);
+        let error = net.peer(node, 0).last_error.unwrap();
+        assert_eq!(error.class, CauseClass::NoCommonFamily, "{error}");
+        error.text
+    });
+    // Both have sent the same OPENs; whose NOTIFICATION comes first is chance.
+    for text in errors {
+        assert!(text.contains("(2/7)"), "{text}");
+        assert!(
+            text.contains("no address family in common") || text.contains("the peer wants"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn without_an_own_address_of_a_family_nothing_is_announced_in_it_until_there_is_one() {
+    let mut net = pair(A, B, 65002);
+    net.set_own(2, &[A_OWN[0], A_OWN[2]]);
+    net.set_own(3, &B_OWN);
+    net.start_all();
+    net.run_secs(10);
+    assert_eq!(net.fib(1), ["10.244.1.0/24 via 10.0.1.11"]);
+    // What is learned is usable: the link has link-local addresses.
+    assert_eq!(net.fib(0).len(), 2);
+    assert_eq!(
+        net.peer(0, 0).session.unwrap().notes,
+        ["ipv6 unicast: nothing is announced: eth2 has no global IPv6 address to be the next hop"]
+    );
+    let since = net.peer(0, 0).since;
+    net.set_own(2, &A_OWN);
+    net.run_secs(1);
+    assert_eq!(net.fib(1)[1], "fd00:10:244:1::/64 via fd00:10:0:1::11");
+    // Another address, and none again.
+    net.set_own(2, &[A_OWN[0], "fd00:10:0:1::99/64"]);
+    net.run_secs(1);
+    assert_eq!(net.fib(1)[1], "fd00:10:244:1::/64 via fd00:10:0:1::99");
+    net.set_own(2, &A_OWN[..1]);
+    net.run_secs(1);
+    assert_eq!(net.fib(1), ["10.244.1.0/24 via 10.0.1.11"]);
+    assert_eq!(net.peer(1, 0).prefixes.received, 1);
+    let status = net.peer(0, 0);
+    assert_eq!((status.since, status.prefixes.advertised), (since, 1));
+}
+
+/// One prefix on two nodes behind a router; the statuses of the conflict on node 1.
+fn duplicate(second: &str) -> Net {
+    let (near, far) = ("10.0.1.1", "10.0.2.1");
+    let node2 = "10.0.2.12";
+    let mut net = Net::new();
+    let mut config = speaker(65001, 11, &["10.244.1.0/24"]);
+    config.peers = vec![peer(near, 65000)];
+    let a = net.add(config);
+    let mut config = speaker(65000, 1, &[]);
+    config.peers = vec![transit(A, 65001), transit(node2, 65002)];
+    let tor = net.add(config);
+    let mut config = speaker(65002, 12, &[second]);
+    config.peers = vec![peer(far, 65000)];
+    let b = net.add(config);
+    net.link((a, A), (tor, near));
+    net.link((b, node2), (tor, far));
+    net.start_all();
+    net.run_secs(10);
+    net
+}
+
+fn conflicts(net: &Net, node: usize) -> Vec<Conflict> {
+    net.speaker(node)
+        .status(std::time::Instant::now())
+        .conflicts
+}
+
+#[test]
+fn the_same_network_or_a_part_of_it_on_two_nodes_is_told() {
+    for second in ["10.244.1.0/24", "10.244.1.128/25"] {
+        let net = duplicate(second);
+        let told = conflicts(&net, 0);
+        // The router prefers one of two equal ones, and tells the loser.
+        let loser = if second.ends_with("/24") && told.is_empty() {
+            2
+        } else {
+            0
+        };
+        let told = conflicts(&net, loser);
+        let [conflict] = &told[..] else {
+            panic!("{second}: {told:?}")
+        };
+        assert_eq!(conflict.prefix.to_string(), second);
+        let other = if loser == 0 { 65002 } else { 65001 };
+        assert_eq!(conflict.as_path, format!("65000 {other}"));
+        assert_eq!(conflict.origin_asn, Some(other));
+        let logged = net.nodes[loser].events.iter();
+        let logged = logged.filter(|event| matches!(event, EventKind::Conflict { .. }));
+        assert_eq!(logged.count(), 1);
+    }
+}
+
+#[test]
+fn a_wider_network_elsewhere_is_no_conflict() {
+    let net = duplicate("10.244.0.0/16");
+    assert_eq!(conflicts(&net, 0), []);
+    assert_eq!(conflicts(&net, 2), []);
+}
+
+mod echo {
+    use bytes::{Bytes, BytesMut};
+
+    use super::*;
+    use crate::attr::{AsPath, NextHop, PathAttributes};
+    use crate::message::{self, Message, pack_announcements};
+    use crate::speaker::tests::{ip, prefix};
+    use crate::speaker::{ConnId, Input, Interface, OwnAddresses, Speaker};
+    use crate::validate::{LocalOpen, SessionOptions};
+    use std::net::SocketAddr;
+    use std::time::Instant;
+
+    fn options() -> SessionOptions {
+        SessionOptions {
+            four_octet_as: true,
+            families: BOTH.to_vec(),
+            ..SessionOptions::default()
+        }
+    }
+
+    /// An established session with 65000 at 10.0.1.1, on interface 7.
+    pub(super) fn session() -> (Speaker, ConnId) {
+        let mut config = speaker(65001, 11, &["10.244.1.0/24", "fd00:10:244:1::/64"]);
+        config.peers = vec![dual("10.0.1.1", 65000)];
+        let now = Instant::now();
+        let mut speaker = Speaker::new(config, now);
+        speaker.handle(Input::Start, now);
+        let conn = speaker.new_conn();
+        let local = SocketAddr::new(ip(A), 179);
+        let remote = SocketAddr::new(ip("10.0.1.1"), 40_000);
+        speaker.handle(
+            Input::Accepted {
+                conn,
+                local,
+                remote,
+            },
+            now,
+        );
+        let own = OwnAddresses {
+            interface: Some(Interface {
+                index: 7,
+                name: "eth1".to_owned(),
+            }),
+            v4: Some([10, 0, 1, 11].into()),
+            v6: Some(A6.parse().unwrap()),
+            addresses: A_OWN.map(|text| text.parse().unwrap()).to_vec(),
+        };
+        speaker.handle(Input::OwnAddresses { conn, own }, now);
+        let open = LocalOpen {
+            asn: 65000,
+            bgp_id: [10, 255, 0, 1].into(),
+            hold_time: 90,
+            families: BOTH.to_vec(),
+            graceful_restart: None,
+        };
+        let mut bytes = BytesMut::new();
+        message::encode(&Message::Open(open.to_open()), &options(), &mut bytes).unwrap();
+        bytes.extend_from_slice(&message::keepalive());
+        let bytes = &bytes[..];
+        speaker.handle(Input::Received { conn, bytes }, now);
+        (speaker, conn)
+    }
+
+    /// What the peer says about a prefix.
+    pub(super) fn announce(
+        (speaker, conn): &mut (Speaker, ConnId),
+        text: &str,
+        path: &[u32],
+        next_hop: NextHop,
+    ) {
+        let prefix = prefix(text);
+        let attributes = PathAttributes {
+            as_path: AsPath::from_sequence(path),
+            next_hop: Some(next_hop),
+            ..PathAttributes::default()
+        };
+        let family = Family::of(&prefix);
+        let messages: Vec<Bytes> =
+            pack_announcements(family, &attributes, &[prefix], &options()).unwrap();
+        for bytes in messages {
+            let input = Input::Received {
+                conn: *conn,
+                bytes: &bytes,
+            };
+            speaker.handle(input, Instant::now());
+        }
+    }
+
+    #[test]
+    fn our_own_echo_is_no_conflict_and_is_never_used() {
+        let mut session = session();
+        let tor = NextHop::V4([10, 0, 1, 1].into());
+        let told = |session: &(Speaker, ConnId)| session.0.status(Instant::now()).conflicts.len();
+        let own = "10.244.1.0/24";
+        announce(&mut session, own, &[65000, 65001], tor);
+        assert_eq!(told(&session), 0, "our AS is in the path");
+        announce(&mut session, own, &[65000, 65000], tor);
+        assert_eq!(told(&session), 0, "as-override");
+        announce(&mut session, own, &[65000], tor);
+        assert_eq!(told(&session), 1, "the ToR originates it");
+        announce(&mut session, own, &[65000, 65000, 65007], tor);
+        assert_eq!(told(&session), 1);
+        // Outside, just beside and around it.
+        for other in ["10.244.0.0/24", "10.244.2.0/24", "10.244.0.0/16"] {
+            announce(&mut session, other, &[65000, 65007], tor);
+        }
+        assert_eq!(told(&session), 1);
+        let v6 = NextHop::V6("fd00:10:0:1::1".parse().unwrap());
+        announce(&mut session, "fd00:10:244:1::7/128", &[65000, 65007], v6);
+        assert_eq!(told(&session), 2, "inside of the IPv6 network");
+        announce(&mut session, own, &[65000, 65001], tor);
+        assert_eq!(told(&session), 1, "and it goes");
+    }
+
+    #[test]
+    fn received_next_hops_become_gateways_or_reasons() {
+        let mut session = session();
+        let both = |global: &str, link_local: &str| NextHop::V6LinkLocal {
+            global: global.parse().unwrap(),
+            link_local: link_local.parse().unwrap(),
+        };
+        let v6 = |text: &str| NextHop::V6(text.parse().unwrap());
+        let text = "2001:db8::/32";
+        let mut outcome = |next_hop: NextHop| {
+            announce(&mut session, text, &[65000], next_hop);
+            let route = session.0.routes().find(|r| r.prefix == prefix(text));
+            let status = route.map(|route| route.status);
+            let mut gateway = None;
+            while let Some(output) = session.0.poll_output() {
+                if let crate::speaker::Output::Fib(change) = output {
+                    gateway = Some(change.next_hops.iter().map(ToString::to_string).collect());
+                }
+            }
+            (status, gateway.map(|hops: Vec<String>| hops.join("+")))
+        };
+        let best = Some(PathStatus::Best);
+        let hop = |text: &str| Some(text.to_owned());
+        let (tor, far) = ("fd00:10:0:1::1", "2001:db8:ffff::1");
+        assert_eq!(outcome(v6(tor)), (best, hop(tor)));
+        assert_eq!(outcome(both(far, "fe80::1")), (best, hop("fe80::1%7")));
+        assert_eq!(outcome(both(tor, "fe80::1")), (best, hop(tor)));
+        assert_eq!(outcome(v6("fe80::2")), (best, hop("fe80::2%7")));
+        // Kept with the reason, or counted as withdrawn; never in the kernel.
+        let unusable = |why| Some(PathStatus::Unusable(why));
+        let own = unusable(Unusable::OwnNextHop);
+        assert_eq!(outcome(v6(A6)), (own, hop("")));
+        assert_eq!(outcome(both(far, "fe80::11")), (own, None));
+        for text in ["::", "ff02::1", "::1", "::ffff:10.0.1.1"] {
+            assert_eq!(outcome(v6(text)), (None, None), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_stop_and_a_start_forget_nothing_of_the_families() {
+    let mut net = pair(A, B, 65002);
+    net.set_own(2, &A_OWN);
+    net.set_own(3, &B_OWN);
+    net.start_all();
+    net.run_secs(10);
+    net.input(0, crate::speaker::Input::Stop(StopMode::Restart));
+    net.run_secs(1);
+    net.input(0, crate::speaker::Input::Start);
+    net.run_secs(30);
+    assert_eq!(net.fib(0).len(), 2);
+    assert_eq!(net.fib(1).len(), 2);
+}
