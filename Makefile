@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo demo-down test lint bench bench-long fuzz packages-demo packages-test clean
+.PHONY: help build demo demo-down test test-long lint bench bench-long fuzz packages-demo packages-test clean
 
 CARGO      := .ci/cargo
 CACHE      := $(or $(RCNI_CACHE),/var/cache/rcni)
@@ -73,6 +73,19 @@ test: packages-test ## all tests (as root: they make network namespaces)
 		$(CARGO) nextest run --locked --workspace --all-features $(if $(CI),--profile ci)
 	else
 		$(CARGO) test --locked --workspace --all-features --no-fail-fast
+	fi
+
+test-long: packages-test ## newer routers: FRR 10, BIRD 3 and the rest of Debian's trixie and sid
+	@$(need_root)
+	$(CARGO) build --locked --workspace --bins
+	export RCNI_BIN_DIR="$$(cd "$(TARGET_DIR)/debug" && pwd)"
+	# The default trees too: a node that stands behind the router uses one.
+	"$$RCNI_BIN_DIR/rcni-lab" peers
+	for tree in trixie sid; do "$$RCNI_BIN_DIR/rcni-lab" peers --tree $$tree; done
+	if $(CARGO) nextest --version >/dev/null 2>&1; then
+		$(CARGO) nextest run --locked --workspace --all-features --test routers_long $(if $(CI),--profile ci)
+	else
+		$(CARGO) test --locked --workspace --all-features --no-fail-fast --test routers_long
 	fi
 
 lint: ## rustfmt, clippy, dependencies, arrows between crates

@@ -40,18 +40,26 @@ pub struct Image {
 pub const ENTRYPOINT_PATH: &str = "/usr/local/bin/rcni-entrypoint";
 
 /// FRR's own start script runs `watchfrr`, which restarts what a test has killed; this starts
-/// the daemons that `/etc/frr/daemons` names and nothing else. mgmtd (FRR 10) must come first.
+/// the daemons that `/etc/frr/daemons` names and nothing else.
+///
+/// FRR 10: mgmtd must come first; it and staticd read no file, `vtysh -b` tells them.
 const START_FRR: &str = r#"
 . /etc/frr/daemons
+config="-f /etc/frr/frr.conf"
+static_config=$config
 mkdir -p /run/frr /var/log/frr /var/tmp/frr
 chown frr:frr /run/frr /var/log/frr /var/tmp/frr
-[ -x /usr/lib/frr/mgmtd ] && /usr/lib/frr/mgmtd -d -f /etc/frr/frr.conf
-/usr/lib/frr/zebra -d -A 127.0.0.1 -s 16777216 -f /etc/frr/frr.conf
-[ "$staticd" = no ] || /usr/lib/frr/staticd -d -A 127.0.0.1 -f /etc/frr/frr.conf
+if [ -x /usr/lib/frr/mgmtd ]; then
+    static_config=
+    /usr/lib/frr/mgmtd -d -A 127.0.0.1
+fi
+/usr/lib/frr/zebra -d -A 127.0.0.1 -s 16777216 $config
+[ "$staticd" = no ] || /usr/lib/frr/staticd -d -A 127.0.0.1 $static_config
 for daemon in bgpd bfdd; do
     eval "wanted=\$$daemon options=\$${daemon}_options"
-    [ "$wanted" = yes ] && /usr/lib/frr/$daemon -d $options -f /etc/frr/frr.conf
+    [ "$wanted" = yes ] && /usr/lib/frr/$daemon -d $options $config
 done
+[ -x /usr/lib/frr/mgmtd ] && vtysh -b
 true
 "#;
 
