@@ -21,15 +21,11 @@ use crate::desired::Desired;
 use crate::monitor::Monitor;
 use crate::schedule::Schedule;
 use crate::state::{State, StateError};
-use crate::sysctl::{SysctlError, Sysctls};
-use crate::table::apply::{Applier, TableError};
-use crate::table::backend::{self, Backend, Store};
-use crate::table::legacy::{Probe, Size};
-use crate::table::model::RuleSet;
+use crate::sysctl::{self, SysctlError, Sysctls};
+use crate::table::apply::TableError;
+use crate::table::keeper::{Keeper, LegacyWatch};
 use crate::table::runner::Runner;
-
-/// How often the size of legacy tables is asked for.
-const LEGACY_POLL: Duration = Duration::from_secs(1);
+use crate::uplink::{self, UplinkError};
 
 /// Why a step of a pass failed.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +33,9 @@ pub enum StepError {
     /// Settings.
     #[error(transparent)]
     Setting(#[from] SysctlError),
+    /// Uplinks that live on router advertisements.
+    #[error(transparent)]
+    Uplink(#[from] UplinkError),
     /// Rules.
     #[error(transparent)]
     Rules(#[from] TableError),
@@ -90,10 +89,9 @@ const REPAIRED: &str = "repaired";
 pub struct Agent<R> {
     desired: Desired,
     refresh: Duration,
-    runner: R,
     state: State,
     sysctls: Sysctls,
-    applier: Option<Applier<R>>,
+    tables: Keeper<R>,
     blackholes: Option<Blackholes>,
     preferred: Option<std::path::PathBuf>,
 }
@@ -102,12 +100,11 @@ impl<R: Runner + Clone> Agent<R> {
     /// For this node; nothing is done yet.
     pub fn new(desired: Desired, refresh: Duration, runner: R, state: State) -> Self {
         Self {
+            tables: Keeper::new(runner, desired.backend),
             desired,
             refresh,
-            runner,
             state,
             sysctls: Sysctls::default(),
-            applier: None,
             blackholes: None,
             preferred: None,
         }
@@ -116,21 +113,18 @@ impl<R: Runner + Clone> Agent<R> {
     /// Looks at everything once and changes the difference.
     pub async fn pass(&mut self) -> Pass {
         let mut pass = Pass::default();
-        for setting in &self.desired.settings {
-            match self.sysctls.ensure(setting, &mut self.state) {
-                Ok(changed) => pass.repaired.extend(changed),
-                Err(error) => pass.failures.push(error.into()),
-            }
-        }
+        self.settings(&mut pass).await;
         match self.blackhole().await {
             Ok(changed) => pass.repaired.extend(changed),
             Err(error) => pass.failures.push(error.into()),
         }
         // After what takes no time: on a node with many rules, reading them takes a second.
-        match self.rules().await {
-            Ok(found) => pass.repaired.extend(found),
-            Err(error) => pass.failures.push(error),
-        }
+        let (found, failures) = self
+            .tables
+            .ensure(&self.desired.rules, &mut self.state)
+            .await;
+        pass.repaired.extend(found);
+        pass.failures.extend(failures);
         if pass.failures.is_empty() {
             match self.conflist() {
                 Ok(changed) => pass.repaired.extend(changed),
@@ -140,50 +134,23 @@ impl<R: Runner + Clone> Agent<R> {
         pass
     }
 
-    async fn rules(&mut self) -> Result<Vec<String>, StepError> {
-        if self.applier.is_none() {
-            let backend = self.choose_backend().await?;
-            self.applier = Some(Applier::new(self.runner.clone(), backend));
-        }
-        let Some(applier) = &self.applier else {
-            return Ok(Vec::new());
-        };
-        let plan = applier.plan(&self.desired.rules).await?;
-        if applier.backend().store == Store::Nft {
-            let known = &mut self.state.record.tables;
-            let count = known.len();
-            let new = plan.creates.iter().map(|table| table.as_str().to_owned());
-            let new: Vec<_> = new.filter(|table| !known.contains(table)).collect();
-            known.extend(new);
-            if known.len() > count {
-                self.state.store()?;
+    async fn settings(&mut self, pass: &mut Pass) {
+        for setting in &self.desired.settings {
+            if *setting == sysctl::FORWARDING_IPV6 {
+                match uplink::keep_listening(&self.sysctls, &mut self.state).await {
+                    Ok(changed) => pass.repaired.extend(changed),
+                    Err(error) => {
+                        // Going on would cost the node its default route.
+                        pass.failures.push(error.into());
+                        continue;
+                    }
+                }
+            }
+            match self.sysctls.ensure(setting, &mut self.state) {
+                Ok(changed) => pass.repaired.extend(changed),
+                Err(error) => pass.failures.push(error.into()),
             }
         }
-        applier.apply(&self.desired.rules, &plan).await?;
-        Ok(plan.found)
-    }
-
-    /// The backend to use; what is ours in the other one is removed from there.
-    async fn choose_backend(&self) -> Result<Backend, TableError> {
-        let choice = backend::choose(&self.runner, self.desired.backend).await?;
-        let store = choice.backend.store;
-        tracing::info!(backend = %store, "iptables-{store} is used ({})", choice.reason);
-        if choice.both_used {
-            tracing::warn!(
-                "both iptables-nft and iptables-legacy have rules of other programs: a packet has \
-                 to pass both, and what is accepted in {store} can still be dropped in the other"
-            );
-        }
-        if choice.other_has_own
-            && let Some(other) = choice.other
-        {
-            let nothing = RuleSet::empty(self.desired.rules.family);
-            tracing::info!("removing own rules from iptables-{}", other.store);
-            let other = Applier::new(self.runner.clone(), other);
-            let plan = other.plan(&nothing).await?;
-            other.apply(&nothing, &plan).await?;
-        }
-        Ok(choice.backend)
     }
 
     async fn blackhole(&mut self) -> Result<Vec<String>, BlackholeError> {
@@ -236,9 +203,14 @@ impl<R: Runner + Clone> Agent<R> {
         let folder = self.desired.conflist.path.parent().map(ToOwned::to_owned);
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut monitor = Monitor::open(folder.as_deref())?;
+        let families: Vec<_> = self
+            .desired
+            .rules
+            .iter()
+            .map(|rules| rules.family)
+            .collect();
+        let mut monitor = Monitor::open(&families, folder.as_deref())?;
         let mut schedule = Schedule::new(self.refresh);
-        let mut legacy = LegacyWatch::default();
         let mut verb = APPLIED;
         loop {
             let pass = self.pass().await;
@@ -251,7 +223,7 @@ impl<R: Runner + Clone> Agent<R> {
             if let Some(folder) = &folder {
                 monitor.watch(folder);
             }
-            legacy.remember(&self);
+            let legacy: LegacyWatch = self.tables.legacy_watch(&self.desired.rules);
             loop {
                 tokio::select! {
                     () = tokio::time::sleep_until(schedule.next) => break,
@@ -274,49 +246,4 @@ fn stopped() -> std::io::Result<()> {
         "stopping; rules, routes and the conflist stay (`felix-lite clean` removes them)"
     );
     Ok(())
-}
-
-/// The sizes of the tables that we have rules in, if those are legacy ones.
-#[derive(Debug, Default)]
-struct LegacyWatch {
-    probe: Option<Probe>,
-    tables: Vec<(&'static str, Option<Size>)>,
-}
-
-impl LegacyWatch {
-    fn remember<R: Runner + Clone>(&mut self, agent: &Agent<R>) {
-        let store = agent
-            .applier
-            .as_ref()
-            .map(|applier| applier.backend().store);
-        if store != Some(Store::Legacy) {
-            self.probe = None;
-            return;
-        }
-        if self.probe.is_none() {
-            self.probe = Probe::open().ok();
-        }
-        let Some(probe) = &self.probe else {
-            return;
-        };
-        // Asking about a table creates it: only those that have something of ours.
-        let tables = agent.desired.rules.tables.iter();
-        let used = tables.filter(|table| !table.chains.is_empty());
-        let names = used.map(|table| table.name.as_str());
-        self.tables = names.map(|name| (name, probe.size(name))).collect();
-    }
-
-    /// Returns when a size has changed. Cancel safe.
-    async fn changed(&self) {
-        let Some(probe) = &self.probe else {
-            return std::future::pending().await;
-        };
-        loop {
-            tokio::time::sleep(LEGACY_POLL).await;
-            let mut tables = self.tables.iter();
-            if tables.any(|(name, size)| probe.size(name) != *size) {
-                return;
-            }
-        }
-    }
 }

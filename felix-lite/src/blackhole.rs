@@ -6,9 +6,10 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use futures_util::TryStreamExt as _;
+use netlink_packet_route::AddressFamily;
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteMessage, RouteProtocol, RouteType,
 };
@@ -88,29 +89,49 @@ impl Blackholes {
         }
     }
 
+    /// Of both families: what is left of one that was configured before has to go.
     async fn list(&self) -> Result<BTreeSet<Cidr>, BlackholeError> {
-        let filter = RouteMessageBuilder::<Ipv4Addr>::new()
+        let mut found = BTreeSet::new();
+        for filter in [
+            self.marked(RouteMessageBuilder::<Ipv4Addr>::new()),
+            self.marked(RouteMessageBuilder::<Ipv6Addr>::new()),
+        ] {
+            let family = filter.header.address_family;
+            let routes = self.handle.route().get(filter).execute();
+            let routes: Vec<RouteMessage> = match routes.try_collect().await {
+                Ok(routes) => routes,
+                // A kernel without IPv6.
+                Err(error) if family == AddressFamily::Inet6 && is_unsupported(&error) => continue,
+                Err(error) => return Err(BlackholeError::List(Box::new(error))),
+            };
+            found.extend(routes.iter().filter_map(|route| self.own(route)));
+        }
+        Ok(found)
+    }
+
+    fn marked<T>(&self, route: RouteMessageBuilder<T>) -> RouteMessage {
+        route
             .kind(RouteType::BlackHole)
             .protocol(RouteProtocol::from(self.protocol))
             .table_id(kernel::TABLE_MAIN)
-            .build();
-        let routes = self.handle.route().get(filter).execute();
-        let routes: Vec<RouteMessage> = routes
-            .try_collect()
-            .await
-            .map_err(|error| BlackholeError::List(Box::new(error)))?;
-        Ok(routes.iter().filter_map(|route| self.own(route)).collect())
+            .build()
     }
 
     /// The range of a route that is ours.
     fn own(&self, route: &RouteMessage) -> Option<Cidr> {
-        let mut address = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let mut address = match route.header.address_family {
+            AddressFamily::Inet6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+            _ => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        };
         let mut metric = 0;
         let mut table = u32::from(route.header.table);
         for attribute in &route.attributes {
             match attribute {
                 RouteAttribute::Destination(RouteAddress::Inet(found)) => {
                     address = IpAddr::V4(*found);
+                }
+                RouteAttribute::Destination(RouteAddress::Inet6(found)) => {
+                    address = IpAddr::V6(*found);
                 }
                 RouteAttribute::Priority(found) => metric = *found,
                 RouteAttribute::Table(found) => table = *found,
@@ -126,19 +147,28 @@ impl Blackholes {
     }
 
     fn message(&self, range: Cidr) -> RouteMessage {
-        // Only IPv4 ranges come here, see `desired`.
-        let address = match range.ip() {
-            IpAddr::V4(address) => address,
-            IpAddr::V6(_) => Ipv4Addr::UNSPECIFIED,
-        };
-        RouteMessageBuilder::<Ipv4Addr>::new()
-            .destination_prefix(address, range.prefix_len())
-            .kind(RouteType::BlackHole)
-            .protocol(RouteProtocol::from(self.protocol))
-            .table_id(kernel::TABLE_MAIN)
-            .priority(kernel::BLACKHOLE_METRIC)
-            .build()
+        let length = range.prefix_len();
+        match range.ip() {
+            IpAddr::V4(address) => self.marked(
+                RouteMessageBuilder::<Ipv4Addr>::new()
+                    .destination_prefix(address, length)
+                    .priority(kernel::BLACKHOLE_METRIC),
+            ),
+            IpAddr::V6(address) => self.marked(
+                RouteMessageBuilder::<Ipv6Addr>::new()
+                    .destination_prefix(address, length)
+                    .priority(kernel::BLACKHOLE_METRIC),
+            ),
+        }
     }
+}
+
+/// A kernel that does not have the family says so in one of these ways.
+fn is_unsupported(error: &rtnetlink::Error) -> bool {
+    matches!(
+        errno(error),
+        libc::EOPNOTSUPP | libc::EAFNOSUPPORT | libc::EPROTONOSUPPORT
+    )
 }
 
 fn errno(error: &rtnetlink::Error) -> i32 {

@@ -9,10 +9,10 @@ use crate::blackhole::Blackholes;
 use crate::conflist;
 use crate::state::State;
 use crate::sysctl::Sysctls;
-use crate::table::apply::{Applier, TableError};
-use crate::table::backend::{self, Store};
-use crate::table::leftover::{self, Outcome};
-use crate::table::model::{Family, RuleSet, TableName};
+use crate::table::apply::TableError;
+use crate::table::keeper;
+use crate::table::leftover::Outcome;
+use crate::table::model::{Family, TableName};
 use crate::table::runner::Runner;
 
 /// What was done and what was not.
@@ -67,35 +67,13 @@ pub async fn clean<R: Runner + Clone>(
 }
 
 async fn rules<R: Runner + Clone>(runner: &R, state: &mut State, cleaned: &mut Cleaned) {
-    let backends = match backend::all(runner).await {
-        Ok(backends) => backends,
-        Err(error) => {
-            cleaned.failures.push(error.into());
-            return;
-        }
-    };
-    let nothing = RuleSet::empty(Family::V4);
-    for backend in backends {
-        let store = backend.store;
-        let applier = Applier::new(runner.clone(), backend);
-        let outcome = match applier.plan(&nothing).await {
-            Ok(plan) => applier.apply(&nothing, &plan).await.map(|()| plan.found),
-            Err(error) => Err(error),
-        };
-        match outcome {
-            Ok(found) => {
-                let said = found
-                    .into_iter()
-                    .map(|what| format!("iptables-{store}, {what}: removed"));
-                cleaned.done.extend(said);
-            }
-            // Nothing of ours can be in a table of which nothing can be read... that is for the
-            // other store's programs, which need not work on this kernel.
-            Err(TableError::Unreadable { .. }) if store == Store::Legacy => {}
-            Err(error) => cleaned.failures.push(error.into()),
-        }
+    for family in Family::ALL {
+        let (done, failures) = keeper::sweep(runner, family).await;
+        cleaned.done.extend(done);
+        let failures = failures.into_iter();
+        cleaned.failures.extend(failures.map(StepError::from));
     }
-    let (done, failures) = remove_tables(&mut state.record.tables, leftover::remove_if_empty);
+    let (done, failures) = remove_tables(&mut state.record.tables, keeper::remove_table);
     cleaned.done.extend(done);
     let failures = failures.into_iter();
     cleaned.failures.extend(failures.map(StepError::from));
@@ -105,24 +83,34 @@ async fn rules<R: Runner + Clone>(runner: &R, state: &mut State, cleaned: &mut C
 /// that the next `clean` tries again.
 fn remove_tables(
     tables: &mut Vec<String>,
-    mut remove: impl FnMut(&str) -> io::Result<Outcome>,
+    mut remove: impl FnMut(Family, TableName) -> io::Result<Outcome>,
 ) -> (Vec<String>, Vec<TableError>) {
     let (mut done, mut failures) = (Vec::new(), Vec::new());
-    // A name that we never use was not recorded by us.
-    tables.retain(|table| TableName::from_name(table).is_some());
-    tables.retain(|table| match remove(table) {
-        Ok(Outcome::Removed) => {
-            done.push(format!(
-                "iptables-nft, table {table}: removed, nothing was in it"
-            ));
-            false
-        }
-        Ok(Outcome::Gone) => false,
-        Ok(Outcome::Used) => true,
-        Err(source) => {
-            let table = table.clone();
-            failures.push(TableError::NotRemoved { table, source });
-            true
+    tables.retain(|recorded| {
+        // A name that we never use was not recorded by us.
+        let Some((family, table)) = keeper::recorded_table(recorded) else {
+            return false;
+        };
+        let name = table.as_str();
+        match remove(family, table) {
+            Ok(Outcome::Removed) => {
+                let program = family.iptables();
+                done.push(format!(
+                    "{program}-nft, table {name}: removed, nothing was in it"
+                ));
+                false
+            }
+            Ok(Outcome::Gone) => false,
+            Ok(Outcome::Used) => true,
+            Err(source) => {
+                let table = name.to_owned();
+                failures.push(TableError::NotRemoved {
+                    family,
+                    table,
+                    source,
+                });
+                true
+            }
         }
     });
     (done, failures)
@@ -134,18 +122,19 @@ mod tests {
 
     #[test]
     fn a_table_that_is_not_removed_stays_in_the_record() {
-        let mut tables = ["filter", "nat", "unknown"].map(str::to_owned).to_vec();
-        let (done, failures) = remove_tables(&mut tables, |table| match table {
-            "filter" => Err(io::Error::other("no answer")),
-            "nat" => Ok(Outcome::Used),
-            other => panic!("{other} is not ours"),
+        let mut tables = ["filter", "ip6 nat", "unknown"].map(str::to_owned).to_vec();
+        let (done, failures) = remove_tables(&mut tables, |family, table| match (family, table) {
+            (Family::V4, TableName::Filter) => Err(io::Error::other("no answer")),
+            (Family::V6, TableName::Nat) => Ok(Outcome::Used),
+            other => panic!("{other:?} is not ours"),
         });
-        assert_eq!(tables, ["filter", "nat"]);
+        assert_eq!(tables, ["filter", "ip6 nat"]);
         assert!(done.is_empty(), "{done:?}");
         let said: Vec<_> = failures.iter().map(ToString::to_string).collect();
         assert_eq!(said.len(), 1, "{said:?}");
         assert!(said[0].contains("table filter") && said[0].contains("no answer"));
-        let (done, failures) = remove_tables(&mut tables, |_| Ok(Outcome::Removed));
+        let (done, failures) = remove_tables(&mut tables, |_, _| Ok(Outcome::Removed));
         assert_eq!((tables.len(), done.len(), failures.len()), (0, 2, 0));
+        assert!(done[1].starts_with("ip6tables-nft, table nat"), "{done:?}");
     }
 }

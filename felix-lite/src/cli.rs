@@ -108,10 +108,8 @@ fn load(file: &Path) -> Result<(FelixConfig, Desired), ExitCode> {
         ExitCode::from(REFUSED)
     };
     let config = load_felix(file).map_err(|errors| refused(errors.to_string()))?;
-    match desired::desired(&config) {
-        Ok(desired) => Ok((config, desired)),
-        Err(error) => Err(refused(format!("{}: {error}", file.display()))),
-    }
+    let desired = desired::desired(&config);
+    Ok((config, desired))
 }
 
 fn run(files: &Files, oneshot: bool) -> anyhow::Result<ExitCode> {
@@ -201,8 +199,13 @@ fn print_rendered(file: &Path) -> anyhow::Result<ExitCode> {
             setting.why
         ));
     }
-    say("\n# iptables-restore --noflush -w");
-    say(render::explained(&desired.rules).trim_end());
+    for rules in &desired.rules {
+        say(&format!(
+            "\n# {}-restore --noflush -w",
+            rules.family.iptables()
+        ));
+        say(render::explained(rules).trim_end());
+    }
     say("\n# routes");
     for range in &desired.blackholes {
         say(&blackhole::as_command(*range, desired.protocol));

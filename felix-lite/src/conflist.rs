@@ -9,6 +9,7 @@ use rcni_config::{Cidr, CniConfig, paths};
 use serde_json::{Value, json};
 
 use crate::state::replace_file;
+use crate::table::model::Family;
 
 /// The plugin's name, as programs are named in the runtime's folder of plugins.
 const OWN_TYPE: &str = "rcni";
@@ -51,12 +52,14 @@ pub enum ConflistError {
 /// What the plugin is told: addresses out of `ranges`, and links of this MTU.
 #[must_use]
 pub fn render(cni: &CniConfig, ranges: &[Cidr]) -> Conflist {
-    // One set: a pod gets one address out of any of these. (Another family would be another set.)
-    let set: Vec<Value> = ranges
-        .iter()
-        .map(|range| json!({"subnet": range.to_string()}))
-        .collect();
-    let mut ipam = json!({"type": "rcni", "ranges": [set]});
+    // One set for each family: a pod gets one address out of every set.
+    let sets = Family::ALL.into_iter().map(|family| {
+        let ranges = ranges.iter().filter(|range| Family::of(range) == family);
+        let set = ranges.map(|range| json!({"subnet": range.to_string()}));
+        set.collect::<Vec<Value>>()
+    });
+    let sets: Vec<_> = sets.filter(|set| !set.is_empty()).collect();
+    let mut ipam = json!({"type": "rcni", "ranges": sets});
     if cni.data_dir != Path::new(paths::CNI_DATA_DIR) {
         ipam["dataDir"] = json!(cni.data_dir);
     }
@@ -67,7 +70,6 @@ pub fn render(cni: &CniConfig, ranges: &[Cidr]) -> Conflist {
     let list = json!({
         "cniVersion": "1.0.0",
         "name": cni.network_name,
-        "disableCheck": true,
         "plugins": [plugin],
     });
     Conflist {
@@ -198,6 +200,22 @@ mod tests {
     fn it_is_as_in_the_golden_file() {
         let text = one_range(Path::new("/etc/cni/net.d")).text;
         assert_eq!(text, include_str!("../golden/10-rcni.conflist"));
+    }
+
+    #[test]
+    fn each_family_is_a_set_of_its_own() {
+        let sets = |ranges: &[&str]| {
+            let ranges: Vec<Cidr> = ranges.iter().map(|range| range.parse().unwrap()).collect();
+            let text = render(&config(Path::new("/x")), &ranges).text;
+            let list: Value = serde_json::from_str(&text).unwrap();
+            list["plugins"][0]["ipam"]["ranges"].clone()
+        };
+        let (v4, other, v6) = ("10.244.1.0/24", "10.245.1.0/24", "fd00:10:244:1::/64");
+        assert_eq!(
+            sets(&[v6, v4, other]),
+            json!([[{"subnet": v4}, {"subnet": other}], [{"subnet": v6}]])
+        );
+        assert_eq!(sets(&[v6]), json!([[{"subnet": v6}]]));
     }
 
     #[test]

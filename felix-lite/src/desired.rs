@@ -13,8 +13,8 @@ use crate::table::model::{Family, RuleSet};
 pub struct Desired {
     /// Written in this order, before the rules.
     pub settings: Vec<Setting>,
-    /// Packet filter rules.
-    pub rules: RuleSet,
+    /// Packet filter rules of each family that has pods.
+    pub rules: Vec<RuleSet>,
     /// Where they go.
     pub backend: IptablesBackend,
     /// Ranges whose unused addresses are dropped here.
@@ -25,42 +25,54 @@ pub struct Desired {
     pub conflist: Conflist,
 }
 
-/// What of the configuration cannot be done yet.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "spec.podCIDRs: {0} is IPv6, and felix-lite handles IPv4 only so far; remove it from the list"
-)]
-pub struct Unsupported(pub Cidr);
-
-/// What this configuration means.
-///
-/// # Errors
-/// An IPv6 pod range. (IPv6 ranges in the other lists only say what is not translated, and are of no
-/// consequence.)
-pub fn desired(config: &FelixConfig) -> Result<Desired, Unsupported> {
-    if let Some(range) = config.pod_cidrs.iter().find(|range| !range.is_ipv4()) {
-        return Err(Unsupported(*range));
-    }
-    let untranslated = config.cluster_cidrs.iter();
-    let untranslated = untranslated
-        .chain(&config.node_cidrs)
-        .chain(&config.non_masquerade_cidrs);
-    let ranges = Ranges {
-        pods: config.pod_cidrs.clone(),
-        untranslated: untranslated
-            .filter(|range| range.is_ipv4())
-            .copied()
-            .collect(),
-        masquerade: config.masquerade,
-    };
-    Ok(Desired {
-        settings: vec![sysctl::MULTIPATH_HASH, sysctl::IP_FORWARD],
-        rules: rules::rule_set(Family::V4, &ranges),
+/// What this configuration means. A family without pods is left alone altogether; its ranges in the
+/// other lists only say what is not translated, and are of no consequence.
+#[must_use]
+pub fn desired(config: &FelixConfig) -> Desired {
+    let families = Family::ALL.into_iter();
+    let families = families.filter(|family| {
+        let mut pods = config.pod_cidrs.iter();
+        pods.any(|range| Family::of(range) == *family)
+    });
+    let families: Vec<Family> = families.collect();
+    let settings = families.iter().flat_map(|family| match family {
+        Family::V4 => [sysctl::MULTIPATH_HASH, sysctl::IP_FORWARD],
+        Family::V6 => [sysctl::MULTIPATH_HASH_IPV6, sysctl::FORWARDING_IPV6],
+    });
+    let rules = families
+        .iter()
+        .map(|family| rules::rule_set(*family, &ranges(config, *family)));
+    Desired {
+        settings: settings.collect(),
+        rules: rules.collect(),
         backend: config.iptables_backend,
         blackholes: config.pod_cidrs.clone(),
         protocol: config.protocol,
         conflist: conflist::render(&config.cni, &config.pod_cidrs),
-    })
+    }
+}
+
+fn ranges(config: &FelixConfig, family: Family) -> Ranges {
+    let of_family = |ranges: &[Cidr]| {
+        let ranges = ranges.iter().filter(|range| Family::of(range) == family);
+        ranges.copied().collect::<Vec<Cidr>>()
+    };
+    let untranslated = [
+        &config.cluster_cidrs,
+        &config.node_cidrs,
+        &config.non_masquerade_cidrs,
+    ];
+    Ranges {
+        pods: of_family(&config.pod_cidrs),
+        untranslated: untranslated
+            .into_iter()
+            .flat_map(|list| of_family(list))
+            .collect(),
+        masquerade: match family {
+            Family::V4 => config.masquerade,
+            Family::V6 => config.masquerade_ipv6,
+        },
+    }
 }
 
 #[cfg(test)]
@@ -94,18 +106,48 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_other_family_is_left_out_of_the_rules() {
-        let desired = desired(&config()).unwrap();
-        let text = crate::table::render::explained(&desired.rules);
+    fn a_family_without_pods_is_left_alone() {
+        let v4 = desired(&config());
+        assert_eq!(v4.rules.len(), 1);
+        let text = crate::table::render::explained(&v4.rules[0]);
         assert!(!text.contains("fd00"), "{text}");
-        assert_eq!(desired.blackholes, config().pod_cidrs);
+        assert!(
+            v4.settings
+                .iter()
+                .all(|setting| setting.name.contains("ipv4"))
+        );
+        assert_eq!(v4.blackholes, config().pod_cidrs);
+
+        let mut config = config();
+        config.pod_cidrs = vec!["fd00:10:0:1::/64".parse().unwrap()];
+        let v6 = desired(&config);
+        assert_eq!(v6.rules.len(), 1);
+        assert_eq!(v6.rules[0].family, Family::V6);
+        // Not translated unless asked for, whatever IPv4's setting is.
+        assert!(v6.rules[0].tables[1].chains.is_empty());
+        assert!(
+            v6.settings
+                .iter()
+                .all(|setting| setting.name.contains("ipv6"))
+        );
     }
 
     #[test]
-    fn an_ipv6_pod_range_is_refused_by_name() {
+    fn each_family_has_its_own_ranges_and_translation() {
         let mut config = config();
-        config.pod_cidrs.push("fd00:10::/64".parse().unwrap());
-        let error = desired(&config).unwrap_err().to_string();
-        assert!(error.contains("spec.podCIDRs: fd00:10::/64"), "{error}");
+        config.pod_cidrs.push("fd00:10:0:1::/64".parse().unwrap());
+        config.masquerade = false;
+        config.masquerade_ipv6 = true;
+        let both = desired(&config);
+        let families: Vec<Family> = both.rules.iter().map(|rules| rules.family).collect();
+        assert_eq!(families, Family::ALL);
+        assert!(both.rules[0].tables[1].chains.is_empty());
+        let text = crate::table::render::explained(&both.rules[1]);
+        assert!(
+            text.contains("-d fd00:10::/48") && text.contains("-s fd00:10:0:1::/64"),
+            "{text}"
+        );
+        assert!(!text.contains("10.244"), "{text}");
+        assert_eq!(both.settings.len(), 4);
     }
 }

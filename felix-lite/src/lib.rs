@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! felix.yaml -> desired -> rules -> table/{model, render, save, diff, apply} -> iptables-restore
-//!                  |-> sysctl      -> /proc/sys/net
+//!                  |-> uplink, sysctl -> /proc/sys/net
 //!                  |-> blackhole   -> rtnetlink
 //!                  '-> conflist    -> /etc/cni/net.d        (last of all)
 //! monitor (nftables, routes, forwarding, folder) -> agent -> the same way again
@@ -25,3 +25,4 @@ mod schedule;
 pub mod state;
 pub mod sysctl;
 pub mod table;
+pub mod uplink;

@@ -1,6 +1,8 @@
 //! The few nfnetlink messages that are needed (linux/netfilter/nfnetlink.h, nf_tables.h), as bytes.
 //! Reading never fails and never panics: what is cut short ends the sequence.
 
+use crate::table::model::Family;
+
 /// Message types of the nftables subsystem (`NFNL_SUBSYS_NFTABLES` is 10).
 pub mod kind {
     /// A table came.
@@ -43,8 +45,19 @@ pub mod attribute {
     pub const CHAIN_USE: u16 = 6;
 }
 
-/// The family of IPv4 tables.
+/// The family of IPv4 tables (`NFPROTO_IPV4`).
 pub const FAMILY_IPV4: u8 = 2;
+/// The family of IPv6 tables (`NFPROTO_IPV6`).
+pub const FAMILY_IPV6: u8 = 10;
+
+/// The number of a family's tables.
+#[must_use]
+pub fn number_of(family: Family) -> u8 {
+    match family {
+        Family::V4 => FAMILY_IPV4,
+        Family::V6 => FAMILY_IPV6,
+    }
+}
 
 /// One netlink message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

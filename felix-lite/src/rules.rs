@@ -139,6 +139,20 @@ mod tests {
     }
 
     #[test]
+    fn ipv6_is_as_in_the_golden_files() {
+        let mut ranges = Ranges {
+            pods: cidrs(&["fd00:10:244:1::/64"]),
+            untranslated: cidrs(&["fd00:10:244::/48", "fd00:10:0::/48", "fd00:10:0:5::/64"]),
+            masquerade: true,
+        };
+        let text = render::explained(&rule_set(Family::V6, &ranges));
+        assert_eq!(text, include_str!("../golden/ipv6-translated.rules"));
+        ranges.masquerade = false;
+        let text = render::explained(&rule_set(Family::V6, &ranges));
+        assert_eq!(text, include_str!("../golden/ipv6.rules"));
+    }
+
+    #[test]
     fn several_ranges_are_as_in_the_golden_file() {
         let ranges = Ranges {
             pods: cidrs(&["10.244.1.0/24", "10.245.8.0/22"]),

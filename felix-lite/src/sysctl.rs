@@ -36,6 +36,22 @@ pub const MULTIPATH_HASH: Setting = Setting {
     optional: true,
 };
 
+/// Let IPv6 packets through. Writing it also changes what [`Sysctls`] records along, and makes the
+/// kernel ignore router advertisements: see [`crate::uplink`], which goes first.
+pub const FORWARDING_IPV6: Setting = Setting {
+    name: "net/ipv6/conf/all/forwarding",
+    value: "1",
+    why: "the node routes between its pods and its uplinks; uplinks that learn by router \
+          advertisements get accept_ra = 2 before",
+    optional: false,
+};
+
+/// The same as [`MULTIPATH_HASH`].
+pub const MULTIPATH_HASH_IPV6: Setting = Setting {
+    name: "net/ipv6/fib_multipath_hash_policy",
+    ..MULTIPATH_HASH
+};
+
 /// Why a setting is not as it should be.
 #[derive(Debug, thiserror::Error)]
 pub enum SysctlError {
@@ -79,7 +95,17 @@ impl Sysctls {
         }
     }
 
-    fn read(&self, name: &str) -> io::Result<String> {
+    /// The names of the links that have IPv6 settings.
+    #[must_use]
+    pub fn links_ipv6(&self) -> Vec<String> {
+        links(&self.root.join("net/ipv6/conf"))
+    }
+
+    /// A setting's value.
+    ///
+    /// # Errors
+    /// It is not there or not to be read.
+    pub fn read(&self, name: &str) -> io::Result<String> {
         Ok(fs::read_to_string(self.root.join(name))?.trim().to_owned())
     }
 
@@ -98,12 +124,29 @@ impl Sysctls {
         state: &mut State,
     ) -> Result<Option<String>, SysctlError> {
         let Setting { name, value, .. } = *setting;
+        match self.set(name, value, state) {
+            Err(SysctlError::Io { source, .. })
+                if setting.optional && source.kind() == io::ErrorKind::NotFound =>
+            {
+                Ok(None)
+            }
+            other => other,
+        }
+    }
+
+    /// As [`Sysctls::ensure`], for a setting that must be there.
+    ///
+    /// # Errors
+    /// It cannot be read, kept or written.
+    pub fn set(
+        &self,
+        name: &str,
+        value: &str,
+        state: &mut State,
+    ) -> Result<Option<String>, SysctlError> {
         let old = match self.read(name) {
             Ok(old) if old == value => return Ok(None),
             Ok(old) => old,
-            Err(error) if setting.optional && error.kind() == io::ErrorKind::NotFound => {
-                return Ok(None);
-            }
             Err(source) => return Err(self.failed(name, value, source)),
         };
         if !state.record.settings.contains_key(name) {
@@ -126,6 +169,10 @@ impl Sysctls {
                 "; set it on the host, or run felix-lite where /proc/sys can be written to"
             }
             io::ErrorKind::PermissionDenied => "; root is needed",
+            io::ErrorKind::NotFound if name.starts_with("net/ipv6") => {
+                "; this kernel runs without IPv6: take the IPv6 ranges out of podCIDRs, or boot \
+                 with IPv6 (ipv6.disable=0)"
+            }
             io::ErrorKind::NotFound => "; this kernel does not have it",
             _ => "",
         };
@@ -138,27 +185,25 @@ impl Sysctls {
         }
     }
 
-    /// What the kernel overwrites when `name` is written: `ip_forward` sets every link's
-    /// `forwarding` and, being a router now, forgets `accept_redirects`.
+    /// What the kernel overwrites when `name` is written: the switch of all links sets every link's
+    /// `forwarding`, and IPv4's, being a router now, forgets `accept_redirects`.
     fn disturbed(&self, name: &str) -> BTreeMap<String, String> {
-        let mut along = BTreeMap::new();
-        if name != IP_FORWARD.name {
-            return along;
-        }
-        let links = fs::read_dir(self.root.join("net/ipv4/conf"));
-        let links = links.into_iter().flatten().flatten();
-        let forwarding = links.filter_map(|link| {
-            let link = link.file_name().into_string().ok()?;
-            // `all` is ip_forward itself.
-            (link != "all").then(|| format!("net/ipv4/conf/{link}/forwarding"))
-        });
-        let redirects = "net/ipv4/conf/all/accept_redirects".to_owned();
-        for other in forwarding.chain([redirects]) {
-            if let Ok(value) = self.read(&other) {
-                along.insert(other, value);
-            }
-        }
-        along
+        let (folder, also) = if name == IP_FORWARD.name {
+            (
+                "net/ipv4/conf",
+                Some("net/ipv4/conf/all/accept_redirects".to_owned()),
+            )
+        } else if name == FORWARDING_IPV6.name {
+            ("net/ipv6/conf", None)
+        } else {
+            return BTreeMap::new();
+        };
+        let forwarding = links(&self.root.join(folder)).into_iter();
+        let forwarding = forwarding.map(|link| format!("{folder}/{link}/forwarding"));
+        let values = forwarding
+            .chain(also)
+            .filter_map(|other| Some((self.read(&other).ok()?, other)));
+        values.map(|(value, other)| (other, value)).collect()
     }
 
     /// Puts back what was changed, unless somebody has changed it again since. Returns what was
@@ -167,16 +212,24 @@ impl Sysctls {
         let mut done = Vec::new();
         let mut errors = Vec::new();
         let mut settings = std::mem::take(&mut state.record.settings);
-        settings.retain(|name, saved| match self.put_back(name, saved) {
-            Ok(what) => {
-                done.push(what);
-                false
-            }
-            Err(source) => {
-                errors.push(self.failed(name, &saved.old, source));
-                true
-            }
-        });
+        // A link's accept_ra goes after the forwarding that it was changed for.
+        for last in [false, true] {
+            settings.retain(|name, saved| {
+                if name.ends_with(ACCEPT_RA) != last {
+                    return true;
+                }
+                match self.put_back(name, saved) {
+                    Ok(what) => {
+                        done.push(what);
+                        false
+                    }
+                    Err(source) => {
+                        errors.push(self.failed(name, &saved.old, source));
+                        true
+                    }
+                }
+            });
+        }
         state.record.settings = settings;
         (done, errors)
     }
@@ -191,6 +244,12 @@ impl Sysctls {
             }
             Err(error) => return Err(error),
         }
+        if let Some(link) = name.strip_suffix(ACCEPT_RA)
+            && self.read(&format!("{link}/forwarding"))? != "0"
+        {
+            let why = "the link still forwards, and would lose what it learned";
+            return Ok(format!("{name} stays {new}: {why}"));
+        }
         self.write(name, old)?;
         for (other, value) in along {
             match self.read(other) {
@@ -201,6 +260,18 @@ impl Sysctls {
         }
         Ok(format!("{name} is {old} again"))
     }
+}
+
+/// The end of the name of a link's setting.
+const ACCEPT_RA: &str = "/accept_ra";
+
+/// The links in a folder of settings; `default` is one, `all` is not.
+fn links(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<String> = names.filter(|name| name != "all").collect();
+    names.sort();
+    names
 }
 
 #[cfg(test)]
@@ -287,5 +358,55 @@ mod tests {
         let error = sysctls.ensure(&IP_FORWARD, state).unwrap_err().to_string();
         assert!(error.contains("net/ipv4/ip_forward = 1"), "{error}");
         assert!(error.contains("this kernel does not have it"), "{error}");
+    }
+
+    #[test]
+    fn a_link_listens_to_routers_as_long_as_it_forwards() {
+        let link = |what: &str| format!("net/ipv6/conf/a0/{what}");
+        let (accept_ra, forwarding) = (link("accept_ra"), link("forwarding"));
+        for (after, expected, said) in [
+            ("0", "1", "net/ipv6/conf/a0/accept_ra is 1 again"),
+            (
+                "1",
+                "2",
+                "net/ipv6/conf/a0/accept_ra stays 2: the link still forwards, and would lose what it learned",
+            ),
+        ] {
+            let mut fixture = Fixture::new(&[
+                (FORWARDING_IPV6.name, "0"),
+                (&accept_ra, "1"),
+                (&forwarding, after),
+            ]);
+            let sysctls = fixture.sysctls();
+            let state = &mut fixture.state;
+            sysctls.set(&accept_ra, "2", state).unwrap().unwrap();
+            sysctls.ensure(&FORWARDING_IPV6, state).unwrap().unwrap();
+            assert!(
+                state.record.settings[FORWARDING_IPV6.name]
+                    .along
+                    .contains_key(&forwarding)
+            );
+            // The kernel would do this by itself.
+            sysctls.write(&forwarding, "1").unwrap();
+            let (done, errors) = sysctls.restore(state);
+            assert!(errors.is_empty(), "{errors:?}");
+            // By name the link's setting comes first; it has to go last.
+            assert_eq!(done, ["net/ipv6/conf/all/forwarding is 0 again", said]);
+            assert_eq!(sysctls.read(&accept_ra).unwrap(), expected);
+            assert_eq!(sysctls.read(&forwarding).unwrap(), after);
+        }
+    }
+
+    #[test]
+    fn a_kernel_without_ipv6_is_told_from_a_missing_setting() {
+        let mut fixture = Fixture::new(&[]);
+        let error = fixture
+            .sysctls()
+            .ensure(&FORWARDING_IPV6, &mut fixture.state);
+        let error = error.unwrap_err().to_string();
+        assert!(
+            error.contains("runs without IPv6") && error.contains("podCIDRs"),
+            "{error}"
+        );
     }
 }

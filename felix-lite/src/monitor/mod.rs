@@ -20,6 +20,8 @@ use std::path::Path;
 use folder::Folder;
 use netlink::Listener;
 
+use crate::table::model::Family;
+
 /// What may have changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -44,15 +46,15 @@ pub struct Monitor {
 }
 
 impl Monitor {
-    /// Starts to listen, in the current network namespace. A kernel without nftables has no events
+    /// Starts to listen, in the current network namespace, to what concerns these families. A kernel without nftables has no events
     /// about it; a folder that does not exist yet is listened to after [`Monitor::watch`].
     ///
     /// # Errors
     /// Not even route events can be had.
-    pub fn open(folder: Option<&Path>) -> io::Result<Self> {
+    pub fn open(families: &[Family], folder: Option<&Path>) -> io::Result<Self> {
         let mut monitor = Self {
-            rules: Listener::rules().ok(),
-            routes: Listener::routes()?,
+            rules: Listener::rules(families).ok(),
+            routes: Listener::routes(families)?,
             folder: None,
         };
         if let Some(folder) = folder {

@@ -10,15 +10,15 @@ use netlink_sys::{
 };
 
 use super::Event;
-use crate::nfnetlink::{self, FAMILY_IPV4, Message, attribute, kind};
-use crate::table::model::{Hook, OWN_PREFIX, TableName};
+use crate::nfnetlink::{self, Message, attribute, kind};
+use crate::table::model::{Family, Hook, OWN_PREFIX, TableName};
 
 /// `NFNLGRP_NFTABLES`.
 const GROUP_NFTABLES: u32 = 7;
-/// `RTNLGRP_IPV4_ROUTE`.
-const GROUP_IPV4_ROUTE: u32 = 7;
-/// `RTNLGRP_IPV4_NETCONF`.
-const GROUP_IPV4_NETCONF: u32 = 24;
+/// `RTNLGRP_IPV4_ROUTE` and `RTNLGRP_IPV4_NETCONF`.
+const GROUPS_IPV4: [u32; 2] = [7, 24];
+/// `RTNLGRP_IPV6_ROUTE` and `RTNLGRP_IPV6_NETCONF`.
+const GROUPS_IPV6: [u32; 2] = [11, 25];
 /// `RTM_DELROUTE`.
 const DEL_ROUTE: u16 = 25;
 /// `RTM_NEWNETCONF`.
@@ -36,6 +36,8 @@ const RECEIVE_BUFFER: usize = 1 << 20;
 pub struct Listener {
     socket: TokioSocket,
     filter: fn(&Message<'_>) -> Option<Event>,
+    /// Message families (first byte) that are looked at.
+    families: Vec<u8>,
 }
 
 impl std::fmt::Debug for Listener {
@@ -49,22 +51,27 @@ impl Listener {
     ///
     /// # Errors
     /// The kernel has no nfnetlink.
-    pub fn rules() -> io::Result<Self> {
-        Self::open(NETLINK_NETFILTER, &[GROUP_NFTABLES], rules_event)
+    pub fn rules(families: &[Family]) -> io::Result<Self> {
+        Self::open(NETLINK_NETFILTER, &[GROUP_NFTABLES], families, rules_event)
     }
 
-    /// Hears about IPv4 routes and forwarding.
+    /// Hears about routes and forwarding.
     ///
     /// # Errors
     /// No socket may be opened.
-    pub fn routes() -> io::Result<Self> {
-        let groups = [GROUP_IPV4_ROUTE, GROUP_IPV4_NETCONF];
-        Self::open(NETLINK_ROUTE, &groups, routes_event)
+    pub fn routes(families: &[Family]) -> io::Result<Self> {
+        let groups = families.iter().flat_map(|family| match family {
+            Family::V4 => GROUPS_IPV4,
+            Family::V6 => GROUPS_IPV6,
+        });
+        let groups: Vec<u32> = groups.collect();
+        Self::open(NETLINK_ROUTE, &groups, families, routes_event)
     }
 
     fn open(
         protocol: isize,
         groups: &[u32],
+        families: &[Family],
         filter: fn(&Message<'_>) -> Option<Event>,
     ) -> io::Result<Self> {
         let mut socket = TokioSocket::new(protocol)?;
@@ -73,7 +80,13 @@ impl Listener {
         for group in groups {
             socket.socket_mut().add_membership(*group)?;
         }
-        Ok(Self { socket, filter })
+        // AF_INET and AF_INET6 have the numbers of nftables' families.
+        let families = families.iter().copied().map(nfnetlink::number_of);
+        Ok(Self {
+            socket,
+            filter,
+            families: families.collect(),
+        })
     }
 
     /// The next event that concerns us. Cancel safe.
@@ -88,7 +101,11 @@ impl Listener {
                     return Event::Lost;
                 }
             };
-            let event = nfnetlink::messages(&datagram).find_map(|message| (self.filter)(&message));
+            let event = nfnetlink::messages(&datagram).find_map(|message| {
+                let family = message.family()?;
+                self.families.contains(&family).then_some(())?;
+                (self.filter)(&message)
+            });
             if let Some(event) = event {
                 return event;
             }
@@ -99,9 +116,6 @@ impl Listener {
 /// Rules come and go in our chains and in those that we are entered from; chains and tables of
 /// these names go.
 fn rules_event(message: &Message<'_>) -> Option<Event> {
-    if message.family() != Some(FAMILY_IPV4) {
-        return None;
-    }
     let table = TableName::from_name(message.text(attribute::TABLE)?);
     table?;
     let concerns = match message.kind {
@@ -157,7 +171,7 @@ mod tests {
         );
         assert_eq!(event(kind::DEL_TABLE, 2, "nat", 99, ""), yes);
         assert_eq!(event(kind::NEW_RULE, 2, "nat", rule, "KUBE-SERVICES"), None);
-        assert_eq!(event(kind::NEW_RULE, 10, "filter", rule, "FORWARD"), None);
+        assert_eq!(event(kind::NEW_RULE, 10, "filter", rule, "FORWARD"), yes);
         assert_eq!(event(kind::NEW_RULE, 2, "mine", rule, "FORWARD"), None);
         assert_eq!(event(kind::NEW_TABLE, 2, "nat", 99, ""), None);
     }

@@ -2,7 +2,7 @@
 
 use super::backend::{Backend, PACKAGE};
 use super::diff::{self, Plan};
-use super::model::RuleSet;
+use super::model::{Family, RuleSet};
 use super::runner::{RunError, Runner};
 use super::save::{self, Snapshot};
 
@@ -25,10 +25,14 @@ pub enum TableError {
     },
     /// A table that `nft` filled with what iptables cannot show.
     #[error(
-        "table {table} has rules that iptables cannot show, made by nft directly: \
-         move those to a table of their own"
+        "{}table {table} has rules that {} cannot show, made by nft directly: \
+         move those to a table of their own",
+        .family.prefix(),
+        .family.iptables()
     )]
     Incompatible {
+        /// Whose.
+        family: Family,
         /// Which.
         table: String,
     },
@@ -51,8 +55,10 @@ pub enum TableError {
     #[error("a chain has to stay while a rule of somebody else enters it; delete that rule: {0}")]
     InUse(String),
     /// The kernel did not say whether an own table is empty, or did not remove it.
-    #[error("cannot remove table {table} ({source}): run clean again")]
+    #[error("cannot remove {}table {table} ({source}): run clean again", .family.prefix())]
     NotRemoved {
+        /// Whose.
+        family: Family,
         /// Which.
         table: String,
         /// Why.
@@ -102,7 +108,8 @@ impl<R: Runner> Applier<R> {
         let actual = self.read().await?;
         let wanted = |table: &String| desired.tables.iter().any(|t| t.name.as_str() == table);
         if let Some(table) = actual.incompatible.into_iter().find(wanted) {
-            return Err(TableError::Incompatible { table });
+            let family = desired.family;
+            return Err(TableError::Incompatible { family, table });
         }
         let plan = diff::plan(
             desired,

@@ -6,6 +6,7 @@ use std::fmt;
 use rcni_config::IptablesBackend;
 
 use super::apply::{TableError, one_line};
+use super::model::Family;
 use super::runner::{RunError, Runner};
 use super::save::{self, Snapshot};
 
@@ -16,6 +17,12 @@ pub enum Store {
     Nft,
     /// ip_tables, by `iptables-legacy`.
     Legacy,
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.family.iptables(), self.store)
+    }
 }
 
 impl fmt::Display for Store {
@@ -30,6 +37,8 @@ impl fmt::Display for Store {
 /// A store and the programs for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Backend {
+    /// Whose rules.
+    pub family: Family,
     /// Which store.
     pub store: Store,
     /// Prints all rules.
@@ -64,16 +73,23 @@ struct Candidate {
     default: bool,
 }
 
-/// Looks which programs are there and where rules are. Reading creates no tables.
+/// Looks which programs are there and where rules of `family` are. Reading creates no tables.
+/// `hint` is where the other family's rules are, for a node that says nothing itself.
 ///
 /// # Errors
 /// The wanted programs are missing, or do not run.
-pub async fn choose<R: Runner>(runner: &R, wanted: IptablesBackend) -> Result<Choice, TableError> {
-    let plain = store_of(runner, "iptables").await?;
-    let nft = candidate(runner, Store::Nft, plain).await?;
-    let legacy = candidate(runner, Store::Legacy, plain).await?;
+pub async fn choose<R: Runner>(
+    runner: &R,
+    family: Family,
+    wanted: IptablesBackend,
+    hint: Option<Store>,
+) -> Result<Choice, TableError> {
+    let plain = store_of(runner, family.iptables()).await?;
+    let nft = candidate(runner, family, Store::Nft, plain).await?;
+    let legacy = candidate(runner, family, Store::Legacy, plain).await?;
+    let name = family.iptables();
     match (wanted, nft, legacy) {
-        (IptablesBackend::Auto, Some(nft), Some(legacy)) => Ok(by_rules(nft, legacy)),
+        (IptablesBackend::Auto, Some(nft), Some(legacy)) => Ok(by_rules(nft, legacy, hint)),
         (IptablesBackend::Auto, Some(only), None) | (IptablesBackend::Auto, None, Some(only)) => {
             Ok(chosen(only, None, "the only one on this node".to_owned()))
         }
@@ -83,20 +99,20 @@ pub async fn choose<R: Runner>(runner: &R, wanted: IptablesBackend) -> Result<Ch
         (IptablesBackend::Legacy, nft, Some(legacy)) => {
             Ok(chosen(legacy, nft, "as configured".to_owned()))
         }
-        (IptablesBackend::Nft, None, _) => Err(missing("iptables-nft")),
-        (IptablesBackend::Legacy, _, None) => Err(missing("iptables-legacy")),
-        (IptablesBackend::Auto, None, None) => Err(missing("iptables")),
+        (IptablesBackend::Nft, None, _) => Err(missing(&format!("{name}-nft"))),
+        (IptablesBackend::Legacy, _, None) => Err(missing(&format!("{name}-legacy"))),
+        (IptablesBackend::Auto, None, None) => Err(missing(name)),
     }
 }
 
-/// Every backend whose programs are there, for removing what is ours from all of them.
+/// Every backend of `family` whose programs are there, for removing what is ours from all of them.
 ///
 /// # Errors
 /// A program does not run.
-pub async fn all<R: Runner>(runner: &R) -> Result<Vec<Backend>, TableError> {
-    let plain = store_of(runner, "iptables").await?;
-    let nft = programs(runner, Store::Nft, plain).await?;
-    let legacy = programs(runner, Store::Legacy, plain).await?;
+pub async fn all<R: Runner>(runner: &R, family: Family) -> Result<Vec<Backend>, TableError> {
+    let plain = store_of(runner, family.iptables()).await?;
+    let nft = programs(runner, family, Store::Nft, plain).await?;
+    let legacy = programs(runner, family, Store::Legacy, plain).await?;
     Ok([nft, legacy].into_iter().flatten().collect())
 }
 
@@ -106,17 +122,21 @@ fn missing(program: &str) -> TableError {
     }
 }
 
-fn by_rules(nft: Candidate, legacy: Candidate) -> Choice {
+fn by_rules(nft: Candidate, legacy: Candidate, hint: Option<Store>) -> Choice {
     let (in_nft, in_legacy) = (nft.view.foreign(), legacy.view.foreign());
     let counted = format!("other rules: {in_nft} in nft, {in_legacy} in legacy");
     let nft_first = match in_nft.cmp(&in_legacy) {
         std::cmp::Ordering::Greater => true,
         std::cmp::Ordering::Less => false,
-        // Nobody else says: stay where we are, else where the plain name leads.
+        // Nobody else says: stay where we are, else beside the other family's rules, else where
+        // the plain name leads.
         std::cmp::Ordering::Equal if nft.view.has_own() != legacy.view.has_own() => {
             nft.view.has_own()
         }
-        std::cmp::Ordering::Equal => nft.default || !legacy.default,
+        std::cmp::Ordering::Equal => match hint {
+            Some(store) => store == Store::Nft,
+            None => nft.default || !legacy.default,
+        },
     };
     if nft_first {
         chosen(nft, Some(legacy), counted)
@@ -138,21 +158,21 @@ fn chosen(this: Candidate, other: Option<Candidate>, reason: String) -> Choice {
 
 async fn programs<R: Runner>(
     runner: &R,
+    family: Family,
     store: Store,
     plain: Option<Store>,
 ) -> Result<Option<Backend>, TableError> {
-    let own_name = match store {
-        Store::Nft => "iptables-nft",
-        Store::Legacy => "iptables-legacy",
-    };
-    let program = if store_of(runner, own_name).await? == Some(store) {
+    let name = family.iptables();
+    let own_name = format!("{name}-{store}");
+    let program = if store_of(runner, &own_name).await? == Some(store) {
         own_name
     } else if plain == Some(store) {
-        "iptables"
+        name.to_owned()
     } else {
         return Ok(None);
     };
     Ok(Some(Backend {
+        family,
         store,
         save: format!("{program}-save"),
         restore: format!("{program}-restore"),
@@ -167,17 +187,23 @@ const ABSENT: [&str; 4] = [
     "Could not fetch rule set generation id: Invalid argument",
 ];
 
+/// Whether this says that the kernel does not have the store at all.
+pub(crate) fn is_absent(said: &str) -> bool {
+    ABSENT.iter().any(|phrase| said.contains(phrase))
+}
+
 async fn candidate<R: Runner>(
     runner: &R,
+    family: Family,
     store: Store,
     plain: Option<Store>,
 ) -> Result<Option<Candidate>, TableError> {
-    let Some(backend) = programs(runner, store, plain).await? else {
+    let Some(backend) = programs(runner, family, store, plain).await? else {
         return Ok(None);
     };
     let printed = match runner.run(&backend.save, &[], "").await {
         Ok(printed) if printed.success => printed.stdout,
-        Ok(failed) if ABSENT.iter().any(|said| failed.stderr.contains(said)) => String::new(),
+        Ok(failed) if is_absent(&failed.stderr) => String::new(),
         // The choice is for the whole run: not one by a momentary failure.
         Ok(failed) => {
             return Err(TableError::Unreadable {

@@ -47,7 +47,7 @@ pub fn plan(desired: &RuleSet, actual: &Snapshot) -> Plan {
         plan.text.push_str("COMMIT\n");
         let found = found
             .into_iter()
-            .map(|what| format!("table {name}: {what}"));
+            .map(|what| format!("{}table {name}: {what}", desired.family.prefix()));
         plan.found.extend(found);
     }
     plan

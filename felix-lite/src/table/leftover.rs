@@ -8,7 +8,8 @@ use std::io;
 
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
 
-use crate::nfnetlink::{self, FAMILY_IPV4, attribute, kind};
+use super::model::Family;
+use crate::nfnetlink::{self, attribute, kind};
 
 const REQUEST: u16 = 1;
 const ACK: u16 = 4;
@@ -32,11 +33,12 @@ pub enum Outcome {
 ///
 /// # Errors
 /// The kernel does not answer.
-pub fn remove_if_empty(table: &str) -> io::Result<Outcome> {
+pub fn remove_if_empty(family: Family, table: &str) -> io::Result<Outcome> {
+    let family = nfnetlink::number_of(family);
     let mut socket = Socket::new(NETLINK_NETFILTER)?;
     socket.bind_auto()?;
     socket.set_non_blocking(true)?;
-    let Some(chains) = empty_chains(&socket, table)? else {
+    let Some(chains) = empty_chains(&socket, family, table)? else {
         return Ok(Outcome::Used);
     };
     let mut batch = Vec::new();
@@ -47,10 +49,10 @@ pub fn remove_if_empty(table: &str) -> io::Result<Outcome> {
             (attribute::TABLE, table),
             (attribute::CHAIN_NAME, chain.as_str()),
         ];
-        nfnetlink::push(&mut batch, kind::DEL_CHAIN, flags, FAMILY_IPV4, &names);
+        nfnetlink::push(&mut batch, kind::DEL_CHAIN, flags, family, &names);
     }
     let name = [(attribute::TABLE, table)];
-    nfnetlink::push(&mut batch, kind::DEL_TABLE, flags, FAMILY_IPV4, &name);
+    nfnetlink::push(&mut batch, kind::DEL_TABLE, flags, family, &name);
     nfnetlink::push(&mut batch, kind::BATCH_END, REQUEST, 0, &[]);
     socket.send_to(&batch, &SocketAddr::new(0, 0), 0)?;
     // One answer for each; a single refusal has undone all.
@@ -70,10 +72,10 @@ pub fn remove_if_empty(table: &str) -> io::Result<Outcome> {
 
 /// The table's chains, if all are built-in, empty and accept. The answers to a request are there as
 /// soon as it was sent, so that nothing is waited for.
-fn empty_chains(socket: &Socket, table: &str) -> io::Result<Option<Vec<String>>> {
+fn empty_chains(socket: &Socket, family: u8, table: &str) -> io::Result<Option<Vec<String>>> {
     let mut request = Vec::new();
     let flags = REQUEST | DUMP;
-    nfnetlink::push(&mut request, kind::GET_CHAIN, flags, FAMILY_IPV4, &[]);
+    nfnetlink::push(&mut request, kind::GET_CHAIN, flags, family, &[]);
     socket.send_to(&request, &SocketAddr::new(0, 0), 0)?;
     let mut chains = Vec::new();
     let mut all_empty = true;

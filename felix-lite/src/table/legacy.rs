@@ -6,7 +6,9 @@ use std::io;
 use std::mem;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-/// `IPT_SO_GET_INFO`, linux/netfilter_ipv4/ip_tables.h.
+use super::model::Family;
+
+/// `IPT_SO_GET_INFO`, linux/netfilter_ipv4/ip_tables.h, and `IP6T_SO_GET_INFO`.
 const IPT_SO_GET_INFO: libc::c_int = 64;
 
 /// `struct ipt_getinfo`.
@@ -34,6 +36,7 @@ pub struct Size {
 #[derive(Debug)]
 pub struct Probe {
     socket: OwnedFd,
+    level: libc::c_int,
 }
 
 impl Probe {
@@ -41,16 +44,21 @@ impl Probe {
     ///
     /// # Errors
     /// No raw socket may be opened.
-    pub fn open() -> io::Result<Self> {
+    pub fn open(family: Family) -> io::Result<Self> {
+        let (domain, level) = match family {
+            Family::V4 => (libc::AF_INET, libc::SOL_IP),
+            Family::V6 => (libc::AF_INET6, libc::SOL_IPV6),
+        };
         let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC;
         // SAFETY: no pointers are passed; the result is checked below.
-        let socket = unsafe { libc::socket(libc::AF_INET, kind, libc::IPPROTO_RAW) };
+        let socket = unsafe { libc::socket(domain, kind, libc::IPPROTO_RAW) };
         if socket < 0 {
             return Err(io::Error::last_os_error());
         }
         Ok(Self {
             // SAFETY: a descriptor that was just opened and that nobody else has.
             socket: unsafe { OwnedFd::from_raw_fd(socket) },
+            level,
         })
     }
 
@@ -75,7 +83,7 @@ impl Probe {
         let failed = unsafe {
             libc::getsockopt(
                 self.socket.as_raw_fd(),
-                libc::SOL_IP,
+                self.level,
                 IPT_SO_GET_INFO,
                 (&raw mut info).cast(),
                 &raw mut len,

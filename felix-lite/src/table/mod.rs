@@ -12,6 +12,7 @@
 pub mod apply;
 pub mod backend;
 pub mod diff;
+pub mod keeper;
 pub mod leftover;
 pub mod legacy;
 pub mod model;

@@ -14,6 +14,35 @@ pub enum Family {
     V6,
 }
 
+impl Family {
+    /// Both, in the order in which they are applied.
+    pub const ALL: [Self; 2] = [Self::V4, Self::V6];
+
+    /// The family of a range.
+    #[must_use]
+    pub fn of(range: &Cidr) -> Self {
+        if range.is_ipv4() { Self::V4 } else { Self::V6 }
+    }
+
+    /// The plain name of its iptables program.
+    #[must_use]
+    pub fn iptables(self) -> &'static str {
+        match self {
+            Self::V4 => "iptables",
+            Self::V6 => "ip6tables",
+        }
+    }
+
+    /// For a table's name in a sentence: nothing for IPv4, `IPv6 ` else.
+    #[must_use]
+    pub fn prefix(self) -> &'static str {
+        match self {
+            Self::V4 => "",
+            Self::V6 => "IPv6 ",
+        }
+    }
+}
+
 /// The kernel's tables that are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TableName {

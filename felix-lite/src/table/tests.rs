@@ -8,6 +8,7 @@ use rcni_config::IptablesBackend;
 use super::apply::{Applier, TableError};
 use super::backend::{self, Backend, Store};
 use super::diff::{self, Plan};
+use super::keeper::sweep;
 use super::model::{Family, RuleSet, TableName};
 use super::render;
 use super::runner::{Completed, RunError, Runner};
@@ -277,6 +278,7 @@ impl Fake {
         Applier::new(
             self.clone(),
             Backend {
+                family: Family::V4,
                 store: Store::Nft,
                 save: "t-save".to_owned(),
                 restore: "t-restore".to_owned(),
@@ -362,7 +364,9 @@ const USED: &str = "*filter\n:FORWARD DROP [0:0]\n:DOCKER - [0:0]\n-A FORWARD -j
 
 async fn auto(list: &[(&str, &str, &str)]) -> backend::Choice {
     let fake = Fake::programs(list);
-    backend::choose(&fake, IptablesBackend::Auto).await.unwrap()
+    backend::choose(&fake, Family::V4, IptablesBackend::Auto, None)
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
@@ -430,14 +434,14 @@ async fn a_node_with_one_iptables_uses_that() {
 #[tokio::test]
 async fn missing_programs_are_named_with_their_package() {
     let fake = Fake::programs(&[("iptables", NFT, EMPTY)]);
-    let error = backend::choose(&fake, IptablesBackend::Legacy)
+    let error = backend::choose(&fake, Family::V4, IptablesBackend::Legacy, None)
         .await
         .unwrap_err();
     assert_eq!(
         error.to_string(),
         "there is no iptables-legacy on this node: install the package iptables"
     );
-    let error = backend::choose(&Fake::default(), IptablesBackend::Auto)
+    let error = backend::choose(&Fake::default(), Family::V4, IptablesBackend::Auto, None)
         .await
         .unwrap_err();
     assert!(matches!(error, TableError::Missing { .. }), "{error}");
@@ -450,14 +454,73 @@ async fn a_store_counts_as_empty_only_if_the_kernel_does_not_have_it() {
         Fake::programs(&[("iptables", NFT, ""), ("iptables-nft", NFT, EMPTY), legacy])
     };
     let absent = with("FAILS Cannot initialize: Table does not exist (do you need to insmod?)");
-    let choice = backend::choose(&absent, IptablesBackend::Auto).await;
+    let choice = backend::choose(&absent, Family::V4, IptablesBackend::Auto, None).await;
     assert_eq!(choice.unwrap().backend.store, Store::Nft);
     let busy = with("FAILS Resource temporarily unavailable");
-    let error = backend::choose(&busy, IptablesBackend::Auto).await;
+    let error = backend::choose(&busy, Family::V4, IptablesBackend::Auto, None).await;
     let error = error.unwrap_err().to_string();
     assert!(
         error.contains("iptables-legacy-save cannot read"),
         "{error}"
     );
-    assert_eq!(backend::all(&busy).await.unwrap().len(), 2);
+    assert_eq!(backend::all(&busy, Family::V4).await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn ipv6_has_programs_of_its_own_and_goes_beside_ipv4_where_nobody_says() {
+    let node = |nft, legacy| {
+        Fake::programs(&[
+            ("iptables", NFT, ""),
+            ("ip6tables", NFT, ""),
+            ("ip6tables-nft", NFT, nft),
+            ("ip6tables-legacy", LEGACY, legacy),
+        ])
+    };
+    for (nft, legacy, hint, store) in [
+        (EMPTY, EMPTY, None, Store::Nft),
+        (EMPTY, EMPTY, Some(Store::Legacy), Store::Legacy),
+        (EMPTY, USED, Some(Store::Nft), Store::Legacy),
+        (USED, EMPTY, Some(Store::Legacy), Store::Nft),
+    ] {
+        let fake = node(nft, legacy);
+        let choice = backend::choose(&fake, Family::V6, IptablesBackend::Auto, hint).await;
+        let chosen = choice.unwrap().backend;
+        assert_eq!(
+            (chosen.family, chosen.store),
+            (Family::V6, store),
+            "{hint:?}"
+        );
+        assert_eq!(chosen.to_string(), format!("ip6tables-{store}"));
+        assert_eq!(chosen.save, format!("ip6tables-{store}-save"));
+    }
+    let only_ipv4 = Fake::programs(&[("iptables", NFT, EMPTY)]);
+    let missing = backend::choose(&only_ipv4, Family::V6, IptablesBackend::Auto, None).await;
+    assert_eq!(
+        missing.unwrap_err().to_string(),
+        "there is no ip6tables on this node: install the package iptables"
+    );
+    assert_eq!(backend::all(&only_ipv4, Family::V6).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_family_without_pods_is_swept_and_may_be_missing() {
+    let nft = ("ip6tables-nft", NFT, &*in_place());
+    let fake = Fake::programs(&[("ip6tables", NFT, ""), nft]);
+    fake.inner.lock().unwrap().restores = vec![(Ok(()), String::new())];
+    let (done, failures) = sweep(&fake, Family::V6).await;
+    assert!(failures.is_empty(), "{failures:?}");
+    assert!(
+        done.iter()
+            .all(|what| what.starts_with("ip6tables-nft, IPv6 table "))
+            && done.len() == 4,
+        "{done:?}"
+    );
+    let absent = "FAILS ip6tables-nft-save: Failed to initialize nft: Protocol not supported";
+    for node in [
+        Fake::default(),
+        Fake::programs(&[("ip6tables", NFT, ""), ("ip6tables-nft", NFT, absent)]),
+    ] {
+        let (done, failures) = sweep(&node, Family::V6).await;
+        assert!(done.is_empty() && failures.is_empty(), "{failures:?}");
+    }
 }
