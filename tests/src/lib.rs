@@ -1,6 +1,7 @@
 //! The lab: networks of network namespaces from containerlab files, a small container runtime
 //! for their pods, and the real routers to test against. See `tests/README.md`.
 
+pub mod bench;
 pub mod cli;
 pub mod demo;
 pub mod images;

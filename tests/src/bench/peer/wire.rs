@@ -1,0 +1,173 @@
+//! Messages as bytes (RFC 4271 §4, capabilities of RFC 4760 and RFC 6793).
+
+use std::net::Ipv4Addr;
+
+use super::{PREFIX_LEN, Plan};
+
+/// Message types.
+pub mod kind {
+    /// OPEN
+    pub const OPEN: u8 = 1;
+    /// UPDATE
+    pub const UPDATE: u8 = 2;
+    /// NOTIFICATION
+    pub const NOTIFICATION: u8 = 3;
+    /// KEEPALIVE
+    pub const KEEPALIVE: u8 = 4;
+}
+
+/// Marker, length, type.
+pub const HEADER_LEN: usize = 19;
+/// The longest message, bytes.
+pub const MESSAGE_MAX: usize = 4096;
+/// What the peers offer, seconds. Long, since no run lasts as long.
+const HOLD_TIME: u16 = 240;
+
+fn begin(out: &mut Vec<u8>, kind: u8) -> usize {
+    let start = out.len();
+    out.extend_from_slice(&[0xff; 16]);
+    out.extend_from_slice(&[0, 0, kind]);
+    start
+}
+
+/// Writes a 16-bit length of what follows `at + 2`, plus `extra`.
+fn put_length(out: &mut [u8], at: usize, extra: usize) {
+    let length = u16::try_from(out.len() - at - 2 + extra).unwrap_or(u16::MAX);
+    out[at..at + 2].copy_from_slice(&length.to_be_bytes());
+}
+
+fn end(out: &mut [u8], start: usize) {
+    // The message's length counts the marker and the length itself.
+    put_length(out, start + 16, 18);
+}
+
+/// An OPEN with IPv4 unicast and four-octet AS numbers.
+#[must_use]
+pub fn open(asn: u32, id: Ipv4Addr) -> Vec<u8> {
+    const VERSION: u8 = 4;
+    const AS_TRANS: u16 = 23456;
+    let mut out = Vec::new();
+    let start = begin(&mut out, kind::OPEN);
+    out.push(VERSION);
+    out.extend_from_slice(&u16::try_from(asn).unwrap_or(AS_TRANS).to_be_bytes());
+    out.extend_from_slice(&HOLD_TIME.to_be_bytes());
+    out.extend_from_slice(&id.octets());
+    let [a, b, c, d] = asn.to_be_bytes();
+    // Multiprotocol: AFI 1, SAFI 1. Four-octet AS.
+    let capabilities = [1, 4, 0, 1, 0, 1, 65, 4, a, b, c, d];
+    let length = 12;
+    out.extend_from_slice(&[length + 2, 2, length]);
+    out.extend_from_slice(&capabilities);
+    end(&mut out, start);
+    out
+}
+
+/// A KEEPALIVE.
+#[must_use]
+pub fn keepalive() -> Vec<u8> {
+    let mut out = Vec::new();
+    let start = begin(&mut out, kind::KEEPALIVE);
+    end(&mut out, start);
+    out
+}
+
+/// All announcements of a plan. Every UPDATE has attributes of its own (another origin AS), as in
+/// the Internet's table: nobody can answer with a few large messages.
+#[must_use]
+pub fn announcements(plan: &Plan) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut number = 0;
+    while number < plan.routes {
+        let until = plan.routes.min(number + plan.per_update);
+        let start = begin(&mut out, kind::UPDATE);
+        out.extend_from_slice(&[0, 0]);
+        let attributes_at = out.len();
+        out.extend_from_slice(&[0, 0]);
+        attributes(&mut out, plan, number / plan.per_update);
+        put_length(&mut out, attributes_at, 0);
+        (number..until).for_each(|number| prefix(&mut out, number));
+        end(&mut out, start);
+        number = until;
+    }
+    out
+}
+
+fn attributes(out: &mut Vec<u8>, plan: &Plan, update: u32) {
+    /// First private AS number of four octets (RFC 6996).
+    const PRIVATE: u32 = 4_200_000_000;
+    const TRANSITIVE: u8 = 0x40;
+    const SEQUENCE: u8 = 2;
+    // ORIGIN IGP
+    out.extend_from_slice(&[TRANSITIVE, 1, 1, 0]);
+    let path = [plan.asn, 65_100 + update % 100, PRIVATE + update];
+    out.extend_from_slice(&[TRANSITIVE, 2, 14, SEQUENCE, 3]);
+    path.iter()
+        .for_each(|asn| out.extend_from_slice(&asn.to_be_bytes()));
+    out.extend_from_slice(&[TRANSITIVE, 3, 4]);
+    out.extend_from_slice(&plan.next_hop.octets());
+}
+
+fn prefix(out: &mut Vec<u8>, number: u32) {
+    let [a, b, c, _] = Plan::prefix(number).octets();
+    out.extend_from_slice(&[PREFIX_LEN, a, b, c]);
+}
+
+/// The withdrawal of all prefixes of a plan, as many in a message as fit, as any speaker does.
+#[must_use]
+pub fn withdrawals(plan: &Plan) -> Vec<u8> {
+    const ENCODED_LEN: usize = 4;
+    const FIT: usize = (MESSAGE_MAX - HEADER_LEN - 4) / ENCODED_LEN;
+    let mut out = Vec::new();
+    let all: Vec<u32> = (0..plan.routes).collect();
+    for some in all.chunks(FIT) {
+        let start = begin(&mut out, kind::UPDATE);
+        let length_at = out.len();
+        out.extend_from_slice(&[0, 0]);
+        some.iter().for_each(|number| prefix(&mut out, *number));
+        put_length(&mut out, length_at, 0);
+        out.extend_from_slice(&[0, 0]);
+        end(&mut out, start);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_open_is_as_the_rfc_draws_it() {
+        let open = open(65010, Ipv4Addr::new(10, 0, 0, 1));
+        let hex: String = open[16..]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(
+            hex,
+            "002b0104fdf200f00a0000010e020c010400010001410400 00fdf2".replace(' ', "")
+        );
+        assert_eq!(open.len(), 0x2b);
+    }
+
+    #[test]
+    fn an_update_is_as_the_rfc_draws_it() {
+        let plan = Plan {
+            routes: 2,
+            per_update: 4,
+            asn: 65010,
+            next_hop: Ipv4Addr::new(10, 0, 0, 1),
+        };
+        let update = announcements(&plan);
+        let hex: String = update[16..]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(
+            hex,
+            "003b02 0000 001c 40010100 40020e0203 0000fdf2 0000fe4c fa56ea00 4003040a000001 \
+             18200000 18200001"
+                .replace(' ', "")
+        );
+        assert_eq!(keepalive().len(), HEADER_LEN);
+    }
+}

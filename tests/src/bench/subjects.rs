@@ -1,0 +1,197 @@
+//! The speakers under test, each as its users run it, with the same policy: take everything, pass
+//! everything on, write it to the kernel.
+//!
+//! ```text
+//!  feed AS 65010 --10.99.1.0/24-- dut AS 65001 --10.99.2.0/24-- sink AS 65020
+//! ```
+
+use std::net::Ipv4Addr;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+
+use super::measure::processes;
+use super::peer::session::{Identity, Session};
+use crate::lab::process::ProcessId;
+use crate::{Lab, Node, Options, wait_until};
+
+/// Address of the subject towards the feed.
+const DUT_FEED: Ipv4Addr = Ipv4Addr::new(10, 99, 1, 1);
+const DUT_SINK: Ipv4Addr = Ipv4Addr::new(10, 99, 2, 1);
+/// The peer that announces.
+pub const FEED: Identity = Identity {
+    asn: 65010,
+    address: Ipv4Addr::new(10, 99, 1, 2),
+};
+/// The peer that listens.
+pub const SINK: Identity = Identity {
+    asn: 65020,
+    address: Ipv4Addr::new(10, 99, 2, 2),
+};
+
+/// A program, or several that are one together.
+#[derive(Debug)]
+pub struct Subject {
+    /// In tables.
+    pub name: &'static str,
+    /// Container image of the node.
+    image: &'static str,
+    /// Programs whose memory and CPU count.
+    pub programs: &'static [&'static str],
+    /// What prints the version; none for the kernel.
+    version: &'static [&'static str],
+    /// Path in the node, content.
+    files: &'static [(&'static str, &'static str)],
+}
+
+/// rcni's own.
+pub const RCNI: Subject = Subject {
+    name: "rcni-bgp",
+    image: "rcni/node",
+    programs: &["rcni-bgp"],
+    version: &["rcni-bgp", "--version"],
+    files: &[("/etc/rcni/bgp.yaml", include_str!("configs/bgp.yaml"))],
+};
+/// The same with the node agent beside it.
+pub const RCNI_WITH_FELIX: Subject = Subject {
+    name: "felix-lite",
+    programs: &["felix-lite"],
+    version: &["felix-lite", "--version"],
+    files: &[
+        ("/etc/rcni/bgp.yaml", include_str!("configs/bgp.yaml")),
+        ("/etc/rcni/felix.yaml", include_str!("configs/felix.yaml")),
+    ],
+    ..RCNI
+};
+/// The named peer.
+pub const BIRD: Subject = Subject {
+    name: "BIRD",
+    image: "bird",
+    programs: &["bird"],
+    version: &["bird", "--version"],
+    files: &[("/etc/bird/bird.conf", include_str!("configs/bird.conf"))],
+};
+/// The other one.
+pub const FRR: Subject = Subject {
+    name: "FRR",
+    image: "frrouting/frr",
+    programs: &["zebra", "bgpd"],
+    version: &["/usr/lib/frr/bgpd", "--version"],
+    files: &[
+        ("/etc/frr/frr.conf", include_str!("configs/frr.conf")),
+        ("/etc/frr/daemons", include_str!("configs/daemons")),
+    ],
+};
+/// A node without a speaker, for the kernel's own floor.
+pub const KERNEL: Subject = Subject {
+    name: "kernel",
+    image: "alpine",
+    programs: &[],
+    version: &[],
+    files: &[],
+};
+
+/// A subject between its two peers. Ends with its value, sessions first.
+#[derive(Debug)]
+pub struct Bench {
+    lab: Lab,
+    _folder: TempDir,
+}
+
+impl Subject {
+    /// Brings it up between two nodes without anything in them.
+    ///
+    /// # Errors
+    /// As [`Lab::deploy`].
+    pub fn deploy(&self) -> Result<Bench> {
+        let folder = tempfile::tempdir().context("a folder for the topology")?;
+        let binds = self.write_files(folder.path())?;
+        let text = format!(
+            "name: bench\n\
+             topology:\n  \
+               defaults: {{kind: linux, network-mode: none, image: alpine}}\n  \
+               nodes:\n    \
+                 dut:\n      \
+                   image: {}\n      \
+                   sysctls: {{net.ipv4.ip_forward: 1}}\n{binds}      \
+                   exec:\n        \
+                     - ip address add {DUT_FEED}/24 dev eth1\n        \
+                     - ip address add {DUT_SINK}/24 dev eth2\n    \
+                 feed: {{exec: [ip address add {}/24 dev eth1]}}\n    \
+                 sink: {{exec: [ip address add {}/24 dev eth1]}}\n  \
+               links:\n    \
+                 - {{endpoints: [\"dut:eth1\", \"feed:eth1\"], mtu: 1500}}\n    \
+                 - {{endpoints: [\"dut:eth2\", \"sink:eth1\"], mtu: 1500}}\n",
+            self.image, FEED.address, SINK.address
+        );
+        let file = folder.path().join("bench.clab.yml");
+        std::fs::write(&file, text)?;
+        let lab = Lab::deploy(&file, &Options::default())
+            .with_context(|| format!("a lab for {}", self.name))?;
+        Ok(Bench {
+            lab,
+            _folder: folder,
+        })
+    }
+
+    fn write_files(&self, folder: &Path) -> Result<String> {
+        let mut binds = String::new();
+        for (number, (target, content)) in self.files.iter().enumerate() {
+            let name = format!("file{number}");
+            std::fs::write(folder.join(&name), content)?;
+            if number == 0 {
+                binds.push_str("      binds:\n");
+            }
+            binds.push_str(&format!("        - {name}:{target}:ro\n"));
+        }
+        Ok(binds)
+    }
+
+    /// Its version, as it says itself.
+    ///
+    /// # Errors
+    /// It does not run.
+    pub fn version(&self, bench: &Bench) -> Result<String> {
+        let said = bench.dut()?.exec(self.version)?;
+        // BIRD writes it to standard error.
+        let text = format!("{}{}", said.stdout, said.stderr);
+        Ok(text.lines().next().unwrap_or_default().trim().to_owned())
+    }
+
+    /// Its processes, all of them.
+    ///
+    /// # Errors
+    /// One of its programs does not run (yet).
+    pub fn processes(&self, bench: &Bench) -> Result<Vec<ProcessId>> {
+        wait_until(super::DEADLINE, &format!("{} runs", self.name), || {
+            processes(bench.dut()?, self.programs)
+        })
+    }
+}
+
+impl Bench {
+    /// The node of the subject.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn dut(&self) -> Result<&Node> {
+        self.lab.node("dut")
+    }
+
+    /// Both sessions, Established; `routes` is what they count to.
+    ///
+    /// # Errors
+    /// As [`Session::establish`].
+    pub fn sessions(&self, routes: u32) -> Result<(Session, Session)> {
+        let establish = |name: &str, me, subject| {
+            let pid = self.lab.node(name)?.init().pid;
+            Session::establish(pid, me, subject, routes)
+                .with_context(|| format!("as {name}\n{}", self.lab.report()))
+        };
+        Ok((
+            establish("feed", FEED, DUT_FEED)?,
+            establish("sink", SINK, DUT_SINK)?,
+        ))
+    }
+}
