@@ -4,8 +4,8 @@
 //! | --- | --- | --- |
 //! | rules, nft | `NFNLGRP_NFTABLES`, only our chains and the two built-in ones | at once |
 //! | rules, legacy | the tables' sizes, asked for once a second ([`crate::table::legacy`]) | 1 s |
-//! | blackhole | `RTNLGRP_IPV4_ROUTE`, only removed blackholes | at once |
-//! | `ip_forward` | `RTNLGRP_IPV4_NETCONF` | at once |
+//! | blackhole | `RTNLGRP_IPV4_ROUTE`, `…IPV6…`, only removed blackholes | at once |
+//! | forwarding | `RTNLGRP_IPV4_NETCONF`, `…IPV6…` | at once |
 //! | conflist | inotify on its folder | at once |
 //! | other settings, and all of the above | the periodic check | `refreshIntervalSeconds` |
 //!

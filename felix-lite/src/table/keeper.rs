@@ -208,7 +208,10 @@ pub fn remove_table(family: Family, table: TableName) -> std::io::Result<leftove
 
 /// The sizes of the legacy tables that we have rules in.
 #[derive(Debug, Default)]
-pub struct LegacyWatch(Vec<(Probe, Vec<(&'static str, Option<Size>)>)>);
+pub struct LegacyWatch(Vec<(Probe, Sizes)>);
+
+/// By the table's name.
+type Sizes = Vec<(&'static str, Option<Size>)>;
 
 impl LegacyWatch {
     /// How often a size is asked for.
@@ -222,7 +225,7 @@ impl LegacyWatch {
         loop {
             tokio::time::sleep(Self::POLL).await;
             let mut all = self.0.iter();
-            let differs = |(probe, sizes): &(Probe, Vec<(&'static str, Option<Size>)>)| {
+            let differs = |(probe, sizes): &(Probe, Sizes)| {
                 sizes.iter().any(|(name, size)| probe.size(name) != *size)
             };
             if all.any(differs) {

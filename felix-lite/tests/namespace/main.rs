@@ -15,5 +15,6 @@ mod apply;
 mod clean;
 mod dataplane;
 mod drift;
+mod ipv6;
 mod node;
 mod refused;

@@ -1,6 +1,6 @@
 //! One node: namespaces that live as long as a process in them, which ends with the test.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
@@ -9,6 +9,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+use crate::ipv6;
 
 /// How long anything may take on a busy machine; nothing is expected to.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -77,20 +79,44 @@ impl Node {
 
     /// Writes the configuration, with these further lines of `spec`. Unless they say otherwise, the
     /// periodic check is an hour away, so that what is repaired was repaired because of an event.
+    /// The words of [`crate::ipv6`] stand for ranges of IPv6 beside or instead of those of IPv4.
     pub(crate) fn configure(&self, more: &str) {
         let refresh = if more.contains("refreshIntervalSeconds") {
             ""
         } else {
             "  refreshIntervalSeconds: 3600\n"
         };
-        let dir = self.path("net.d");
+        let v4 = ["10.244.1.0/24", "10.244.0.0/16", "10.0.0.0/16"];
+        let v6 = [
+            "'fd00:10:244:1::/64'",
+            "'fd00:10:244::/48'",
+            "'fd00:10::/48'",
+        ];
+        let range = |index: usize| {
+            if more.contains(ipv6::BOTH) {
+                format!("{}, {}", v4[index], v6[index])
+            } else if more.contains(ipv6::ONLY) {
+                v6[index].to_owned()
+            } else {
+                v4[index].to_owned()
+            }
+        };
+        let more = more.replace(ipv6::BOTH, "").replace(ipv6::ONLY, "");
         let text = format!(
             "apiVersion: rcni.io/v1alpha1\nkind: FelixConfiguration\nmetadata: {{name: default}}\n\
-             spec:\n  podCIDRs: [10.244.1.0/24]\n  clusterCIDRs: [10.244.0.0/16]\n  \
-             nodeCIDRs: [10.0.0.0/16]\n  cni: {{confDir: {}}}\n{refresh}{more}\n",
-            dir.display()
+             spec:\n  podCIDRs: [{}]\n  clusterCIDRs: [{}]\n  nodeCIDRs: [{}]\n  \
+             cni: {{confDir: {}}}\n{refresh}{more}\n",
+            range(0),
+            range(1),
+            range(2),
+            self.path("net.d").display()
         );
         fs::write(self.path("felix.yaml"), text).unwrap();
+    }
+
+    /// A namespace that was made in the node by `ip netns add`.
+    pub(crate) fn namespace(&self, name: &str) -> File {
+        File::open(format!("/proc/{}/root/run/netns/{name}", self.init)).unwrap()
     }
 
     fn command(&self, script: &str) -> Command {
