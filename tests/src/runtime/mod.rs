@@ -7,17 +7,20 @@
 //! pod_del: each plugin DEL, in reverse, with the kept result -> ip netns del
 //! ```
 
+mod conflist;
+
+use std::net::IpAddr;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use ipnetwork::IpNetwork;
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use crate::lab::node::{Daemon, ExecOptions, Node};
 use crate::lab::process::Output;
-use crate::wait_until;
+use conflist::ConfList;
 
-const CONF_FOLDER: &str = "/etc/cni/net.d";
 const RESULT_FOLDER: &str = "/var/lib/cni/results";
 const PLUGIN_FOLDER: &str = "/opt/cni/bin";
 /// The interface that a pod gets.
@@ -31,14 +34,6 @@ pub struct Pod {
     name: String,
     /// The result of the last plugin.
     pub result: Value,
-}
-
-/// A plugin list as it lies in the node.
-#[derive(Debug)]
-struct ConfList {
-    name: String,
-    version: String,
-    plugins: Vec<Map<String, Value>>,
 }
 
 /// An error that a plugin reported on its standard output.
@@ -143,27 +138,41 @@ impl Pod {
     /// Its container id: of the length that runtimes use, the same for the same name.
     #[must_use]
     pub fn container_id(&self) -> String {
-        let hex: String = self
-            .name
-            .bytes()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        format!("{hex:0<64}").chars().take(64).collect()
+        container_id(&self.name)
     }
 
-    /// Its IPv4 address, by the result.
+    /// Its addresses, by the result, in its order.
+    ///
+    /// # Errors
+    /// The result has none, or one that cannot be read.
+    pub fn ips(&self) -> Result<Vec<IpAddr>> {
+        addresses(&self.result).with_context(|| format!("pod {}", self.name))
+    }
+
+    /// Its IPv4 address; where it has none, its IPv6 address.
+    ///
+    /// # Errors
+    /// As [`Pod::ips`].
+    pub fn ip(&self) -> Result<IpAddr> {
+        self.ipv4().or_else(|_| self.ipv6())
+    }
+
+    /// Its IPv4 address.
     ///
     /// # Errors
     /// The result has none.
-    pub fn ip(&self) -> Result<std::net::IpAddr> {
-        let ips = self.result.get("ips").and_then(Value::as_array);
-        let addresses = ips
-            .into_iter()
-            .flatten()
-            .filter_map(|ip| ip.get("address")?.as_str());
-        let mut v4 = addresses.filter_map(|text| text.parse::<IpNetwork>().ok());
-        let found = v4.find(|ip| ip.is_ipv4()).map(|ip| ip.ip());
+    pub fn ipv4(&self) -> Result<IpAddr> {
+        let found = self.ips()?.into_iter().find(IpAddr::is_ipv4);
         found.with_context(|| format!("pod {} has no IPv4 address: {}", self.name, self.result))
+    }
+
+    /// Its IPv6 address.
+    ///
+    /// # Errors
+    /// The result has none.
+    pub fn ipv6(&self) -> Result<IpAddr> {
+        let found = self.ips()?.into_iter().find(IpAddr::is_ipv6);
+        found.with_context(|| format!("pod {} has no IPv6 address: {}", self.name, self.result))
     }
 
     /// Runs a command in the pod's network.
@@ -302,6 +311,24 @@ impl Pod {
     }
 }
 
+/// A hash: names that are long, or begin alike, are different containers.
+fn container_id(name: &str) -> String {
+    let hash = Sha256::digest(name.as_bytes());
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The addresses of a result of version 0.3.0 or later.
+fn addresses(result: &Value) -> Result<Vec<IpAddr>> {
+    let ips = result.get("ips").and_then(Value::as_array);
+    let address = |ip: &Value| {
+        let text = ip.get("address")?.as_str()?;
+        Some(text.parse::<IpNetwork>().ok()?.ip())
+    };
+    let addresses: Option<Vec<IpAddr>> = ips.into_iter().flatten().map(address).collect();
+    let addresses = addresses.filter(|addresses| !addresses.is_empty());
+    addresses.with_context(|| format!("no addresses in the result {result}"))
+}
+
 fn plugin_error(plugin: &str, command: &str, said: &Output) -> anyhow::Error {
     let Ok(error) = serde_json::from_str::<Value>(&said.stdout) else {
         return anyhow::anyhow!(
@@ -336,70 +363,44 @@ fn plugin_error(plugin: &str, command: &str, said: &Output) -> anyhow::Error {
     .into()
 }
 
-impl ConfList {
-    /// The first one by name, as runtimes choose; none if there is none (yet).
-    fn find(node: &Node) -> Result<Option<Self>> {
-        let names = node.exec(&["ls", CONF_FOLDER])?;
-        let mut lists = names.stdout.lines();
-        let Some(name) = lists.find(|name| name.ends_with(".conflist")) else {
-            return Ok(None);
-        };
-        let text = node.check(&["cat", &format!("{CONF_FOLDER}/{name}")])?;
-        let list = Self::parse(&text);
-        list.map(Some)
-            .with_context(|| format!("{CONF_FOLDER}/{name} on {}", node.name()))
-    }
-
-    fn read(node: &Node) -> Result<Self> {
-        Self::find(node)?
-            .with_context(|| format!("no plugin list in {CONF_FOLDER} of {}", node.name()))
-    }
-
-    /// Waits for one; one that is there but wrong is an error at once.
-    fn wait(node: &Node, deadline: Duration) -> Result<Self> {
-        let found = wait_until(deadline, "a plugin list", || match Self::find(node) {
-            Ok(Some(list)) => Ok(Ok(list)),
-            Ok(None) => Err("none"),
-            Err(error) => Ok(Err(error)),
-        });
-        match found {
-            Ok(found) => found,
-            Err(_) => bail!(
-                "no plugin list in {CONF_FOLDER} of {} after {} s; felix-lite writes it: see its \
-                 log {}",
-                node.name(),
-                deadline.as_secs(),
-                node.log_folder().join("rcni/felix-lite.log").display()
-            ),
-        }
-    }
-
-    fn parse(text: &str) -> Result<Self> {
-        let value: Value = serde_json::from_str(text)?;
-        let string = |key: &str| {
-            value
-                .get(key)
-                .and_then(Value::as_str)
-                .map(str::to_owned)
-                .with_context(|| key.to_owned())
-        };
-        let plugins = value
-            .get("plugins")
-            .and_then(Value::as_array)
-            .context("plugins")?;
-        let plugins = plugins
-            .iter()
-            .map(|plugin| plugin.as_object().cloned().context("a plugin"));
-        Ok(Self {
-            name: string("name")?,
-            version: string("cniVersion")?,
-            plugins: plugins.collect::<Result<_>>()?,
-        })
-    }
-}
-
 /// Whether the node has a plugin list, which is when it can take pods.
 #[must_use]
 pub fn is_ready(node: &Node) -> bool {
     ConfList::read(node).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn long_names_that_begin_alike_are_different_containers() {
+        let long = "a".repeat(60);
+        let one = container_id(&format!("{long}1"));
+        assert_ne!(one, container_id(&format!("{long}2")));
+        assert_eq!(one, container_id(&format!("{long}1")));
+        assert_eq!(one.len(), 64);
+        assert_ne!(container_id("a"), container_id("a\0"));
+    }
+
+    #[test]
+    fn addresses_of_both_families_are_found_in_their_order() {
+        let both = json!({"ips": [{"address": "fd00::5/128"}, {"address": "10.244.1.5/32"}]});
+        let found: Vec<String> = addresses(&both)
+            .unwrap()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(found, ["fd00::5", "10.244.1.5"]);
+        for bad in [
+            json!(null),
+            json!({"ips": []}),
+            json!({"ips": [{"address": "10.244.1.5/32"}, {}]}),
+            json!({"ips": [{"address": "10.244.1.500/32"}]}),
+        ] {
+            assert!(addresses(&bad).is_err(), "{bad}");
+        }
+    }
 }
