@@ -13,6 +13,7 @@
 pub mod command;
 pub mod error;
 pub mod ipam;
+mod jitter;
 pub mod naming;
 pub mod netconf;
 pub mod netlink;
@@ -21,5 +22,6 @@ pub mod result;
 pub mod rollback;
 pub mod route;
 pub mod skel;
+pub mod sysctl;
 pub mod uplink;
 pub mod veth;

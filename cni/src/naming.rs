@@ -4,7 +4,7 @@
 //! finds what ADD made without any file, and so that two attachments of one container differ.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use sha2::{Digest, Sha256};
 
@@ -16,6 +16,9 @@ pub const HOST_MAC: [u8; 6] = [0xee; 6];
 /// The pods' IPv4 gateway. Link-local (RFC 3927), the same in every pod, and owned by no
 /// interface: the pod reaches it by its permanent neighbour entry.
 pub const GATEWAY_V4: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
+/// The pods' IPv6 gateway: the host end's link-local address, which follows from [`HOST_MAC`]
+/// (RFC 4291 appendix A) and is thus the same in every pod.
+pub const GATEWAY_V6: Ipv6Addr = link_local(HOST_MAC);
 /// `IFALIASZ` less the final NUL.
 const ALIAS_MAX: usize = 255;
 /// `IFNAMSIZ` less the final NUL.
@@ -120,6 +123,40 @@ pub fn alias(namespace: Option<&str>, pod: Option<&str>, container_id: &str) -> 
     alias
 }
 
+/// The gateway of the pods' addresses and routes of that address's family.
+#[must_use]
+pub fn gateway_for(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => IpAddr::V4(GATEWAY_V4),
+        IpAddr::V6(_) => IpAddr::V6(GATEWAY_V6),
+    }
+}
+
+/// The link-local address that the kernel derives from a MAC address (RFC 4291 appendix A,
+/// modified EUI-64).
+#[must_use]
+pub const fn link_local(mac: [u8; 6]) -> Ipv6Addr {
+    let [a, b, c, d, e, f] = mac;
+    Ipv6Addr::from_bits(u128::from_be_bytes([
+        0xfe,
+        0x80,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
+        a ^ 0b10,
+        b,
+        c,
+        0xff,
+        0xfe,
+        d,
+        e,
+        f,
+    ]))
+}
+
 /// A MAC address as text.
 #[must_use]
 pub fn mac_text(mac: [u8; 6]) -> String {
@@ -177,6 +214,13 @@ mod tests {
         // The separator keeps ("ab", "ceth0") apart from ("abc", "eth0").
         let shifted = Attachment::new("ab", "ceth0").expect("valid");
         assert_ne!(eth0.host_interface(), shifted.host_interface());
+    }
+
+    #[test]
+    fn the_ipv6_gateway_is_the_host_ends_link_local_address() {
+        assert_eq!(GATEWAY_V6.to_string(), "fe80::ecee:eeff:feee:eeee");
+        let pod = link_local([2, 0, 0, 0x12, 0x34, 0x56]);
+        assert_eq!(pod.to_string(), "fe80::ff:fe12:3456");
     }
 
     #[test]

@@ -8,10 +8,10 @@
 mod wanted;
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use ipnetwork::{IpNetwork, Ipv4Network};
+use ipnetwork::IpNetwork;
 use rcni_config::paths;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -20,14 +20,19 @@ use serde_json::Value;
 use crate::error::{CniError, code};
 use crate::ipam::Store;
 use crate::ipam::range::{self, RangeSet, RawRange};
-use crate::naming::{self, GATEWAY_V4};
+use crate::naming;
+use crate::route;
 
 /// The longest configuration that is read, in bytes.
 pub const STDIN_MAX: usize = 16 * 1024 * 1024;
 /// The IPAM type that is served here; every other one is a plugin to execute.
 pub const OWN_IPAM: &str = "rcni";
-/// IPv4 needs 68 bytes (RFC 791); a veth takes no more than 65535.
+/// IPv4 needs 68 bytes (RFC 791), see [`IPV6_MTU_MIN`]; a veth takes no more than 65535.
 const MTU_RANGE: std::ops::RangeInclusive<u32> = 68..=65_535;
+
+/// What every link that carries IPv6 must take, in bytes (RFC 8200 §5). The kernel does no IPv6 on
+/// an interface with less.
+pub const IPV6_MTU_MIN: u32 = 1280;
 
 /// The versions of the specification that ADD and DEL speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -183,7 +188,7 @@ pub fn parse(stdin: &[u8]) -> Result<NetConf, CniError> {
     if let Some(mtu) = mtu.filter(|mtu| !MTU_RANGE.contains(mtu)) {
         return Err(CniError::config(
             format!("mtu {mtu} is out of range"),
-            "write 68 to 65535, or leave mtu out to follow the uplinks",
+            "write 68 (with IPv6 1280) to 65535, or leave mtu out to follow the uplinks",
         ));
     }
     Ok(NetConf {
@@ -316,7 +321,7 @@ impl OwnIpam {
     /// The ranges and routes, for ADD.
     ///
     /// # Errors
-    /// Code 7 naming the field; code 2 for IPv6, which is not offered yet.
+    /// Code 7 naming the field; code 2 for a route by another gateway.
     pub fn pool(&self) -> Result<Pool, CniError> {
         let wrong = |reason: String| {
             CniError::config(
@@ -332,71 +337,99 @@ impl OwnIpam {
             ranges.insert(0, vec![raw.single]);
         }
         let sets = range::resolve(&ranges).map_err(|error| wrong(format!("ranges: {error}")))?;
-        if let Some(set) = sets.iter().find(|set| !set.is_ipv4()) {
-            return Err(CniError::unsupported(
-                format!("ipam.ranges {set}: IPv6 is not offered yet"),
-                "leave the IPv6 ranges out of the conflist",
-            ));
-        }
         Ok(Pool {
+            routes: routes(raw.routes, Families::of_sets(&sets))?,
             sets,
-            routes: routes(raw.routes)?,
         })
     }
 }
 
-/// The default route unless routes are named; an empty list means none.
-fn routes(raw: Option<Vec<RawRoute>>) -> Result<Vec<IpNetwork>, CniError> {
+/// The families in which a pod has addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Families {
+    /// It has an IPv4 address.
+    pub ipv4: bool,
+    /// It has an IPv6 address.
+    pub ipv6: bool,
+}
+
+impl Families {
+    /// Of these addresses.
+    #[must_use]
+    pub fn of(addresses: &[IpAddr]) -> Self {
+        Self {
+            ipv4: addresses.iter().any(IpAddr::is_ipv4),
+            ipv6: addresses.iter().any(IpAddr::is_ipv6),
+        }
+    }
+
+    fn of_sets(sets: &[RangeSet]) -> Self {
+        Self {
+            ipv4: sets.iter().any(RangeSet::is_ipv4),
+            ipv6: !sets.iter().all(RangeSet::is_ipv4),
+        }
+    }
+
+    /// Whether a route or an address is of one of them.
+    #[must_use]
+    pub fn cover(self, network: &IpNetwork) -> bool {
+        if network.is_ipv4() {
+            self.ipv4
+        } else {
+            self.ipv6
+        }
+    }
+
+    /// The default routes of these families.
+    #[must_use]
+    pub fn default_routes(self) -> Vec<IpNetwork> {
+        route::DEFAULTS
+            .into_iter()
+            .filter(|network| self.cover(network))
+            .collect()
+    }
+}
+
+/// The default routes unless routes are named; an empty list means none.
+fn routes(raw: Option<Vec<RawRoute>>, families: Families) -> Result<Vec<IpNetwork>, CniError> {
     let Some(raw) = raw else {
-        return Ok(vec![default_route()]);
+        return Ok(families.default_routes());
     };
     raw.iter()
         .map(|route| {
-            let gateway = route.gw.as_deref().filter(|gw| !gw.is_empty());
-            if gateway.is_some_and(|gw| gw.parse() != Ok(IpAddr::V4(GATEWAY_V4))) {
+            let to = route_destination(&route.dst)?;
+            let gateway = naming::gateway_for(to.ip());
+            let named = route.gw.as_deref().filter(|gw| !gw.is_empty());
+            if let Some(named) = named.filter(|named| named.parse() != Ok(gateway)) {
                 return Err(CniError::unsupported(
-                    format!(
-                        "ipam.routes gw {:?}",
-                        route.gw.as_deref().unwrap_or_default()
-                    ),
-                    format!("leave gw out: every route of a pod goes through {GATEWAY_V4}"),
+                    format!("ipam.routes gw {named:?}"),
+                    format!("leave gw out: every such route of a pod goes through {gateway}"),
                 ));
             }
-            route_destination(&route.dst)
+            if !families.cover(&to) {
+                return Err(CniError::config(
+                    format!("ipam.routes: no address of that family is given for dst {to}"),
+                    "take the route out, or add a range set of its family to ipam.ranges",
+                ));
+            }
+            Ok(to)
         })
         .collect()
 }
 
-/// Reads a route's destination, IPv4 for now.
+/// Reads a route's destination.
 ///
 /// # Errors
-/// Code 7, or code 2 for IPv6.
+/// Code 7.
 pub fn route_destination(text: &str) -> Result<IpNetwork, CniError> {
     let network: IpNetwork = text.parse().map_err(|_| {
         CniError::config(
             format!("routes: dst {text:?} is not a network"),
-            "write it as 0.0.0.0/0 or 10.0.0.0/8",
+            "write it as 0.0.0.0/0, 10.0.0.0/8 or ::/0",
         )
     })?;
-    if network.is_ipv6() {
-        return Err(CniError::unsupported(
-            format!("routes: dst {text}: IPv6 is not offered yet"),
-            "leave the IPv6 routes out of the conflist",
-        ));
-    }
     // Host bits would be refused by the kernel; host-local's users write them now and then.
     Ok(IpNetwork::new(network.network(), network.prefix()).unwrap_or(network))
-}
-
-/// `0.0.0.0/0`
-#[must_use]
-pub fn default_route() -> IpNetwork {
-    // Decided when this is compiled.
-    const DEFAULT: Ipv4Network = match Ipv4Network::new_checked(Ipv4Addr::UNSPECIFIED, 0) {
-        Some(network) => network,
-        None => unreachable!(),
-    };
-    IpNetwork::V4(DEFAULT)
 }
 
 #[cfg(test)]

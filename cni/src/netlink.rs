@@ -7,7 +7,10 @@
 //! Of the kernel's answers only the few attributes that are needed are read, by hand: a newer kernel
 //! that adds attributes cannot make an answer unreadable.
 
+mod link;
+
 use std::io;
+use std::thread::sleep;
 use std::time::Duration;
 
 use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
@@ -16,26 +19,28 @@ use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
 use netlink_sys::{Socket, protocols::NETLINK_ROUTE};
 use rustix::net::sockopt;
 
+use crate::jitter::jitter;
+
+pub(crate) use link::parse_link;
+pub use link::{Ipv4Conf, Ipv6Conf, Link};
+
 /// The kernel answers within the send, but for dumps; this only bounds what must not happen.
 const ANSWER_WAIT: Duration = Duration::from_secs(10);
+/// How often a list that changed while it was read is asked for again. Pods come and go in bursts, but
+/// a list is read in a fraction of a millisecond.
+const DUMPS_MAX: u32 = 12;
 /// A dump's pieces are at most this long (`NLMSG_GOODSIZE` up to 32 KiB).
 const RECEIVE_BYTES: usize = 64 * 1024;
 
 const HEADER_LEN: usize = 16;
-const IFINFO_LEN: usize = 16;
 const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 /// Without `NLA_F_NESTED` and `NLA_F_NET_BYTEORDER`.
 const NLA_TYPE_MASK: u16 = 0x3fff;
 const ATTRIBUTE_LEN: usize = 4;
+const NLM_F_DUMP_INTR: u16 = 0x10;
 const NLM_F_ACK_TLVS: u16 = 0x200;
 const NLMSGERR_ATTR_MSG: u16 = 1;
-const IFLA_IFNAME: u16 = 3;
-const IFLA_MTU: u16 = 4;
-const IFLA_LINK: u16 = 5;
-const IFLA_OPERSTATE: u16 = 16;
-const IFLA_IFALIAS: u16 = 20;
-const IFLA_ADDRESS: u16 = 1;
 
 /// A step that the kernel refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,27 +100,6 @@ impl Step {
     }
 }
 
-/// What is needed of a link.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Link {
-    /// Its index in its namespace.
-    pub index: u32,
-    /// `IFF_*`.
-    pub flags: u32,
-    /// Its name.
-    pub name: String,
-    /// Its MTU in bytes.
-    pub mtu: u32,
-    /// Of a veth end, the other end's index in the other end's namespace.
-    pub peer: u32,
-    /// `IF_OPER_*` (RFC 2863).
-    pub operstate: u8,
-    /// Its MAC address.
-    pub address: Vec<u8>,
-    /// Its ifalias, or empty.
-    pub alias: String,
-}
-
 /// A netlink route socket in the namespace in which it was opened.
 #[derive(Debug)]
 pub struct Netlink {
@@ -154,12 +138,24 @@ impl Netlink {
         self.exchange(steps, NLM_F_ACK)
     }
 
-    /// All answers to one question.
+    /// All answers to one question. A list that changed while the kernel wrote it (`NLM_F_DUMP_INTR`)
+    /// can lack what was there all the time, so that it is asked for again.
     ///
     /// # Errors
-    /// If the kernel refuses it or the dump breaks off.
+    /// If the kernel refuses it, the dump breaks off, or the list does not hold still.
     pub fn dump(&mut self, step: Step) -> Result<Vec<Vec<u8>>, NetlinkError> {
-        self.exchange(vec![step], NLM_F_DUMP)
+        for attempt in 1..=DUMPS_MAX {
+            match self.exchange(vec![step.clone()], NLM_F_DUMP) {
+                Err(error) if error.errno == libc::EINTR => {}
+                outcome => return outcome,
+            }
+            sleep(Duration::from_micros(300 * u64::from(attempt)).mul_f64(jitter()));
+        }
+        Err(NetlinkError {
+            step: step.name,
+            errno: libc::EINTR,
+            kernel: Some(format!("it changed during each of {DUMPS_MAX} attempts")),
+        })
     }
 
     /// The link of that name, if there is one.
@@ -192,6 +188,7 @@ impl Netlink {
             last: self.sequence,
             bodies: Vec::new(),
             failure: None,
+            interrupted: false,
         };
         let mut buffer = Vec::with_capacity(RECEIVE_BYTES);
         loop {
@@ -202,10 +199,7 @@ impl Netlink {
                 Err(error) => return Err(transport(last_name, &error)),
             }
             if answers.take(&buffer) {
-                return match answers.failure {
-                    Some(failure) => Err(failure),
-                    None => Ok(answers.bodies),
-                };
+                return answers.outcome();
             }
         }
     }
@@ -240,6 +234,7 @@ struct Answers<'a> {
     last: u32,
     bodies: Vec<Vec<u8>>,
     failure: Option<NetlinkError>,
+    interrupted: bool,
 }
 
 impl Answers<'_> {
@@ -248,6 +243,11 @@ impl Answers<'_> {
         let mut rest = datagram;
         while let Some((header, body, next)) = split_message(rest) {
             rest = next;
+            // A multicast of the kernel's, or the rest of a dump that was given up.
+            if header.sequence.wrapping_sub(self.first) > self.last.wrapping_sub(self.first) {
+                continue;
+            }
+            self.interrupted |= header.flags & NLM_F_DUMP_INTR != 0 && header.kind != NLMSG_ERROR;
             match header.kind {
                 NLMSG_ERROR => {
                     let errno = read_i32(body, 0).unwrap_or(0).saturating_neg();
@@ -268,6 +268,18 @@ impl Answers<'_> {
             }
         }
         false
+    }
+
+    fn outcome(self) -> Result<Vec<Vec<u8>>, NetlinkError> {
+        match self.failure {
+            Some(failure) => Err(failure),
+            None if self.interrupted => Err(NetlinkError {
+                step: self.name_of(self.last),
+                errno: libc::EINTR,
+                kernel: None,
+            }),
+            None => Ok(self.bodies),
+        }
     }
 
     fn name_of(&self, sequence: u32) -> String {
@@ -318,27 +330,6 @@ pub(crate) fn attributes_of(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8
         bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or(&[]);
         Some((kind, value))
     })
-}
-
-/// Reads an `RTM_NEWLINK` body.
-pub(crate) fn parse_link(body: &[u8]) -> Option<Link> {
-    let mut link = Link {
-        index: read_u32(body, 4)?,
-        flags: read_u32(body, 8)?,
-        ..Link::default()
-    };
-    for (kind, value) in attributes_of(body.get(IFINFO_LEN..)?) {
-        match kind {
-            IFLA_IFNAME => link.name = text(value),
-            IFLA_IFALIAS => link.alias = text(value),
-            IFLA_MTU => link.mtu = read_u32(value, 0)?,
-            IFLA_LINK => link.peer = read_u32(value, 0)?,
-            IFLA_OPERSTATE => link.operstate = *value.first()?,
-            IFLA_ADDRESS => link.address = value.to_vec(),
-            _ => {}
-        }
-    }
-    Some(link)
 }
 
 fn text(value: &[u8]) -> String {
@@ -392,12 +383,58 @@ mod tests {
         assert_eq!(error.step, "look up interface no-such-link");
     }
 
+    /// A message of a dump's: header and four bytes.
+    fn piece(kind: u16, flags: u16, sequence: u32) -> Vec<u8> {
+        let mut bytes = 20_u32.to_ne_bytes().to_vec();
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend(flags.to_ne_bytes());
+        bytes.extend(sequence.to_ne_bytes());
+        bytes.extend([0; 8]);
+        bytes
+    }
+
+    #[test]
+    fn a_list_that_changed_meanwhile_is_not_taken() {
+        let names = ["list the links".to_owned()];
+        let read = |pieces: &[Vec<u8>]| {
+            let mut answers = Answers {
+                names: &names,
+                first: 5,
+                last: 5,
+                bodies: Vec::new(),
+                failure: None,
+                interrupted: false,
+            };
+            assert!(answers.take(&pieces.concat()), "it ends");
+            answers.outcome().map(|bodies| bodies.len())
+        };
+        let (part, done) = (16, NLMSG_DONE);
+        assert_eq!(read(&[piece(part, 2, 5), piece(done, 2, 5)]), Ok(1));
+        for torn in [
+            [piece(part, 2 | NLM_F_DUMP_INTR, 5), piece(done, 2, 5)],
+            [piece(part, 2, 5), piece(done, 2 | NLM_F_DUMP_INTR, 5)],
+        ] {
+            let error = read(&torn).expect_err("interrupted");
+            assert_eq!(error.errno, libc::EINTR);
+            assert_eq!(error.step, "list the links");
+        }
+        // Neither what belongs to an older question nor what nobody asked for.
+        let strange = [
+            piece(part, NLM_F_DUMP_INTR, 4),
+            piece(part, NLM_F_DUMP_INTR, 0),
+            piece(done, 2, 4),
+            piece(done, 2, 5),
+        ];
+        assert_eq!(read(&strange), Ok(0));
+    }
+
     proptest! {
         #[test]
         fn no_answer_makes_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let names = ["a".to_owned()];
             let mut answers = Answers {
                 names: &names, first: 1, last: 1, bodies: Vec::new(), failure: None,
+                interrupted: false,
             };
             answers.take(&bytes);
             let _ = parse_link(&bytes);

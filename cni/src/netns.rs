@@ -17,6 +17,8 @@ const OWN: &str = "/proc/thread-self/ns/net";
 pub struct Netns {
     file: File,
     path: PathBuf,
+    /// The one of the thread that opened it, to come back to.
+    own: File,
 }
 
 impl Netns {
@@ -34,6 +36,7 @@ impl Netns {
         Ok(Self {
             file,
             path: path.to_owned(),
+            own: File::open(OWN).map_err(|error| unusable(Path::new(OWN), &error))?,
         })
     }
 
@@ -43,15 +46,15 @@ impl Netns {
         &self.file
     }
 
-    /// Runs `work` inside the namespace and comes back. Only the calling thread moves.
+    /// Runs `work` inside the namespace and comes back. Only the calling thread moves; it must be the
+    /// one that opened it.
     ///
     /// # Errors
     /// If this is no network namespace, may not be entered, or `work` fails.
     pub fn enter<T>(&self, work: impl FnOnce() -> Result<T, CniError>) -> Result<T, CniError> {
-        let own = File::open(OWN).map_err(|error| unusable(Path::new(OWN), &error))?;
         move_to(&self.file).map_err(|error| unusable(&self.path, &error))?;
         let outcome = work();
-        move_to(&own).map_err(|error| unusable(Path::new(OWN), &error))?;
+        move_to(&self.own).map_err(|error| unusable(Path::new(OWN), &error))?;
         outcome
     }
 }
@@ -60,13 +63,19 @@ impl Netns {
 /// not ours.
 #[must_use]
 pub fn is_own(path: &Path) -> bool {
+    are_same(path, Path::new(OWN))
+}
+
+/// Whether both paths lead to the same namespace. What cannot be looked at is not the same.
+#[must_use]
+pub fn are_same(one: &Path, other: &Path) -> bool {
     let identity = |path: &Path| {
         std::fs::metadata(path)
             .ok()
             .map(|found| (found.dev(), found.ino()))
     };
-    match (identity(path), identity(Path::new(OWN))) {
-        (Some(there), Some(own)) => there == own,
+    match (identity(one), identity(other)) {
+        (Some(one), Some(other)) => one == other,
         _ => false,
     }
 }

@@ -1,4 +1,7 @@
-//! What ADD prints, in the shape of the version that was asked for.
+//! What ADD prints, in the shape of the version that was asked for, and what it printed when the runtime
+//! hands it back as `prevResult`.
+
+mod previous;
 
 use std::net::IpAddr;
 
@@ -6,9 +9,11 @@ use ipnetwork::IpNetwork;
 use serde_json::{Map, Value, json};
 
 use crate::error::CniError;
-use crate::naming::{GATEWAY_V4, HOST_MAC, mac_text};
+use crate::naming::{HOST_MAC, gateway_for, mac_text};
 use crate::netconf::{NetConf, SpecVersion};
 use crate::veth::Plan;
+
+pub use previous::{Interface, Previous};
 
 /// What ADD made, to be told.
 #[derive(Debug)]
@@ -46,12 +51,16 @@ pub fn build(conf: &NetConf, outcome: &Outcome<'_>) -> Result<Value, CniError> {
         sandbox,
     ));
     let ips = list(&mut result, "ips")?;
+    for ip in ips.iter_mut() {
+        reshape(conf.version, ip)?;
+    }
     for address in &plan.addresses {
         ips.push(ip(conf.version, *address, pod_index));
     }
     let routes = list(&mut result, "routes")?;
     for route in &plan.routes {
-        routes.push(json!({"dst": route.to_string(), "gw": GATEWAY_V4.to_string()}));
+        let gateway = gateway_for(route.ip()).to_string();
+        routes.push(json!({"dst": route.to_string(), "gw": gateway}));
     }
     let dns = conf
         .dns
@@ -66,12 +75,35 @@ pub fn build(conf: &NetConf, outcome: &Outcome<'_>) -> Result<Value, CniError> {
     Ok(Value::Object(result))
 }
 
+/// Before 0.3.0 there was one object per family and no interfaces.
+fn is_old(previous: &Map<String, Value>) -> bool {
+    previous.contains_key("ip4") || previous.contains_key("ip6")
+}
+
 fn previous(conf: &NetConf) -> Result<Map<String, Value>, CniError> {
     match &conf.prev_result {
         None | Some(Value::Null) => Ok(Map::new()),
+        Some(Value::Object(previous)) if is_old(previous) => Err(CniError::config(
+            "prevResult has the shape of 0.2.0 (ip4, ip6)",
+            "write 0.3.0 or newer as cniVersion in the conflist",
+        )),
         Some(Value::Object(previous)) => Ok(previous.clone()),
         Some(_) => Err(bad_previous("prevResult")),
     }
+}
+
+/// Brings another plugin's address into the shape of the version that was asked for: `version` is
+/// required before 1.0.0 and must not be there since.
+fn reshape(version: SpecVersion, ip: &mut Value) -> Result<(), CniError> {
+    let ip = ip.as_object_mut().ok_or_else(|| bad_previous("ips"))?;
+    if version >= SpecVersion::V1_0_0 {
+        ip.remove("version");
+        return Ok(());
+    }
+    let address = ip.get("address").and_then(Value::as_str);
+    let is_ipv6 = address.ok_or_else(|| bad_previous("ips"))?.contains(':');
+    ip.insert("version".into(), json!(if is_ipv6 { "6" } else { "4" }));
+    Ok(())
 }
 
 fn list<'a>(
@@ -125,7 +157,7 @@ fn ip(version: SpecVersion, address: IpAddr, interface: usize) -> Value {
         "address".into(),
         json!(IpNetwork::from(address).to_string()),
     );
-    object.insert("gateway".into(), json!(GATEWAY_V4.to_string()));
+    object.insert("gateway".into(), json!(gateway_for(address).to_string()));
     object.insert("interface".into(), json!(interface));
     Value::Object(object)
 }

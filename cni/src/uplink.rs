@@ -45,9 +45,8 @@ pub fn mtu(netlink: &mut Netlink) -> Result<u32, NetlinkError> {
 }
 
 fn is_candidate(link: &Link) -> bool {
-    let up = libc::IFF_UP.cast_unsigned();
     let loopback = libc::IFF_LOOPBACK.cast_unsigned();
-    link.flags & up != 0 && link.flags & loopback == 0 && !link.name.starts_with(HOST_PREFIX)
+    link.is_up() && link.flags & loopback == 0 && !link.name.starts_with(HOST_PREFIX)
 }
 
 fn smallest(links: &[Link], uses: &Uses) -> u32 {

@@ -1,41 +1,39 @@
-//! The pod's wire: a veth pair, addresses, routes and a neighbour entry, in four sends.
+//! The pod's wire: a veth pair, addresses, routes and neighbour entries, in four sends (with IPv6
+//! five: the pod end is asked for its settings).
 //!
 //! ```text
 //! 1 host  create the pair, peer straight into the pod's namespace under its final name; ask for it
-//!         (sysctls of the host end, while it is still down)
-//! 2 pod   address, up, 169.254.1.1 on link, its permanent neighbour entry, the routes
-//! 3 host  ifalias, up, the route to the pod (last: from here on the pod can be reached)
-//! 4 pod   wait until the pod's end may transmit
+//!         (sysctls of both ends that differ, while they are still down)
+//! 2 pod   addresses, up, 169.254.1.1 on link, the gateways' permanent neighbour entries, the routes
+//! 3 host  settings, ifalias, up, the routes to the pod (last: from here on the pod can be reached)
+//! 4 both  wait until packets pass: deferred work of the kernel
 //! ```
 //!
 //! Nothing here is undone on failure: deleting the host end ([`delete`]) takes everything with it,
 //! and the caller does that.
 
-use std::fs;
-use std::io;
-use std::net::IpAddr;
+mod messages;
+
+use std::net::{IpAddr, Ipv6Addr};
 use std::os::fd::{AsFd, AsRawFd};
-use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use ipnetwork::IpNetwork;
-use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL};
-use netlink_packet_route::address::{AddressAttribute, AddressMessage, AddressScope};
+use netlink_packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
-    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+    InfoData, InfoKind, InfoVeth, LinkAttribute, LinkInfo, LinkMessage,
 };
-use netlink_packet_route::neighbour::{NeighbourAttribute, NeighbourMessage, NeighbourState};
-use netlink_packet_route::route::{
-    RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
-};
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
-use rcni_config::kernel;
 
 use crate::error::{CniError, code};
-use crate::naming::{GATEWAY_V4, HOST_MAC};
-use crate::netlink::{Netlink, NetlinkError, Step, parse_link};
+use crate::naming::{GATEWAY_V4, GATEWAY_V6, HOST_MAC, link_local};
+use crate::netconf::Families;
+use crate::netlink::{Link, Netlink, NetlinkError, Step, parse_link};
 use crate::netns::Netns;
+use crate::{route, sysctl};
+
+pub use messages::HOST_METRIC_V6;
 
 /// `IF_OPER_UNKNOWN` and `IF_OPER_UP` (RFC 2863): the end may transmit.
 const OPERATIONAL: [u8; 2] = [0, 6];
@@ -61,21 +59,20 @@ pub struct Plan {
     pub routes: Vec<IpNetwork>,
 }
 
-/// The two interface indices, each in its own namespace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pair {
-    /// The host end's.
-    pub host: u32,
-    /// The pod end's.
-    pub pod: u32,
+impl Plan {
+    /// What the pod has addresses of.
+    #[must_use]
+    pub fn families(&self) -> Families {
+        Families::of(&self.addresses)
+    }
 }
 
-/// Makes the pair. The pod end appears in `netns` at once with its final name, so that nothing is
+/// Makes the pair and returns the host end. The pod end appears in `netns` at once with its final name, so that nothing is
 /// renamed or moved, and an interface that is there already makes the whole message fail.
 ///
 /// # Errors
 /// If one of the two names is taken (nothing was changed then), or the kernel refuses.
-pub fn create(host: &mut Netlink, netns: &Netns, plan: &Plan) -> Result<Pair, CniError> {
+pub fn create(host: &mut Netlink, netns: &Netns, plan: &Plan) -> Result<Link, CniError> {
     let mut peer = LinkMessage::default();
     peer.attributes = vec![
         LinkAttribute::IfName(plan.pod_name.clone()),
@@ -105,10 +102,6 @@ pub fn create(host: &mut Netlink, netns: &Netns, plan: &Plan) -> Result<Pair, Cn
         Ok(answers) => answers
             .first()
             .and_then(|body| parse_link(body))
-            .map(|link| Pair {
-                host: link.index,
-                pod: link.peer,
-            })
             .ok_or_else(|| discard(plan, unexpected(&plan.host_name))),
         Err(error) if error.errno == libc::EEXIST => Err(name_taken(host, plan, &error)),
         Err(error) => Err(discard(plan, error.into())),
@@ -173,129 +166,158 @@ fn name_taken(host: &mut Netlink, plan: &Plan, error: &NetlinkError) -> CniError
     )
 }
 
-/// Sets what must hold before the host end goes up. Runs in the host's namespace.
-///
-/// * `forwarding`: new interfaces take it from `conf/default`, which an administrator may have
-///   closed while `ip_forward` is on.
-/// * `proxy_arp` without `proxy_delay`: only for a pod that lost its permanent neighbour entry for
-///   169.254.1.1; by default the answer would be up to 0.8 s late.
-/// * IPv6 (`disable_ipv6`, `addr_gen_mode`, `accept_dad`): the link-local address of the host end
-///   is usable at once; otherwise the first forwarded IPv6 packet waits 2 s for duplicate address
-///   detection. On a node without IPv6 these files are not there, and that is fine.
-///
-/// # Errors
-/// If one cannot be written.
-pub fn host_sysctls(host_name: &str) -> Result<(), CniError> {
-    let settings = [
-        ("ipv4/conf", "forwarding", "1"),
-        ("ipv4/conf", "proxy_arp", "1"),
-        ("ipv4/neigh", "proxy_delay", "0"),
-        ("ipv6/conf", "disable_ipv6", "0"),
-        ("ipv6/conf", "addr_gen_mode", "0"),
-        ("ipv6/conf", "accept_dad", "0"),
-    ];
-    for (folder, name, value) in settings {
-        let path = format!("/proc/sys/net/{folder}/{host_name}/{name}");
-        match write_sysctl(Path::new(&path), value) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound && folder == "ipv6/conf" => {}
-            Err(error) => {
-                return Err(CniError::new(
-                    code::KERNEL,
-                    format!("cannot write {value} to {path}: {error}"),
-                    "the plugin needs a writable /proc/sys in the host's namespaces",
-                ));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn write_sysctl(path: &Path, value: &str) -> io::Result<()> {
-    use std::io::Write;
-    // Not `fs::write`: it would try to create what a kernel does not have.
-    fs::File::options()
-        .write(true)
-        .open(path)?
-        .write_all(value.as_bytes())
-}
-
-/// Sets up the pod's end, all in one send.
+/// Sets up the pod's end: with IPv6 its settings first; then all in one send. `host_end` is what
+/// [`create`] returned.
 ///
 /// # Errors
 /// The step that the kernel refused.
-pub fn configure_pod(pod: &mut Netlink, pair: Pair, plan: &Plan) -> Result<(), NetlinkError> {
-    let mut steps: Vec<Step> = plan
-        .addresses
-        .iter()
-        .map(|address| pod_address(pair.pod, *address))
-        .collect();
+pub fn configure_pod(
+    pod: &mut Netlink,
+    netns: &Netns,
+    host_end: &Link,
+    plan: &Plan,
+) -> Result<(), CniError> {
+    let (families, index) = (plan.families(), host_end.peer);
+    if families.ipv6 {
+        let link = pod.link(&plan.pod_name)?;
+        sysctl::pod_end(netns, &link.ok_or_else(|| unexpected(&plan.pod_name))?)?;
+    }
+    let mut steps = Vec::new();
+    if families.ipv6 {
+        let own = link_local(plan.pod_mac);
+        steps.extend(messages::link_local_address(index, &plan.pod_name, own));
+    }
+    let addresses = plan.addresses.iter();
+    steps.extend(addresses.map(|address| messages::pod_address(index, *address)));
     steps.push(Step::new(
         format!("set {} up", plan.pod_name),
-        RouteNetlinkMessage::SetLink(set_up(pair.pod)),
+        RouteNetlinkMessage::SetLink(messages::set_up(index)),
         0,
     ));
-    let gateway = IpAddr::V4(GATEWAY_V4);
-    steps.push(pod_route(pair.pod, IpNetwork::from(gateway), None));
-    steps.push(pod_gateway(pair.pod));
-    steps.extend(
-        plan.routes
-            .iter()
-            .map(|route| pod_route(pair.pod, *route, Some(gateway))),
-    );
-    pod.run(steps).map(drop)
+    if families.ipv4 {
+        steps.push(messages::pod_onlink_route(index, GATEWAY_V4.into()));
+        steps.push(messages::pod_gateway(index, GATEWAY_V4.into()));
+    }
+    if families.ipv6 {
+        steps.push(messages::pod_gateway(index, GATEWAY_V6.into()));
+    }
+    let routes = plan.routes.iter();
+    steps.extend(routes.map(|route| messages::pod_gateway_route(index, *route)));
+    pod.run(steps)?;
+    Ok(())
 }
 
 /// Sets the host's end up and publishes the pod's addresses, all in one send.
 ///
 /// # Errors
 /// The step that the kernel refused: a route that is there already is not replaced.
-pub fn publish(host: &mut Netlink, pair: Pair, plan: &Plan) -> Result<(), NetlinkError> {
-    let mut up = set_up(pair.host);
+pub fn publish(host: &mut Netlink, host_end: &Link, plan: &Plan) -> Result<(), NetlinkError> {
+    let (families, index) = (plan.families(), host_end.index);
+    let mut steps = messages::host_settings(index, &plan.host_name, families);
+    if families.ipv6 {
+        steps.extend(messages::link_local_address(
+            index,
+            &plan.host_name,
+            GATEWAY_V6,
+        ));
+    }
+    let mut up = messages::set_up(index);
     up.attributes = vec![LinkAttribute::IfAlias(plan.alias.clone())];
-    let mut steps = vec![Step::new(
+    steps.push(Step::new(
         format!("set {} up", plan.host_name),
         RouteNetlinkMessage::SetLink(up),
         0,
-    )];
-    steps.extend(
-        plan.addresses
-            .iter()
-            .map(|address| host_route(pair.host, *address)),
-    );
+    ));
+    let addresses = plan.addresses.iter();
+    steps.extend(addresses.map(|address| messages::host_route(index, *address)));
     // The end that went up last carries packets at once, but says NO-CARRIER for up to a second
     // unless somebody asks about it: newer kernels then bring the flag up to date.
     steps.push(Step::get_link(&plan.host_name));
     host.run(steps).map(drop)
 }
 
-/// Waits until the pod's end may transmit.
+/// Waits until both ends carry packets.
 ///
 /// The end that went up first had no carrier then. It got one when the other went up, but the kernel
 /// lets it transmit only after a deferred piece of work; a SYN sent before is dropped and comes again
 /// one second later. The end that went up last needs no such work.
 ///
+/// Likewise, a new IPv6 address can be used to send from at once, but packets to it (the neighbour
+/// solicitations for the pod's, the answers to the host end's) are taken in only after deferred work.
+///
 /// # Errors
-/// If it does not happen in time, or the interface is gone.
-pub fn wait_ready(pod: &mut Netlink, plan: &Plan) -> Result<(), CniError> {
+/// If it does not happen in time, or an interface is gone.
+pub fn wait_ready(
+    host: &mut Netlink,
+    pod: &mut Netlink,
+    host_end: &Link,
+    plan: &Plan,
+) -> Result<(), CniError> {
+    let own: Vec<Ipv6Addr> = plan.addresses.iter().filter_map(ipv6).collect();
+    let (pod_name, index) = (plan.pod_name.as_str(), host_end.peer);
+    wait_until(pod_name, || {
+        let mut steps = vec![Step::get_link(pod_name)];
+        steps.extend(
+            own.iter()
+                .map(|address| route::own_address_question(index, *address)),
+        );
+        pod_is_ready(pod.run(steps))
+    })?;
+    if own.is_empty() {
+        return Ok(());
+    }
+    wait_until(&plan.host_name, || {
+        let question = route::own_address_question(host_end.index, GATEWAY_V6);
+        all_local(host.run(vec![question]))
+    })
+}
+
+fn pod_is_ready(answer: Result<Vec<Vec<u8>>, NetlinkError>) -> Result<bool, NetlinkError> {
+    let mut answers = answer.or_else(not_yet)?.into_iter();
+    let link = answers.next().and_then(|body| parse_link(&body));
+    let transmits = link.is_some_and(|link| OPERATIONAL.contains(&link.operstate));
+    Ok(transmits && answers.all(|body| route::is_local(&body)))
+}
+
+fn all_local(answer: Result<Vec<Vec<u8>>, NetlinkError>) -> Result<bool, NetlinkError> {
+    let answers = answer.or_else(not_yet)?;
+    Ok(!answers.is_empty() && answers.iter().all(|body| route::is_local(body)))
+}
+
+/// No route yet is no answer yet.
+fn not_yet(error: NetlinkError) -> Result<Vec<Vec<u8>>, NetlinkError> {
+    if matches!(error.errno, libc::ENETUNREACH | libc::EHOSTUNREACH) {
+        Ok(Vec::new())
+    } else {
+        Err(error)
+    }
+}
+
+fn ipv6(address: &IpAddr) -> Option<Ipv6Addr> {
+    match address {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(address) => Some(*address),
+    }
+}
+
+fn wait_until(
+    name: &str,
+    mut ready: impl FnMut() -> Result<bool, NetlinkError>,
+) -> Result<(), CniError> {
     let deadline = Instant::now() + CARRIER_WAIT;
     let mut pause = Duration::from_micros(50);
-    loop {
-        let link = pod.link(&plan.pod_name)?;
-        match link {
-            Some(link) if OPERATIONAL.contains(&link.operstate) => return Ok(()),
-            Some(_) if Instant::now() < deadline => {}
-            _ => {
-                return Err(CniError::new(
-                    code::KERNEL,
-                    format!("{} did not become operational", plan.pod_name),
-                    "see whether something on the node sets new interfaces down or moves them",
-                ));
-            }
+    while !ready()? {
+        if Instant::now() >= deadline {
+            return Err(CniError::new(
+                code::KERNEL,
+                format!("{name} did not become operational"),
+                "see whether something on the node sets new interfaces down or moves them",
+            ));
         }
         sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(5));
     }
+    Ok(())
 }
 
 /// Deletes the host end and with it the pod end, its addresses and all routes on both sides.
@@ -316,97 +338,4 @@ pub fn delete(host: &mut Netlink, host_name: &str) -> Result<bool, NetlinkError>
         Err(error) if error.errno == libc::ENODEV => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-fn set_up(index: u32) -> LinkMessage {
-    let mut link = LinkMessage::default();
-    link.header.index = index;
-    link.header.flags = LinkFlags::Up;
-    link.header.change_mask = LinkFlags::Up;
-    link
-}
-
-fn family(address: IpAddr) -> AddressFamily {
-    match address {
-        IpAddr::V4(_) => AddressFamily::Inet,
-        IpAddr::V6(_) => AddressFamily::Inet6,
-    }
-}
-
-fn pod_address(index: u32, address: IpAddr) -> Step {
-    let host = IpNetwork::from(address);
-    let mut message = AddressMessage::default();
-    message.header.family = family(address);
-    message.header.prefix_len = host.prefix();
-    message.header.scope = AddressScope::Universe;
-    message.header.index = index;
-    message.attributes = vec![
-        AddressAttribute::Local(address),
-        AddressAttribute::Address(address),
-    ];
-    Step::new(
-        format!("give the pod the address {host}"),
-        RouteNetlinkMessage::NewAddress(message),
-        NLM_F_CREATE | NLM_F_EXCL,
-    )
-}
-
-fn pod_gateway(index: u32) -> Step {
-    let mut message = NeighbourMessage::default();
-    message.header.family = AddressFamily::Inet;
-    message.header.ifindex = index;
-    message.header.state = NeighbourState::Permanent;
-    message.attributes = vec![
-        NeighbourAttribute::Destination(GATEWAY_V4.into()),
-        NeighbourAttribute::LinkLayerAddress(HOST_MAC.to_vec()),
-    ];
-    Step::new(
-        format!("give the pod a neighbour entry for {GATEWAY_V4}"),
-        RouteNetlinkMessage::NewNeighbour(message),
-        NLM_F_CREATE | NLM_F_EXCL,
-    )
-}
-
-/// A route in the pod. Appended: a second attachment of the same pod has the same gateway and often
-/// the same routes on another interface; the first one's stay in front.
-fn pod_route(index: u32, to: IpNetwork, gateway: Option<IpAddr>) -> Step {
-    let mut message = route(index, to, RouteProtocol::Static);
-    message.header.scope = match gateway {
-        Some(_) => RouteScope::Universe,
-        None => RouteScope::Link,
-    };
-    message
-        .attributes
-        .extend(gateway.map(|gateway| RouteAttribute::Gateway(gateway.into())));
-    Step::new(
-        format!("give the pod the route {to}"),
-        RouteNetlinkMessage::NewRoute(message),
-        NLM_F_CREATE | NLM_F_APPEND,
-    )
-}
-
-/// The host's route to one pod: ours by protocol, table and metric (0), and never over another's.
-fn host_route(index: u32, address: IpAddr) -> Step {
-    let to = IpNetwork::from(address);
-    let mut message = route(index, to, RouteProtocol::Other(kernel::PROTOCOL));
-    message.header.scope = RouteScope::Link;
-    Step::new(
-        format!("add the route {to} to the pod"),
-        RouteNetlinkMessage::NewRoute(message),
-        NLM_F_CREATE | NLM_F_EXCL,
-    )
-}
-
-fn route(index: u32, to: IpNetwork, protocol: RouteProtocol) -> RouteMessage {
-    let mut message = RouteMessage::default();
-    message.header.address_family = family(to.ip());
-    message.header.destination_prefix_length = to.prefix();
-    message.header.table = RouteHeader::RT_TABLE_MAIN;
-    message.header.protocol = protocol;
-    message.header.kind = RouteType::Unicast;
-    message.attributes = vec![
-        RouteAttribute::Destination(to.ip().into()),
-        RouteAttribute::Oif(index),
-    ];
-    message
 }

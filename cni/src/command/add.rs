@@ -10,11 +10,12 @@ use super::{LOCK_WAIT, Request};
 use crate::error::{CniError, code};
 use crate::ipam::Store;
 use crate::naming::Attachment;
-use crate::netconf::Ipam;
+use crate::netconf::{Families, IPV6_MTU_MIN, Ipam};
 use crate::netlink::Netlink;
 use crate::netns::{self, Netns};
 use crate::result::{self, Outcome};
 use crate::rollback::Rollback;
+use crate::sysctl;
 use crate::uplink;
 use crate::veth::{self, Plan};
 
@@ -47,19 +48,23 @@ struct Sockets {
 /// The first step that failed; what came before it was taken back.
 pub fn add(request: &Request) -> Result<Added, CniError> {
     let netns = required_netns(request)?;
-    let mac = request.conf.wanted_mac(request.args.mac.as_deref())?;
+    let pod_mac = request.pod_mac()?;
     // Whatever can be wrong without a trace is tried before anything is written.
     let mut sockets = open_sockets(netns)?;
-    let mtu = match request.conf.mtu {
-        Some(mtu) => mtu,
-        None => uplink::mtu(&mut sockets.host)?,
+    let uplinks = match request.conf.mtu {
+        Some(_) => None,
+        None => Some(uplink::mtu(&mut sockets.host)?),
     };
     let mut rollback = Rollback::new();
     let given = addresses(request, &mut sockets.host, &mut rollback)?;
+    let mtu = match pod_mtu(request.conf.mtu, uplinks, Families::of(&given.addresses)) {
+        Ok(mtu) => mtu,
+        Err(error) => return Err(rollback.run(error)),
+    };
     let plan = Plan {
         host_name: request.attachment.host_interface(),
         pod_name: request.attachment.ifname().to_owned(),
-        pod_mac: mac.unwrap_or_else(|| request.attachment.pod_mac()),
+        pod_mac,
         alias: request.alias(),
         mtu,
         addresses: given.addresses,
@@ -77,6 +82,24 @@ pub fn add(request: &Request) -> Result<Added, CniError> {
     match finished {
         Ok(result) => Ok(Added { result, rollback }),
         Err(error) => Err(rollback.run(error)),
+    }
+}
+
+/// A configured MTU that is too small for IPv6 is refused. Uplinks that small carry no IPv6: the pod's
+/// IPv4 packets are then fragmented, or path MTU discovery finds their size.
+fn pod_mtu(
+    configured: Option<u32>,
+    uplinks: Option<u32>,
+    families: Families,
+) -> Result<u32, CniError> {
+    let least = if families.ipv6 { IPV6_MTU_MIN } else { 0 };
+    match configured {
+        Some(mtu) if mtu < least => Err(CniError::config(
+            format!("mtu {mtu} is too small for IPv6, which needs {IPV6_MTU_MIN} (RFC 8200)"),
+            format!("write at least {IPV6_MTU_MIN}, or leave mtu out to follow the uplinks"),
+        )),
+        Some(mtu) => Ok(mtu),
+        None => Ok(uplinks.unwrap_or(least).max(least)),
     }
 }
 
@@ -160,16 +183,16 @@ fn addresses(
 }
 
 fn wire(sockets: &mut Sockets, plan: &Plan, rollback: &mut Rollback) -> Result<(), CniError> {
-    let pair = veth::create(&mut sockets.host, &sockets.netns, plan)?;
+    let host_end = veth::create(&mut sockets.host, &sockets.netns, plan)?;
     let host_name = plan.host_name.clone();
     rollback.push(move || {
         veth::delete(&mut Netlink::open()?, &host_name)?;
         Ok(())
     });
-    veth::host_sysctls(&plan.host_name)?;
-    veth::configure_pod(&mut sockets.pod, pair, plan)?;
-    veth::publish(&mut sockets.host, pair, plan)?;
-    veth::wait_ready(&mut sockets.pod, plan)
+    sysctl::host_end(&host_end, plan.families())?;
+    veth::configure_pod(&mut sockets.pod, &sockets.netns, &host_end, plan)?;
+    veth::publish(&mut sockets.host, &host_end, plan)?;
+    veth::wait_ready(&mut sockets.host, &mut sockets.pod, &host_end, plan)
 }
 
 /// Frees what the attachment holds.

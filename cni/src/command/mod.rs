@@ -10,6 +10,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::error::CniError;
 use crate::ipam::delegate::Delegate;
 use crate::naming::{self, Attachment};
 use crate::netconf::NetConf;
@@ -81,6 +82,15 @@ impl Request {
             self.args.pod_name.as_deref(),
             self.attachment.container_id(),
         )
+    }
+
+    /// The pod end's MAC address: the wanted one, else the attachment's own.
+    ///
+    /// # Errors
+    /// Code 7 if one is wanted that is none.
+    pub fn pod_mac(&self) -> Result<[u8; 6], CniError> {
+        let wanted = self.conf.wanted_mac(self.args.mac.as_deref())?;
+        Ok(wanted.unwrap_or_else(|| self.attachment.pod_mac()))
     }
 
     fn delegate(&self, name: &str) -> Delegate {

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::{CniError, code};
-use crate::netconf::{default_route, route_destination};
+use crate::netconf::{Families, route_destination};
 
 /// DHCP takes its time; runtimes give up after two to four minutes.
 const ANSWER_WAIT: Duration = Duration::from_secs(90);
@@ -41,7 +41,7 @@ pub struct Given {
     /// The pod's addresses.
     pub addresses: Vec<IpAddr>,
     /// Where the pod's routes lead. Its gateways are not kept: every route of a pod goes through
-    /// 169.254.1.1, whatever network the delegate has in mind.
+    /// the host end, whatever network the delegate has in mind.
     pub routes: Vec<IpNetwork>,
     /// For the result.
     pub dns: Option<Value>,
@@ -119,20 +119,15 @@ impl Delegate {
         if addresses.is_empty() {
             return Err(unusable("it gave no address".into()));
         }
-        if let Some(address) = addresses.iter().find(|address| address.is_ipv6()) {
-            return Err(CniError::unsupported(
-                format!(
-                    "IPAM plugin {}: it gave {address}; IPv6 is not offered yet",
-                    self.name
-                ),
-                "configure it for IPv4 only",
-            ));
-        }
+        let families = Families::of(&addresses);
         let routes = match raw.routes.filter(|routes| !routes.is_empty()) {
-            None => vec![default_route()],
+            None => families.default_routes(),
+            // Its configuration may serve several nodes: a route without an address to go with it
+            // is left out.
             Some(routes) => routes
                 .iter()
                 .map(|route| route_destination(&route.dst))
+                .filter(|to| to.as_ref().map_or(true, |to| families.cover(to)))
                 .collect::<Result<_, _>>()?,
         };
         Ok(Given {

@@ -4,9 +4,10 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::PathBuf;
 use std::thread::sleep;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use super::{IpamError, Store};
+use crate::jitter::jitter;
 
 /// The store of one network, locked until this is dropped. The kernel drops the lock of a process
 /// that dies.
@@ -81,13 +82,4 @@ fn open(path: &std::path::Path) -> io::Result<File> {
         .truncate(false)
         .mode(0o600)
         .open(path)
-}
-
-/// 0.5 to 1.5, so that many waiters do not wake up together. The clock's nanoseconds are random
-/// enough for that.
-fn jitter() -> f64 {
-    let nanos = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.subsec_nanos());
-    0.5 + f64::from(nanos.wrapping_mul(2_654_435_761) >> 8) / f64::from(1_u32 << 24)
 }

@@ -16,8 +16,8 @@ pub struct RawRange {
     pub range_start: Option<String>,
     /// The last address to give out; if absent the one before the broadcast address, IPv6: the last.
     pub range_end: Option<String>,
-    /// Never given out; the subnet's second address if absent. Nothing else is done with it: the
-    /// pods' gateway is 169.254.1.1.
+    /// Never given out; the subnet's second address if absent. It need not lie in the subnet, as
+    /// with host-local. Nothing else is done with it: the pods' gateway is the host end.
     pub gateway: Option<String>,
 }
 
@@ -35,6 +35,9 @@ pub enum RangeError {
     /// Nothing is left to give out besides network, gateway and broadcast address.
     #[error("subnet {0} is too small to give out addresses: use /30 (IPv6: /126) or larger")]
     TooSmall(Cidr),
+    /// IPv6 addresses that no pod can have.
+    #[error("subnet {0} has {1}: use one inside of fd00::/8 or of your global prefix")]
+    NotUnicast(Cidr, &'static str),
     /// The start lies behind the end.
     #[error("rangeStart {0} is behind rangeEnd {1}")]
     Backwards(IpAddr, IpAddr),
@@ -74,6 +77,9 @@ impl Range {
         if subnet.max_len() - subnet.prefix_len() < 2 {
             return Err(RangeError::TooSmall(subnet));
         }
+        if let Some(what) = not_for_pods(&subnet) {
+            return Err(RangeError::NotUnicast(subnet, what));
+        }
         let base = number(subnet.ip());
         let hosts = (!0_u128) >> (128 - u32::from(subnet.max_len() - subnet.prefix_len()));
         let end = if subnet.is_ipv4() {
@@ -89,7 +95,10 @@ impl Range {
             subnet,
             first: within("rangeStart", &raw.range_start, base + 1)?,
             last: within("rangeEnd", &raw.range_end, end)?,
-            gateway: within("gateway", &raw.gateway, base + 1)?,
+            gateway: match raw.gateway.as_deref().filter(|text| !text.is_empty()) {
+                None => address(base + 1, subnet.is_ipv4()),
+                Some(text) => parse_address("gateway", text)?,
+            },
         };
         if range.first > range.last {
             return Err(RangeError::Backwards(range.first, range.last));
@@ -224,15 +233,45 @@ impl RangeSet {
     }
 }
 
+/// What no IPv6 range may touch (RFC 4291 §2.4 to §2.7): first address, prefix length, what it is.
+/// A mapped address besides has the IPv4 address's file name in host-local's layout.
+const NOT_FOR_PODS: [(u128, u8, &str); 4] = [
+    (0, 96, "the unspecified and the loopback address"),
+    (0xffff << 32, 96, "IPv4-mapped addresses"),
+    (0xfe80 << 112, 10, "link-local addresses"),
+    (0xff << 120, 8, "multicast addresses"),
+];
+
+fn not_for_pods(subnet: &Cidr) -> Option<&'static str> {
+    if subnet.is_ipv4() {
+        return None;
+    }
+    let touches = |(first, length, _): &&(u128, u8, _)| {
+        let common = 128 - u32::from(subnet.prefix_len().min(*length));
+        (number(subnet.ip()) ^ first)
+            .checked_shr(common)
+            .unwrap_or(0)
+            == 0
+    };
+    NOT_FOR_PODS.iter().find(touches).map(|(_, _, what)| *what)
+}
+
+fn parse_address(field: &'static str, text: &str) -> Result<IpAddr, RangeError> {
+    text.parse().map_err(|_| RangeError::Field {
+        field,
+        reason: format!("{text:?} is not an IP address"),
+    })
+}
+
 fn parse_within(field: &'static str, text: &str, subnet: &Cidr) -> Result<IpAddr, RangeError> {
-    let wrong = |reason: String| RangeError::Field { field, reason };
-    let address: IpAddr = text
-        .parse()
-        .map_err(|_| wrong(format!("{text:?} is not an IP address")))?;
+    let address = parse_address(field, text)?;
     if subnet.contains_ip(address) {
         Ok(address)
     } else {
-        Err(wrong(format!("{address} is not in subnet {subnet}")))
+        Err(RangeError::Field {
+            field,
+            reason: format!("{address} is not in subnet {subnet}"),
+        })
     }
 }
 

@@ -133,7 +133,10 @@ impl Store {
     }
 
     /// The attachment's record, if there is one that can be understood.
-    pub(super) fn record(&self, attachment: &Attachment) -> Result<Option<Record>, IpamError> {
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn record(&self, attachment: &Attachment) -> Result<Option<Record>, IpamError> {
         let text = read(&self.record_path(attachment))?;
         Ok(text
             .and_then(|text| serde_json::from_str::<Record>(&text).ok())

@@ -109,6 +109,11 @@ fn bad_ranges_are_refused() {
         vec![vec![subnet("10.0.0.0/31")]],
         vec![vec![subnet("10.0.0.0/32")]],
         vec![vec![subnet("fd00::/127")]],
+        vec![vec![subnet("fe80::/64")]],
+        vec![vec![subnet("ff05::/64")]],
+        vec![vec![subnet("::/64")]],
+        vec![vec![subnet("::/0")]],
+        vec![vec![subnet("::ffff:10.0.0.0/120")]],
         vec![vec![with("10.0.1.1", "10.0.0.9")]],
         vec![vec![with("10.0.0.9", "10.0.0.3")]],
         vec![vec![with("x", "10.0.0.3")]],
@@ -290,6 +295,91 @@ fn every_requested_address_is_given_or_none() {
     }
     let given = ask(&["10.0.1.7", "10.0.0.5", "10.0.0.5"]).expect("one of each, one named twice");
     assert_eq!(given, [ip("10.0.0.5"), ip("10.0.1.7")]);
+}
+
+/// What Debian's host-local 1.1.1 does with the same configuration, seen there.
+#[test]
+fn ipv6_as_host_local_does_it() {
+    let all = |raw: RawRange| -> Vec<IpAddr> {
+        let sets = resolve(&[vec![raw]]).expect("valid");
+        sets[0].candidates(None).take(4).collect()
+    };
+    // The subnet's own address (the routers' anycast, RFC 4291 §2.6.1) is left out, and the one
+    // behind it is the gateway's; there is no broadcast address.
+    assert_eq!(all(subnet("fd00::/126")), ["fd00::2", "fd00::3"].map(ip));
+    let start = |text: &str| RawRange {
+        range_start: Some(text.into()),
+        ..subnet("fd00::/64")
+    };
+    // Unless it is named as the first.
+    let named = ["fd00::", "fd00::2", "fd00::3", "fd00::4"];
+    assert_eq!(all(start("fd00::")), named.map(ip));
+    let end = RawRange {
+        range_end: Some("fd00::2".into()),
+        ..subnet("fd00::/64")
+    };
+    assert_eq!(all(end), [ip("fd00::2")]);
+    let gateway = RawRange {
+        gateway: Some("fe80::1".into()),
+        ..subnet("fd00::/64")
+    };
+    assert_eq!(all(gateway)[0], ip("fd00::1"), "a gateway elsewhere");
+    assert_eq!(all(subnet("fd00::/8"))[0], ip("fd00::2"));
+    assert_eq!(all(subnet("64:ff9b::/96"))[0], ip("64:ff9b::2"));
+    let last = "fdff:ffff:ffff:ffff:ffff:ffff:ffff:fffe";
+    let around: Vec<IpAddr> = sets(&["fd00::/8"])[0]
+        .candidates(Some(ip(last)))
+        .take(2)
+        .collect();
+    assert_eq!(around[0], ip("fdff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"));
+    assert_eq!(around[1], ip("fd00::2"), "round to the beginning");
+}
+
+#[test]
+fn an_address_of_each_family_and_its_files() {
+    let pool = Pool::new(&["10.0.0.0/29", "fd00:0:0:1::/64"]);
+    let given = pool.add("a").expect("given");
+    assert_eq!(given, ["10.0.0.2", "fd00:0:0:1::2"].map(ip));
+    // host-local's own names and contents.
+    for (name, content) in [
+        ("10.0.0.2", "a\r\neth0"),
+        ("fd00:0:0:1::2", "a\r\neth0"),
+        ("last_reserved_ip.0", "10.0.0.2"),
+        ("last_reserved_ip.1", "fd00:0:0:1::2"),
+    ] {
+        let found = fs::read_to_string(pool.file(name));
+        assert_eq!(found.expect("a file"), content, "{name}");
+    }
+    assert_eq!(pool.del("a"), given);
+    let next = pool.add("b").expect("given");
+    assert_eq!(next, ["10.0.0.3", "fd00:0:0:1::3"].map(ip));
+    // Without a record, as host-local leaves them.
+    fs::remove_dir_all(pool.store.record_folder()).expect("remove");
+    assert_eq!(pool.del("b").len(), 2);
+    assert_eq!(pool.store.reservations().expect("list"), []);
+}
+
+#[test]
+fn a_family_that_fails_takes_the_other_back() {
+    let pool = Pool::new(&["10.0.0.0/29", "fd00::/126"]);
+    pool.add("a").expect("given");
+    pool.add("b").expect("given");
+    let full = pool.add("c").expect_err("no IPv6 address is left");
+    assert!(full.to_string().contains("fd00::/126"), "{full}");
+    assert_eq!(pool.store.reservations().expect("list").len(), 4);
+    assert_eq!(pool.store.records().expect("list").len(), 2);
+    assert_eq!(pool.del("a"), ["10.0.0.2", "fd00::2"].map(ip));
+    let again = pool.add("c").expect("room again");
+    assert_eq!(again, ["10.0.0.4", "fd00::2"].map(ip));
+    // The IPv4 address is written already when the IPv6 one cannot be.
+    pool.del("a");
+    pool.del("c");
+    fs::remove_file(pool.file("last_reserved_ip.1")).expect("remove");
+    fs::create_dir(pool.file("last_reserved_ip.1")).expect("in the way");
+    pool.add("d").expect_err("a folder in the way");
+    let left = pool.store.reservations().expect("list");
+    assert_eq!(left.len(), 2, "b's: {left:?}");
+    assert_eq!(pool.store.records().expect("list").len(), 1);
 }
 
 #[test]

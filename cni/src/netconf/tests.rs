@@ -111,6 +111,18 @@ fn wrong_content_is_refused() {
             "ipam",
             json!({"type": "rcni", "subnet": "10.0.0.0/24", "routes": [{"dst": "x"}]}),
         ),
+        (
+            "ipam",
+            json!({"type": "rcni", "subnet": "10.0.0.0/24", "routes": [{"dst": "::/0"}]}),
+        ),
+        (
+            "ipam",
+            json!({"type": "rcni", "ranges": [[{"subnet": "fd00::/64"}, {"subnet": "10.0.0.0/24"}]]}),
+        ),
+        (
+            "ipam",
+            json!({"type": "rcni", "ranges": [[{"subnet": "fe80::/64"}]]}),
+        ),
     ] {
         assert_eq!(code_of(&with(key, value.clone())), 7, "{key}: {value}");
     }
@@ -118,7 +130,8 @@ fn wrong_content_is_refused() {
 
 #[test]
 fn what_is_not_offered_yet_is_named() {
-    let six = json!({"type": "rcni", "ranges": [[{"subnet": "fd00::/64"}]]});
+    let six = json!({"type": "rcni", "ranges": [[{"subnet": "fd00::/64"}]],
+        "routes": [{"dst": "::/0", "gw": "fd00::1"}]});
     assert_eq!(code_of(&with("ipam", six)), 2);
     let gateway = json!({"type": "rcni", "subnet": "10.0.0.0/24",
         "routes": [{"dst": "10.0.0.0/8", "gw": "10.0.0.1"}]});
@@ -166,7 +179,16 @@ fn routes_as_host_local_knows_them() {
         }
     };
     let base = json!({"type": "rcni", "subnet": "10.0.0.0/24"});
-    assert_eq!(routes(base.clone()), [default_route()]);
+    let network = |text: &str| -> IpNetwork { text.parse().expect("network") };
+    assert_eq!(routes(base.clone()), [network("0.0.0.0/0")]);
+    let mut both = base.clone();
+    both["ranges"] = json!([[{"subnet": "fd00::/64"}]]);
+    let defaults = ["0.0.0.0/0", "::/0"].map(network);
+    assert_eq!(routes(both.clone()), defaults);
+    both["routes"] = json!([{"dst": "fd00:1::5/32", "gw": "fe80::ecee:eeff:feee:eeee"}]);
+    assert_eq!(routes(both), [network("fd00:1::/32")]);
+    let six = json!({"type": "rcni", "ranges": [[{"subnet": "fd00::/64"}]]});
+    assert_eq!(routes(six), [network("::/0")]);
     let mut none = base.clone();
     none["routes"] = json!([]);
     assert_eq!(routes(none), [] as [IpNetwork; 0]);
@@ -203,6 +225,13 @@ fn wanted_addresses_by_precedence() {
         wanted(&conf, Some("10.0.0.3")),
         Ok(vec!["10.0.0.5".to_owned()])
     );
+    conf["runtimeConfig"] = json!({"ips": ["10.0.0.5/32", "FD00::5/64", "::ffff:10.0.0.6"]});
+    let all = ["10.0.0.5", "fd00::5", "10.0.0.6"].map(str::to_owned);
+    assert_eq!(wanted(&conf, None), Ok(all.to_vec()));
+    conf["runtimeConfig"] = json!({"ips": []});
+    conf["args"] = json!({});
+    let pair = ["10.0.0.3", "fd00::3"].map(str::to_owned);
+    assert_eq!(wanted(&conf, Some("10.0.0.3,fd00::3")), Ok(pair.to_vec()));
     conf["runtimeConfig"] = json!({"ips": [7]});
     assert_eq!(wanted(&conf, None).expect_err("no text").code, 7);
 }

@@ -8,8 +8,8 @@ use super::NetConf;
 use crate::error::CniError;
 
 impl NetConf {
-    /// The addresses that the pod asks for: `runtimeConfig.ips`, else `args.cni.ips`, else
-    /// `CNI_ARGS`' `IP`.
+    /// The addresses that the pod asks for, of either family: `runtimeConfig.ips`, else
+    /// `args.cni.ips`, else `CNI_ARGS`' `IP` (several with commas between them).
     ///
     /// # Errors
     /// Code 7 if one is not an address.
@@ -26,7 +26,7 @@ impl NetConf {
         };
         let from_runtime = listed(self.runtime_config.as_ref().and_then(|v| v.get("ips")));
         let from_args = listed(self.args.as_ref().and_then(|v| v.pointer("/cni/ips")));
-        let from_environment = cni_args_ip.map(|ip| vec![ip.to_owned()]);
+        let from_environment = cni_args_ip.map(|ips| ips.split(',').map(str::to_owned).collect());
         from_runtime
             .or(from_args)
             .or(from_environment)
@@ -34,7 +34,9 @@ impl NetConf {
             .iter()
             .map(|text| {
                 let address = text.split_once('/').map_or(text.as_str(), |(ip, _)| ip);
-                address.parse().map_err(|_| {
+                // A mapped address is the IPv4 address that it stands for.
+                let parsed = address.trim().parse().map(|ip: IpAddr| ip.to_canonical());
+                parsed.map_err(|_| {
                     CniError::config(
                         format!("the requested address {text:?} is not an IP address"),
                         "correct ips in runtimeConfig or args.cni, or IP in CNI_ARGS",

@@ -1,17 +1,10 @@
 //! ADD and DEL of the real program, in namespaces.
 
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::Ipv4Addr;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
-use crate::support::{Netns, Node};
-use rcni_cni::naming::Attachment;
+use crate::support::{Netns, Node, host_end, retransmitted, talk};
 use serde_json::json;
-
-fn host_end(id: &str) -> String {
-    Attachment::new(id, "eth0").expect("valid").host_interface()
-}
 
 #[test]
 fn add_makes_all_of_the_wire_and_del_leaves_nothing() {
@@ -58,9 +51,7 @@ fn assert_host_end(node: &Node, name: &str) {
         ("ipv4/conf/NAME/proxy_arp", "1"),
         ("ipv4/conf/NAME/forwarding", "1"),
         ("ipv4/neigh/NAME/proxy_delay", "0"),
-        ("ipv6/conf/NAME/disable_ipv6", "0"),
-        ("ipv6/conf/NAME/addr_gen_mode", "0"),
-        ("ipv6/conf/NAME/accept_dad", "0"),
+        ("ipv6/conf/NAME/disable_ipv6", "1"),
     ] {
         assert_eq!(
             node.host.sysctl(&setting.replace("NAME", name)),
@@ -92,6 +83,18 @@ fn assert_pod_end(pod: &Netns, mac: &serde_json::Value) {
     assert_eq!(routes[1]["scope"], "link");
     let neighbours = pod.ip_json("neigh show nud permanent 169.254.1.1");
     assert_eq!(neighbours[0]["lladdr"], "ee:ee:ee:ee:ee:ee");
+    for (setting, value) in [
+        ("disable_ipv6", "0"),
+        ("accept_ra", "1"),
+        ("accept_dad", "1"),
+    ] {
+        let name = format!("ipv6/conf/eth0/{setting}");
+        assert_eq!(
+            pod.sysctl(&name),
+            value,
+            "{setting}: the pod keeps what it had"
+        );
+    }
 }
 
 #[test]
@@ -137,36 +140,6 @@ fn tcp_and_ping_work_at_once() {
             "a SYN was lost in namespace {place}"
         );
     }
-}
-
-/// Connects from one namespace to another and returns the address that arrived there.
-fn talk(from: &Netns, to: &Netns, address: Ipv4Addr) -> SocketAddr {
-    let listener = to.run(|| TcpListener::bind((address, 0)).expect("bind"));
-    let target = listener.local_addr().expect("address");
-    let mut client =
-        from.run(|| TcpStream::connect_timeout(&target, Duration::from_secs(10)).expect("connect"));
-    client.write_all(b"hello").expect("send");
-    drop(client);
-    let (mut server, peer) = listener.accept().expect("accept");
-    let mut text = String::new();
-    server.read_to_string(&mut text).expect("receive");
-    assert_eq!(text, "hello");
-    peer
-}
-
-/// `RetransSegs` of RFC 4022: not a measurement of time, but whether anything was lost.
-fn retransmitted(netns: &Netns) -> String {
-    let text = netns.run(|| std::fs::read_to_string("/proc/thread-self/net/snmp").expect("snmp"));
-    let lines: Vec<Vec<&str>> = text
-        .lines()
-        .filter(|line| line.starts_with("Tcp:"))
-        .map(|line| line.split(' ').collect())
-        .collect();
-    let column = lines[0]
-        .iter()
-        .position(|name| *name == "RetransSegs")
-        .expect("column");
-    lines[1][column].to_owned()
 }
 
 #[test]
@@ -415,62 +388,4 @@ fn requested_address_and_mac() {
         "the gateway's"
     );
     assert_eq!(node.state().len(), 2);
-}
-
-#[test]
-fn check_sees_what_is_missing() {
-    let (node, pod) = (Node::new(), Netns::new());
-    let mut conf = node.conf();
-    let check = |conf: &serde_json::Value| {
-        node.call(node.command("CHECK", "one", &pod.path(), "eth0"), conf)
-    };
-    let host_name = host_end("one");
-    let damage = [
-        ("none", String::new()),
-        ("host", format!("link set {host_name} down")),
-        ("host", "route del 10.244.1.2".to_owned()),
-        ("pod", "addr del 10.244.1.2/32 dev eth0".to_owned()),
-        ("pod", "route del default".to_owned()),
-        ("pod", "link set eth0 down".to_owned()),
-        ("pod", "link set eth0 address 02:00:00:00:00:99".to_owned()),
-        ("pod", "link set eth0 name renamed".to_owned()),
-        ("host", format!("link del {host_name}")),
-        ("file", String::new()),
-    ];
-    for (place, words) in damage {
-        // Small, so that every round gets the same address.
-        conf["ipam"]["ranges"] = json!([[{"subnet": "10.244.1.0/30"}]]);
-        let added = node
-            .call(node.command("ADD", "one", &pod.path(), "eth0"), &conf)
-            .result();
-        let mut after = conf.clone();
-        after["prevResult"] = added;
-        assert!(check(&after).is_silent(), "right after ADD");
-        match place {
-            "host" => drop(node.host.ip(&words)),
-            "pod" => drop(pod.ip(&words)),
-            "file" => std::fs::remove_file(node.reservations().join("10.244.1.2")).expect("there"),
-            _ => {}
-        }
-        let state = (node.host.snapshot(), pod.snapshot(), node.state());
-        let answer = check(&after);
-        if place == "none" {
-            assert!(answer.is_silent());
-            // What others add, and a MAC address that the chain's result names, is fine.
-            pod.ip("route add 10.9.0.0/16 via 169.254.1.1");
-            pod.ip("link set eth0 address 02:00:00:00:00:99");
-            after["prevResult"]["interfaces"][1]["mac"] = json!("02:00:00:00:00:99");
-            assert!(check(&after).is_silent());
-            assert_eq!(check(&conf).code(), 7, "no prevResult");
-            after["cniVersion"] = json!("0.3.1");
-            assert_eq!(check(&after).code(), 1, "before 0.4.0");
-        } else {
-            assert_eq!(answer.code(), 102, "{words}");
-            let now = (node.host.snapshot(), pod.snapshot(), node.state());
-            assert_eq!(now, state, "CHECK only reads");
-        }
-        assert!(node.del("one", &pod.path()).is_silent());
-        after["cniVersion"] = json!("1.0.0");
-        assert_eq!(check(&after).code(), 102, "after DEL");
-    }
 }

@@ -6,11 +6,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use crate::support::{Netns, Node};
 
 #[test]
-fn fifty_at_once_get_fifty_addresses() {
-    let node = Node::new();
-    let before = node.host.snapshot();
+fn fifty_at_once_get_fifty_addresses_of_each_family() {
+    let node = Node::dual();
+    let before = (node.host.snapshot(), node.host.snapshot_v6());
     let pods: Vec<Netns> = (0..50).map(|_| Netns::new()).collect();
-    let conf = node.conf();
+    let conf = node.conf_dual();
     let start = |verb: &str| -> Vec<_> {
         pods.iter()
             .enumerate()
@@ -26,15 +26,20 @@ fn fifty_at_once_get_fifty_addresses() {
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{text}");
         let result: serde_json::Value = serde_json::from_str(&text).expect("a result");
-        addresses.insert(result["ips"][0]["address"].to_string());
+        for family in 0..2 {
+            addresses.insert(result["ips"][family]["address"].to_string());
+        }
     }
-    assert_eq!(addresses.len(), 50);
-    assert_eq!(node.host.ip_json("route show proto 77").len(), 50);
+    assert_eq!(addresses.len(), 100);
+    for family in ["-4", "-6"] {
+        let routes = node.host.ip_json(&format!("{family} route show proto 77"));
+        assert_eq!(routes.len(), 50);
+    }
     for child in start("DEL") {
         assert!(child.wait_with_output().expect("ends").status.success());
     }
     assert_eq!(node.state(), [""; 0]);
-    assert_eq!(node.host.snapshot(), before);
+    assert_eq!((node.host.snapshot(), node.host.snapshot_v6()), before);
 }
 
 /// A small generator, seeded and printed, so that a failure can be repeated.
@@ -64,8 +69,15 @@ fn killed_anywhere_the_next_del_cleans() {
     );
     println!("RCNI_SEED={seed}");
     let mut random = Random(seed);
-    let (node, pod) = (Node::new(), Netns::new());
-    let (host, inside) = (node.host.snapshot(), pod.snapshot());
+    let (node, pod) = (Node::dual(), Netns::new());
+    let everything = || {
+        (
+            node.host.snapshot(),
+            node.host.snapshot_v6(),
+            pod.snapshot(),
+        )
+    };
+    let before = everything();
     let mut unfinished = 0;
     for round in 0..60 {
         // Every third time the DEL is killed too.
@@ -76,15 +88,14 @@ fn killed_anywhere_the_next_del_cleans() {
         };
         for verb in verbs {
             let command = node.command(verb, "one", &pod.path(), "eth0");
-            let mut child = node.spawn(command, &node.conf());
+            let mut child = node.spawn(command, &node.conf_dual());
             std::thread::sleep(Duration::from_micros(random.below(8_000)));
             child.kill().expect("kill");
             unfinished += u32::from(child.wait().expect("ends").code().is_none());
         }
         assert!(node.del("one", &pod.path()).is_silent(), "round {round}");
         assert_eq!(node.state(), [""; 0], "round {round}");
-        assert_eq!(node.host.snapshot(), host, "round {round}");
-        assert_eq!(pod.snapshot(), inside, "round {round}");
+        assert_eq!(everything(), before, "round {round}");
     }
     println!("{unfinished} of them did not come to their end");
     assert!(

@@ -99,6 +99,27 @@ fn its_addresses_routes_and_dns_are_used() {
 }
 
 #[test]
+fn both_families_of_it_are_used() {
+    // A route of a family that it gave no address of is for other nodes.
+    let delegated = Delegated::new(
+        r#"echo '{"ips": [{"version": "6", "address": "fd00:9::7/64", "gateway": "fd00:9::1"}],
+                  "routes": [{"dst": "0.0.0.0/0"}, {"dst": "::/0", "gw": "fd00:9::1"}]}'"#,
+    );
+    let gateway = "fe80::ecee:eeff:feee:eeee";
+    let result = delegated.call("ADD").result();
+    assert_eq!(
+        result["ips"],
+        json!([{"version": "6", "address": "fd00:9::7/128", "gateway": gateway, "interface": 1}])
+    );
+    assert_eq!(result["routes"], json!([{"dst": "::/0", "gw": gateway}]));
+    assert_eq!(delegated.pod.ip_json("-6 route show default").len(), 1);
+    let host = &delegated.node.host;
+    assert_eq!(host.ip_json("-6 route show fd00:9::7").len(), 1);
+    assert!(delegated.call("DEL").is_silent());
+    assert_eq!(host.ip_json("-6 route show fd00:9::7").len(), 0);
+}
+
+#[test]
 fn whatever_goes_wrong_it_gets_its_del() {
     let own_error = r#"echo '{"code": 117, "msg": "pool is dry", "details": "fill it"}'; exit 1"#;
     for (on_add, code) in [
@@ -106,7 +127,10 @@ fn whatever_goes_wrong_it_gets_its_del() {
         ("echo garbage", 104),
         ("echo '{\"ips\": []}'", 104),
         ("exit 3", 104),
-        ("echo '{\"ips\": [{\"address\": \"fd00::7/64\"}]}'", 2),
+        (
+            "echo '{\"ips\": [{\"address\": \"fd00::7/64\"}], \"routes\": [{\"dst\": \"x\"}]}'",
+            7,
+        ),
         // Given, but the wiring fails: the pod has such an interface.
         ("echo '{\"ips\": [{\"address\": \"10.9.0.7/24\"}]}'", 101),
     ] {

@@ -7,7 +7,10 @@
 )]
 
 mod attach;
+mod check;
 mod crowd;
 mod delegate;
+mod dual;
 mod first_packet;
 mod support;
+mod versions;

@@ -2,12 +2,14 @@
 //! nothing is left after a crash, and the machine's own namespace is never touched.
 
 use std::fs::File;
-use std::io::Write;
-use std::net::Ipv4Addr;
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
+use rcni_cni::naming::Attachment;
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -83,14 +85,31 @@ impl Netns {
     /// neighbours. Without what the kernel changes by itself a little later: carrier and operational
     /// state, and IPv6's duplicate address detection.
     pub(crate) fn snapshot(&self) -> String {
-        let questions = [
+        self.lines_of(&[
             "-o link",
             "-4 route show table all",
             "-4 -o addr",
             "-4 neigh show nud permanent",
             "neigh show proxy",
-        ];
-        let text = questions.map(|words| self.ip(words)).join("--\n");
+        ])
+    }
+
+    /// The same for IPv6, where the plugin made all of it: without what the kernel adds once the link
+    /// carries packets.
+    pub(crate) fn snapshot_v6(&self) -> String {
+        let text = self.lines_of(&[
+            "-6 route show table all",
+            "-6 -o addr",
+            "-6 neigh show nud permanent",
+        ]);
+        let later = ["multicast", "anycast", "local"];
+        let at_once = |line: &&str| !later.iter().any(|word| line.starts_with(word));
+        text.lines().filter(at_once).collect::<Vec<_>>().join("\n")
+    }
+
+    fn lines_of(&self, questions: &[&str]) -> String {
+        let texts: Vec<String> = questions.iter().map(|words| self.ip(words)).collect();
+        let text = texts.join("--\n");
         let words = |line: &str| {
             let mut words = Vec::new();
             let mut before = "";
@@ -103,6 +122,13 @@ impl Netns {
             words.join(" ")
         };
         text.lines().map(words).collect::<Vec<_>>().join("\n")
+    }
+
+    pub(crate) fn set_sysctl(&self, name: &str, value: &str) {
+        self.run(|| {
+            std::fs::write(format!("/proc/sys/net/{name}"), value)
+                .unwrap_or_else(|error| panic!("{name}: {error}"));
+        });
     }
 
     pub(crate) fn sysctl(&self, name: &str) -> String {
@@ -169,6 +195,36 @@ impl Node {
             host,
             folder: tempfile::tempdir().expect("a temporary folder"),
         }
+    }
+
+    /// A node that also forwards IPv6.
+    pub(crate) fn dual() -> Self {
+        let node = Self::new();
+        node.host.ip("addr add 2001:db8::1/128 dev lo nodad");
+        node.host.set_sysctl("ipv6/conf/all/forwarding", "1");
+        // The kernel takes packets to a new address in a little later.
+        let own = "-6 route show table local 2001:db8::1";
+        while node.host.ip(own).is_empty() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        node
+    }
+
+    /// The configuration with these range sets.
+    pub(crate) fn conf_with(&self, ranges: &Value) -> Value {
+        let mut conf = self.conf();
+        conf["ipam"]["ranges"] = ranges.clone();
+        conf
+    }
+
+    /// The configuration for both families.
+    pub(crate) fn conf_dual(&self) -> Value {
+        self.conf_with(&json!([[{"subnet": "10.244.1.0/24"}], [{"subnet": "fd00:10:244:1::/64"}]]))
+    }
+
+    /// One verb for `eth0` of a pod.
+    pub(crate) fn verb(&self, verb: &str, id: &str, pod: &Netns, conf: &Value) -> Answer {
+        self.call(self.command(verb, id, &pod.path(), "eth0"), conf)
     }
 
     pub(crate) fn conf(&self) -> Value {
@@ -257,4 +313,40 @@ pub(crate) fn script(path: &Path, text: &str) {
     use std::os::unix::fs::PermissionsExt;
     std::fs::write(path, text).expect("script");
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("mode");
+}
+
+/// The host end of `eth0` of a container.
+pub(crate) fn host_end(id: &str) -> String {
+    Attachment::new(id, "eth0").expect("valid").host_interface()
+}
+
+/// Connects from one namespace to another and returns the address that arrived there.
+pub(crate) fn talk(from: &Netns, to: &Netns, address: impl Into<IpAddr>) -> SocketAddr {
+    let address = address.into();
+    let listener = to.run(|| TcpListener::bind((address, 0)).expect("bind"));
+    let target = listener.local_addr().expect("address");
+    let mut client =
+        from.run(|| TcpStream::connect_timeout(&target, Duration::from_secs(10)).expect("connect"));
+    client.write_all(b"hello").expect("send");
+    drop(client);
+    let (mut server, peer) = listener.accept().expect("accept");
+    let mut text = String::new();
+    server.read_to_string(&mut text).expect("receive");
+    assert_eq!(text, "hello");
+    peer
+}
+
+/// `RetransSegs` of RFC 4022: not a measurement of time, but whether anything was lost.
+pub(crate) fn retransmitted(netns: &Netns) -> String {
+    let text = netns.run(|| std::fs::read_to_string("/proc/thread-self/net/snmp").expect("snmp"));
+    let lines: Vec<Vec<&str>> = text
+        .lines()
+        .filter(|line| line.starts_with("Tcp:"))
+        .map(|line| line.split(' ').collect())
+        .collect();
+    let column = lines[0]
+        .iter()
+        .position(|name| *name == "RetransSegs")
+        .expect("column");
+    lines[1][column].to_owned()
 }
