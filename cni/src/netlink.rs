@@ -87,6 +87,15 @@ impl Step {
         }
     }
 
+    fn asks(&self) -> bool {
+        matches!(
+            self.message,
+            RouteNetlinkMessage::GetLink(_)
+                | RouteNetlinkMessage::GetRoute(_)
+                | RouteNetlinkMessage::GetNeighbour(_)
+        )
+    }
+
     /// The question for one link, by name.
     #[must_use]
     pub fn get_link(name: &str) -> Self {
@@ -135,7 +144,9 @@ impl Netlink {
     /// # Errors
     /// The first step that failed.
     pub fn run(&mut self, steps: Vec<Step>) -> Result<Vec<Vec<u8>>, NetlinkError> {
-        self.exchange(steps, NLM_F_ACK)
+        // A question's answer is its acknowledgement: asking for both would be one more to receive.
+        let asks = steps.last().is_some_and(Step::asks);
+        self.exchange(steps, if asks { 0 } else { NLM_F_ACK })
     }
 
     /// All answers to one question. A list that changed while the kernel wrote it (`NLM_F_DUMP_INTR`)
@@ -186,6 +197,7 @@ impl Netlink {
             names: &names,
             first,
             last: self.sequence,
+            ends_with_answer: last_flags == 0,
             bodies: Vec::new(),
             failure: None,
             interrupted: false,
@@ -232,6 +244,8 @@ struct Answers<'a> {
     names: &'a [String],
     first: u32,
     last: u32,
+    /// The last message is a question without acknowledgement.
+    ends_with_answer: bool,
     bodies: Vec<Vec<u8>>,
     failure: Option<NetlinkError>,
     interrupted: bool,
@@ -264,7 +278,12 @@ impl Answers<'_> {
                 }
                 NLMSG_DONE if header.sequence == self.last => return true,
                 NLMSG_DONE => {}
-                _ => self.bodies.push(body.to_vec()),
+                _ => {
+                    self.bodies.push(body.to_vec());
+                    if self.ends_with_answer && header.sequence == self.last {
+                        return true;
+                    }
+                }
             }
         }
         false
@@ -401,6 +420,7 @@ mod tests {
                 names: &names,
                 first: 5,
                 last: 5,
+                ends_with_answer: false,
                 bodies: Vec::new(),
                 failure: None,
                 interrupted: false,
@@ -433,8 +453,8 @@ mod tests {
         fn no_answer_makes_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let names = ["a".to_owned()];
             let mut answers = Answers {
-                names: &names, first: 1, last: 1, bodies: Vec::new(), failure: None,
-                interrupted: false,
+                names: &names, first: 1, last: 1, ends_with_answer: true, bodies: Vec::new(),
+                failure: None, interrupted: false,
             };
             answers.take(&bytes);
             let _ = parse_link(&bytes);
