@@ -7,6 +7,7 @@
 )]
 
 mod attach;
+mod chain;
 mod check;
 mod crowd;
 mod delegate;
