@@ -7,28 +7,9 @@ use std::time::Duration;
 use rcni_bgp_proto::Family;
 use rcni_bgp_proto::policy::{self, Policy};
 use rcni_bgp_proto::speaker::{GracefulRestartConfig, PeerConfig, SpeakerConfig};
-use rcni_config::{Cidr, Filter};
+use rcni_config::{AddressFamily, Cidr, Filter};
 
 use crate::fib::Ownership;
-
-/// What is right in itself but not done by this version, one line each: better refused than
-/// taken and silently without effect.
-#[must_use]
-pub fn not_yet(config: &rcni_config::SpeakerConfig) -> Vec<String> {
-    let networks = config.networks.iter().filter(|network| !network.is_ipv4());
-    let networks = networks.map(|network| {
-        format!("spec.networks (BGPConfiguration): {network}: IPv6 is not routed yet; remove it")
-    });
-    let peers = config.peers.iter().filter(|peer| peer.address.is_ipv6());
-    let peers = peers.map(|peer| {
-        format!(
-            "spec.peerIP (BGPPeer {}): {}: sessions carry IPv4 only and need an IPv4 peer so far; \
-             write its IPv4 address",
-            peer.name, peer.address
-        )
-    });
-    networks.chain(peers).collect()
-}
 
 /// The speaker's configuration. `restarting`: an earlier one has left
 /// kernel routes or its [mark](crate::marker); `seed`: for jitter.
@@ -59,7 +40,11 @@ fn peer(peer: &rcni_config::PeerConfig) -> PeerConfig {
         local_address: peer.source_address,
         hold_time_secs: peer.hold_time.secs(),
         connect_retry: Duration::from_secs(u64::from(peer.connect_retry_secs)),
-        families: vec![Family::IPV4_UNICAST],
+        families: peer
+            .families
+            .iter()
+            .map(|family| family_of(*family))
+            .collect(),
         import: direction(
             &peer.filters,
             "import",
@@ -72,6 +57,13 @@ fn peer(peer: &rcni_config::PeerConfig) -> PeerConfig {
             |filter| &filter.export_v4,
             |filter| &filter.export_v6,
         ),
+    }
+}
+
+fn family_of(family: AddressFamily) -> Family {
+    match family {
+        AddressFamily::Ipv4 => Family::IPV4_UNICAST,
+        AddressFamily::Ipv6 => Family::IPV6_UNICAST,
     }
 }
 

@@ -1,13 +1,15 @@
 //! The one owner of the [`Speaker`]: inputs in, outputs carried out.
 
 use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use rcni_bgp_proto::fsm::State;
+use rcni_bgp_proto::fsm::{CauseClass, State};
 use rcni_bgp_proto::speaker::{
-    ConnId, ConnectError, EventKind, Input, NextHop, Output, PeerId, Speaker, StopMode,
+    ConnId, ConnectError, EventKind, Input, NextHop, Output, OwnAddresses, PeerId, PeerStatus,
+    Speaker, StopMode,
 };
+use rcni_config::Password;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
@@ -21,6 +23,8 @@ use crate::marker::Marker;
 use crate::transport::Event;
 use crate::transport::connection::Handle;
 use crate::transport::dialler::Dial;
+use crate::transport::interfaces::Interfaces;
+use crate::transport::md5;
 use crate::transport::socket::{self, Options};
 use crate::{log, tasks};
 
@@ -45,6 +49,8 @@ pub struct PeerSettings {
     pub hold_time: Duration,
     /// ConnectRetryTime.
     pub connect_retry: Duration,
+    /// Key of TCP MD5.
+    pub password: Option<Password>,
 }
 
 impl PeerSettings {
@@ -67,6 +73,10 @@ impl PeerSettings {
 
 struct Connection {
     handle: Handle,
+    /// Own end.
+    local: IpAddr,
+    /// What the speaker was told of it.
+    own: Option<OwnAddresses>,
     /// The speaker has closed it; it ends when its last message is queued.
     closing: bool,
 }
@@ -76,7 +86,7 @@ pub struct Core {
     speaker: Speaker,
     peers: Vec<PeerSettings>,
     connections: HashMap<ConnId, Connection>,
-    dials: HashMap<ConnId, AbortHandle>,
+    dials: HashMap<ConnId, (AbortHandle, PeerId)>,
     /// The tasks of `connections` and of those that are not through with their last words.
     running: JoinSet<()>,
     events: mpsc::Sender<Event>,
@@ -86,6 +96,8 @@ pub struct Core {
     stopped: bool,
     /// Left at the first session.
     marker: Option<Marker>,
+    interfaces: Interfaces,
+    md5: md5::Watch,
 }
 
 impl Core {
@@ -103,7 +115,16 @@ impl Core {
             fib_synced: false,
             stopped: false,
             marker: None,
+            interfaces: Interfaces::default(),
+            md5: md5::Watch::default(),
         }
+    }
+
+    /// The own addresses at the start.
+    #[must_use]
+    pub fn on(mut self, interfaces: Interfaces) -> Self {
+        self.interfaces = interfaces;
+        self
     }
 
     /// Leaves this mark when the first session is up.
@@ -115,6 +136,7 @@ impl Core {
 
     /// Begins to dial and to accept.
     pub fn start(&mut self) {
+        self.md5.look(Instant::now());
         self.input(Input::Start);
     }
 
@@ -126,6 +148,7 @@ impl Core {
 
     /// A deadline passed.
     pub fn tick(&mut self) {
+        self.md5.look(Instant::now());
         self.input(Input::Tick);
     }
 
@@ -136,6 +159,7 @@ impl Core {
         match event {
             Event::Dialled { conn, result } => self.dialled(conn, result),
             Event::Accepted { stream, place } => self.accepted(stream, place),
+            Event::Interfaces(interfaces) => self.readdress(interfaces),
             Event::Received { conn, bytes } => {
                 if self
                     .connections
@@ -160,23 +184,27 @@ impl Core {
 
     fn dialled(&mut self, conn: ConnId, result: Result<TcpStream, ConnectError>) {
         // Given up meanwhile: the stream is closed by being dropped.
-        if self.dials.remove(&conn).is_none() {
+        let Some((_, peer)) = self.dials.remove(&conn) else {
             return;
-        }
+        };
         let ends = result.and_then(|stream| match (stream.local_addr(), stream.peer_addr()) {
             (Ok(local), Ok(remote)) => Ok((stream, local, remote)),
             (Err(error), _) | (_, Err(error)) => Err(socket::connect_error(&error)),
         });
         match ends {
             Ok((stream, local, remote)) => {
-                self.connect(conn, stream, remote.ip(), None);
+                self.connect(conn, stream, (local, remote), None);
                 self.input(Input::Connected {
                     conn,
                     local,
                     remote,
                 });
+                self.tell_own(conn);
             }
-            Err(cause) => self.input(Input::ConnectFailed { conn, cause }),
+            Err(cause) => {
+                let cause = self.explained(cause, peer);
+                self.input(Input::ConnectFailed { conn, cause });
+            }
         }
     }
 
@@ -193,23 +221,24 @@ impl Core {
             return;
         }
         let conn = self.speaker.new_conn();
-        self.connect(conn, stream, remote.ip(), Some(place));
+        self.connect(conn, stream, (local, remote), Some(place));
         self.input(Input::Accepted {
             conn,
             local,
             remote,
         });
+        self.tell_own(conn);
     }
 
     fn connect(
         &mut self,
         conn: ConnId,
         stream: TcpStream,
-        remote: IpAddr,
+        (local, remote): (SocketAddr, SocketAddr),
         place: Option<OwnedSemaphorePermit>,
     ) {
         let send_hold = self
-            .settings_at(remote)
+            .settings_at(remote.ip())
             .map_or(SEND_HOLD, PeerSettings::send_hold);
         let events = self.events.clone();
         let handle =
@@ -218,9 +247,49 @@ impl Core {
             conn,
             Connection {
                 handle,
+                local: local.ip().to_canonical(),
+                own: None,
                 closing: false,
             },
         );
+    }
+
+    /// What is behind the silence of a peer.
+    fn explained(&mut self, cause: ConnectError, peer: PeerId) -> ConnectError {
+        let Some(settings) = self.peers.get(peer.index()) else {
+            return cause;
+        };
+        if cause != ConnectError::TimedOut {
+            return cause;
+        }
+        let now = Instant::now();
+        let has_password = settings.password.is_some();
+        self.md5.look(now);
+        match self.md5.explain(has_password, now) {
+            Some(text) => ConnectError::Md5(text.to_owned()),
+            None if has_password => ConnectError::Silent(md5::SILENT.to_owned()),
+            None => cause,
+        }
+    }
+
+    fn readdress(&mut self, interfaces: Interfaces) {
+        self.interfaces = interfaces;
+        let conns: Vec<ConnId> = self.connections.keys().copied().collect();
+        for conn in conns {
+            self.tell_own(conn);
+        }
+    }
+
+    /// Tells the speaker what a connection's own end offers, if that is news.
+    fn tell_own(&mut self, conn: ConnId) {
+        let Some(connection) = self.connections.get_mut(&conn) else {
+            return;
+        };
+        let own = self.interfaces.own(connection.local);
+        if connection.own.as_ref() != Some(&own) {
+            connection.own = Some(own.clone());
+            self.input(Input::OwnAddresses { conn, own });
+        }
     }
 
     fn settings_at(&self, address: IpAddr) -> Option<&PeerSettings> {
@@ -253,14 +322,15 @@ impl Core {
                         external,
                         ..settings.options()
                     },
+                    password: settings.password.clone(),
                     patience: settings.patience(),
                 };
                 let task = tasks::spawn_dial(conn, attempt, self.events.clone());
-                self.dials.insert(conn, task);
+                self.dials.insert(conn, (task, peer));
             }
             Output::WantSend { conn } => self.transmit(conn),
             Output::Close { conn } => {
-                if let Some(dial) = self.dials.remove(&conn) {
+                if let Some((dial, _)) = self.dials.remove(&conn) {
                     dial.abort();
                 }
                 if let Some(connection) = self.connections.get_mut(&conn) {
@@ -341,26 +411,41 @@ impl Core {
     }
 
     /// Answers a question about sessions.
-    pub fn answer(&self, query: CoreQuery) {
-        let speaker = self.speaker.status(Instant::now());
-        let mut not_installed = vec![0; self.peers.len()];
+    pub fn answer(&mut self, query: CoreQuery) {
+        let now = Instant::now();
+        let speaker = self.speaker.status(now);
+        let mut not_installed = vec![[0; 2]; self.peers.len()];
         let unsettled: HashSet<Prefix> = query.unsettled.into_iter().collect();
         if !unsettled.is_empty() {
             for route in self.speaker.routes() {
                 if route.status.is_used()
                     && unsettled.contains(&route.prefix)
                     && let Some(peer) = route.peer
-                    && let Some(count) = not_installed.get_mut(peer.index())
+                    && let Some([v4, v6]) = not_installed.get_mut(peer.index())
                 {
-                    *count += 1;
+                    *(if route.prefix.is_ipv4() { v4 } else { v6 }) += 1;
                 }
             }
         }
+        self.md5.look(now);
+        let hints = speaker.peers.iter().map(|peer| self.hint(peer, now));
+        let hints = hints.collect();
         // Whoever asked may have given up.
         let _ = query.answer.send(CoreAnswer {
             speaker,
             not_installed,
+            hints,
         });
+    }
+
+    /// What the counters say about a peer that is down and that no dial of ours has told of.
+    fn hint(&self, peer: &PeerStatus, now: Instant) -> Option<&'static str> {
+        let told = peer.last_error.as_ref().map(|error| error.class) == Some(CauseClass::Md5);
+        let settings = self.peers.get(peer.id.index())?;
+        if peer.session.is_some() || told {
+            return None;
+        }
+        self.md5.explain(settings.password.is_some(), now)
     }
 
     /// Ends all sessions like for an upgrade: no Cease, and the kernel's routes stay, so that
@@ -370,7 +455,7 @@ impl Core {
         self.fib.clear();
         self.fib_synced = false;
         self.input(Input::Stop(StopMode::Restart));
-        for (_, dial) in self.dials.drain() {
+        for (_, (dial, _)) in self.dials.drain() {
             dial.abort();
         }
         self.connections.clear();

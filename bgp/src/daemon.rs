@@ -1,11 +1,12 @@
 //! The daemon: starts everything or says in one line why not, runs, and stops.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rcni_bgp_proto::speaker::Speaker;
-use rcni_config::SpeakerConfig;
+use rcni_config::{Password, SpeakerConfig};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -18,6 +19,7 @@ use crate::fib::task::{Command, Fib};
 use crate::jitter::random;
 use crate::marker::Marker;
 use crate::transport::Event;
+use crate::transport::interfaces::Watcher;
 use crate::transport::listener::{self, ListenError};
 use crate::{convert, tasks};
 
@@ -92,7 +94,10 @@ async fn start(config: &SpeakerConfig, socket: &Path) -> Result<(Core, Inlets), 
     let terminate = signal(SignalKind::terminate()).map_err(DaemonError::Signals)?;
     let interrupt = signal(SignalKind::interrupt()).map_err(DaemonError::Signals)?;
     let control = server::bind(socket)?;
-    let listeners = listener::bind(config.listen_port)?;
+    let keys: Vec<_> = config.peers.iter().filter_map(key).collect();
+    let listeners = listener::bind(config.listen_port, &keys)?;
+    let mut watcher = Watcher::open().map_err(DaemonError::Netlink)?;
+    let interfaces = watcher.read().await.map_err(DaemonError::Netlink)?;
     let owner = convert::ownership(&config.kernel);
     let (fib, adopted) = if config.kernel.install {
         let (fib, adopted) = Fib::open(owner).await.map_err(netlink_error)?;
@@ -113,6 +118,7 @@ async fn start(config: &SpeakerConfig, socket: &Path) -> Result<(Core, Inlets), 
         let peers = config.peers.iter().map(|peer| peer.address).collect();
         tasks::spawn_accept(listener, peers, events.clone());
     }
+    tasks::spawn_addresses(watcher, interfaces.clone(), events.clone());
     let asker = Asker {
         core: queries,
         fib: fib_queries,
@@ -126,7 +132,9 @@ async fn start(config: &SpeakerConfig, socket: &Path) -> Result<(Core, Inlets), 
         peers = config.peers.len(), adopted, socket = %socket.display(),
         "rcni-bgp {} runs", env!("CARGO_PKG_VERSION"),
     );
-    let core = Core::new(Speaker::new(speaker, started), settings(config), events).marking(marker);
+    let core = Core::new(Speaker::new(speaker, started), settings(config), events)
+        .marking(marker)
+        .on(interfaces);
     let inlets = Inlets {
         events: event_inlet,
         queries: query_inlet,
@@ -145,6 +153,10 @@ fn netlink_error(error: io::Error) -> DaemonError {
     }
 }
 
+fn key(peer: &rcni_config::PeerConfig) -> Option<(IpAddr, Password)> {
+    Some((peer.address, peer.password.clone()?))
+}
+
 fn settings(config: &SpeakerConfig) -> Vec<PeerSettings> {
     let settings = |peer: &rcni_config::PeerConfig| PeerSettings {
         name: peer.name.clone(),
@@ -152,6 +164,7 @@ fn settings(config: &SpeakerConfig) -> Vec<PeerSettings> {
         external: peer.asn != config.asn,
         hold_time: Duration::from_secs(u64::from(peer.hold_time.secs())),
         connect_retry: Duration::from_secs(u64::from(peer.connect_retry_secs)),
+        password: peer.password.clone(),
     };
     config.peers.iter().map(settings).collect()
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!                        accept (one per family)
+//!   addresses (one) -------+
 //!   dial (one per attempt) |        connection (one per TCP connection: reader + writer)
 //!             |            |            |    ^
 //!             | Dialled    | Accepted   |    | Bytes, 32 per connection; Room when it was full
@@ -35,6 +36,7 @@ use crate::control::server::{Asker, ControlSocket, serve};
 use crate::fib::task::{Command, Fib, Query, run_without_kernel};
 use crate::transport::connection::{self, Handle};
 use crate::transport::dialler::{Dial, dial};
+use crate::transport::interfaces::{Interfaces, Watcher};
 use crate::transport::{Event, listener};
 
 /// Events of all connections that wait for the core.
@@ -47,6 +49,11 @@ pub const QUERIES: usize = 16;
 /// One per listening socket; `peers` are the addresses that may connect.
 pub fn spawn_accept(listener: TcpListener, peers: Vec<IpAddr>, events: mpsc::Sender<Event>) {
     tokio::spawn(listener::accept(listener, peers, events));
+}
+
+/// The own addresses; `known` is what the core starts with.
+pub fn spawn_addresses(watcher: Watcher, known: Interfaces, events: mpsc::Sender<Event>) {
+    tokio::spawn(watcher.run(known, events));
 }
 
 /// One attempt to connect; aborting it closes the socket.

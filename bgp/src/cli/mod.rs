@@ -11,8 +11,6 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use rcni_config::{SpeakerConfig, paths};
 
-use crate::convert;
-
 /// A refused configuration, or a question that cannot be asked.
 const REFUSED: u8 = 2;
 
@@ -89,13 +87,7 @@ fn load(file: &Path) -> Option<SpeakerConfig> {
         let _ = writeln!(io::stderr(), "{text}");
     };
     match rcni_config::load_speaker(file) {
-        Ok(config) => {
-            let refused = convert::not_yet(&config);
-            for text in &refused {
-                say(&format!("{}: {text}", file.display()));
-            }
-            refused.is_empty().then_some(config)
-        }
+        Ok(config) => Some(config),
         Err(errors) => {
             errors.iter().for_each(|error| say(error));
             None

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use rcni_bgp_proto::fsm::State;
-use rcni_bgp_proto::speaker::{PeerStatus, SpeakerStatus};
+use rcni_bgp_proto::speaker::{self, PeerStatus, PrefixCounts, SpeakerStatus};
 use serde::{Deserialize, Serialize};
 
 use crate::fib::{FibStatus, Ownership};
@@ -32,6 +32,23 @@ pub struct Status {
     pub peers: Vec<Peer>,
     /// The kernel's side.
     pub kernel: Kernel,
+    /// Own networks that others announce, too; the first hundred.
+    #[serde(default)]
+    pub conflicts: Vec<Conflict>,
+}
+
+/// One network, or a part of it, on two nodes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Conflict {
+    /// What is announced.
+    pub prefix: String,
+    /// The name of the peer that announces it.
+    pub peer: String,
+    /// The AS path there.
+    pub as_path: String,
+    /// For people: what it means and what to do.
+    pub text: String,
 }
 
 /// One session.
@@ -59,8 +76,26 @@ pub struct Peer {
     pub hold_time_seconds: Option<u16>,
     /// Negotiated; null while not Established.
     pub keepalive_seconds: Option<u16>,
-    /// Route counts.
+    /// Negotiated: `ipv4 unicast`, `ipv6 unicast`; none while not Established.
+    #[serde(default)]
+    pub families: Vec<String>,
+    /// Route counts, all families together.
     pub prefixes: Prefixes,
+    /// The same by family.
+    #[serde(default)]
+    pub prefixes_by_family: ByFamily,
+    /// What deserves attention although the session is up, or why it may be down.
+    #[serde(default)]
+    pub notes: Vec<String>,
+}
+
+/// Route counts of one peer by family.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ByFamily {
+    /// Of IPv4 unicast.
+    pub ipv4: Prefixes,
+    /// Of IPv6 unicast.
+    pub ipv6: Prefixes,
 }
 
 impl Peer {
@@ -141,8 +176,10 @@ pub struct Failed {
 pub struct Parts {
     /// From the core.
     pub speaker: SpeakerStatus,
-    /// From the core: per peer, how many of its best routes are not in the kernel.
-    pub not_installed: Vec<usize>,
+    /// From the core: per peer, how many of its best routes are not in the kernel, IPv4 and IPv6.
+    pub not_installed: Vec<[usize; 2]>,
+    /// From the core: per peer, why it may be down.
+    pub hints: Vec<Option<&'static str>>,
     /// From the fib task.
     pub fib: FibStatus,
     /// Configured.
@@ -158,6 +195,7 @@ impl Status {
     #[must_use]
     pub fn new(parts: Parts, now: Instant) -> Self {
         let fib = parts.fib;
+        let conflicts = conflicts(&parts.speaker);
         let peer = |peer: PeerStatus| {
             let missing = parts
                 .not_installed
@@ -167,9 +205,10 @@ impl Status {
             let missing = if parts.install {
                 missing
             } else {
-                peer.prefixes.best
+                peer.prefixes_by_family.map(|(_, counts)| counts.best)
             };
-            Peer::new(peer, missing, now)
+            let hint = parts.hints.get(peer.id.index()).copied().flatten();
+            Peer::new(peer, missing, hint, now)
         };
         Self {
             version: VERSION,
@@ -197,14 +236,22 @@ impl Status {
                     })
                     .collect(),
             },
+            conflicts,
         }
     }
 }
 
 impl Peer {
-    fn new(peer: PeerStatus, not_installed: usize, now: Instant) -> Self {
+    fn new(
+        peer: PeerStatus,
+        not_installed: [usize; 2],
+        hint: Option<&'static str>,
+        now: Instant,
+    ) -> Self {
         let session = peer.session.as_ref();
-        let counts = peer.prefixes;
+        let [(_, v4), (_, v6)] = peer.prefixes_by_family;
+        let [missing_v4, missing_v6] = not_installed;
+        let notes = session.map(|session| session.notes.clone());
         Self {
             name: peer.name,
             address: peer.address,
@@ -229,16 +276,71 @@ impl Peer {
             }),
             hold_time_seconds: session.map(|session| session.hold_time_secs),
             keepalive_seconds: session.map(|session| session.keepalive_secs),
-            prefixes: Prefixes {
-                received: counts.received,
-                accepted: counts.accepted,
-                rejected: counts.rejected,
-                best: counts.best,
-                installed: counts.best.saturating_sub(not_installed),
-                advertised: counts.advertised,
+            families: session.map_or(vec![], |session| {
+                session.families.iter().map(ToString::to_string).collect()
+            }),
+            prefixes: Prefixes::new(peer.prefixes, missing_v4 + missing_v6),
+            prefixes_by_family: ByFamily {
+                ipv4: Prefixes::new(v4, missing_v4),
+                ipv6: Prefixes::new(v6, missing_v6),
             },
+            notes: notes
+                .unwrap_or_default()
+                .into_iter()
+                .chain(hint.map(str::to_owned))
+                .collect(),
         }
     }
+}
+
+impl Prefixes {
+    fn new(counts: PrefixCounts, not_installed: usize) -> Self {
+        Self {
+            received: counts.received,
+            accepted: counts.accepted,
+            rejected: counts.rejected,
+            best: counts.best,
+            installed: counts.best.saturating_sub(not_installed),
+            advertised: counts.advertised,
+        }
+    }
+}
+
+fn conflicts(speaker: &SpeakerStatus) -> Vec<Conflict> {
+    let told = |conflict: &speaker::Conflict| {
+        let peer = speaker.peers.get(conflict.peer.index())?;
+        let other = match conflict.origin_asn {
+            Some(asn) => format!("the node that AS {asn} announces it for"),
+            None => "the other node".to_owned(),
+        };
+        let inside = if conflict.network == conflict.prefix {
+            String::new()
+        } else {
+            ", of which it is a part".to_owned()
+        };
+        let text = format!(
+            "peer {} ({}) announces {} (AS path {}), and this node originates {}{inside}: two \
+             nodes have the same pod CIDR, and what is sent there reaches either. Find {other}, \
+             give one of the two another pod CIDR (networks in bgp.yaml, podCIDRs in felix.yaml; \
+             in Kubernetes the Node's spec.podCIDRs), and make its pods anew",
+            peer.name,
+            peer.address,
+            conflict.prefix,
+            shown(&conflict.as_path),
+            conflict.network,
+        );
+        Some(Conflict {
+            prefix: conflict.prefix.to_string(),
+            peer: peer.name.clone(),
+            as_path: conflict.as_path.clone(),
+            text,
+        })
+    };
+    speaker.conflicts.iter().filter_map(told).collect()
+}
+
+fn shown(as_path: &str) -> &str {
+    if as_path.is_empty() { "empty" } else { as_path }
 }
 
 fn elapsed(since: Instant, now: Instant) -> u64 {

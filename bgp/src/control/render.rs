@@ -5,14 +5,14 @@
 
 use std::fmt::Write;
 
-use super::model::{Peer, Status};
+use super::model::{Peer, Prefixes, Status};
 use crate::text::escape;
 
 /// Columns that a table may use.
 const WIDTH: usize = 80;
 /// A name is not shortened below this.
 const NAME_LEAST: usize = 8;
-/// How many refused kernel routes are listed.
+/// How many refused kernel routes and conflicts are listed.
 const FAILED_SHOWN: usize = 10;
 
 const GREEN: &str = "\x1b[32m";
@@ -31,6 +31,7 @@ const STATE: usize = 3;
 pub fn table(status: &Status, colour: bool) -> String {
     let mut out = String::new();
     header(&mut out, status);
+    conflicts(&mut out, status, colour);
     out.push('\n');
     if status.peers.is_empty() {
         out.push_str("no peers are configured\n");
@@ -100,9 +101,56 @@ fn peers(out: &mut String, peers: &[Peer], colour: bool) {
                  installed {installed}"
             );
         }
+        by_family(out, peer);
         if !peer.is_up() {
             trouble(out, peer);
         }
+        for note in &peer.notes {
+            wrapped(out, &format!("note: {}", escape(note)));
+        }
+    }
+}
+
+/// Where both families have routes.
+fn by_family(out: &mut String, peer: &Peer) {
+    let families = [
+        ("ipv4", peer.prefixes_by_family.ipv4),
+        ("ipv6", peer.prefixes_by_family.ipv6),
+    ];
+    if families
+        .iter()
+        .any(|(_, counts)| *counts == Prefixes::default())
+    {
+        return;
+    }
+    for (family, counts) in families {
+        let _ = writeln!(
+            out,
+            "    {family}: received {}, accepted {}, advertised {}, installed {}",
+            counts.received, counts.accepted, counts.advertised, counts.installed
+        );
+    }
+}
+
+/// Above everything else: nothing that follows can be trusted while they last.
+fn conflicts(out: &mut String, status: &Status, colour: bool) {
+    if status.conflicts.is_empty() {
+        return;
+    }
+    let (paint, plain) = if colour { (RED, PLAIN) } else { ("", "") };
+    let _ = writeln!(
+        out,
+        "\n{paint}*** CONFLICT: {} announced by others, too ***{plain}",
+        match status.conflicts.len() {
+            1 => "1 own network is".to_owned(),
+            count => format!("{count} own networks, or parts of them, are"),
+        }
+    );
+    for conflict in status.conflicts.iter().take(FAILED_SHOWN) {
+        wrapped(out, &escape(&conflict.text));
+    }
+    if status.conflicts.len() > FAILED_SHOWN {
+        out.push_str("  and more: `-o json` lists them\n");
     }
 }
 

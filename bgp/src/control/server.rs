@@ -139,8 +139,10 @@ pub struct CoreQuery {
 pub struct CoreAnswer {
     /// The speaker's own snapshot.
     pub speaker: SpeakerStatus,
-    /// Per peer, how many of its best routes are among the unsettled.
-    pub not_installed: Vec<usize>,
+    /// Per peer, how many of its best routes are among the unsettled: IPv4, IPv6.
+    pub not_installed: Vec<[usize; 2]>,
+    /// Per peer, why it may be down.
+    pub hints: Vec<Option<&'static str>>,
 }
 
 /// Whom to ask, and what never changes.
@@ -168,6 +170,7 @@ impl Asker {
         let parts = Parts {
             speaker: core.speaker,
             not_installed: core.not_installed,
+            hints: core.hints,
             fib,
             owner: self.owner,
             install: self.install,

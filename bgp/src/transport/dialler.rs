@@ -4,14 +4,16 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use rcni_bgp_proto::speaker::ConnectError;
+use rcni_config::Password;
 use socket2::SockRef;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
+use super::md5;
 use super::socket::{self, Options};
 
 /// What to dial.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Dial {
     /// Whither.
     pub remote: SocketAddr,
@@ -19,6 +21,8 @@ pub struct Dial {
     pub local: Option<IpAddr>,
     /// For the socket.
     pub options: Options,
+    /// Key of TCP MD5.
+    pub password: Option<Password>,
     /// How long to wait for an answer. Shorter than ConnectRetry, so that "no answer" is told
     /// as such.
     pub patience: Duration,
@@ -32,6 +36,9 @@ pub async fn dial(dial: Dial) -> Result<TcpStream, ConnectError> {
     let attempt = async {
         let socket = socket::tcp(dial.remote)?;
         socket::configure(&SockRef::from(&socket), dial.remote.ip(), dial.options)?;
+        if let Some(password) = &dial.password {
+            md5::set_key(&SockRef::from(&socket), dial.remote.ip(), password)?;
+        }
         if let Some(local) = dial.local {
             socket.bind(&SocketAddr::new(local, 0).into())?;
         }
@@ -63,9 +70,13 @@ mod tests {
             remote,
             local: Some("127.0.0.7".parse().unwrap()),
             options: OPTIONS,
+            password: None,
             patience: Duration::from_secs(5),
         };
-        assert_eq!(dial(attempt).await.unwrap_err(), ConnectError::Refused);
+        assert_eq!(
+            dial(attempt.clone()).await.unwrap_err(),
+            ConnectError::Refused
+        );
         let attempt = Dial {
             local: Some("192.0.2.1".parse().unwrap()),
             ..attempt
@@ -80,6 +91,7 @@ mod tests {
             remote: listener.local_addr().unwrap(),
             local: Some("127.0.0.7".parse().unwrap()),
             options: OPTIONS,
+            password: None,
             patience: Duration::from_secs(5),
         };
         let (dialled, accepted) = tokio::join!(dial(attempt), listener.accept());

@@ -6,12 +6,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rcni_config::Password;
+use socket2::SockRef;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::sleep;
 use tracing::{info, warn};
 
-use super::{Event, socket};
+use super::{Event, md5, socket};
 use crate::jitter::jitter;
 
 /// Connections that the kernel holds for us at most.
@@ -36,6 +38,17 @@ pub enum ListenError {
     /// EACCES.
     #[error("not allowed to listen on TCP port {0}: run as root or with CAP_NET_BIND_SERVICE")]
     Forbidden(u16),
+    /// A key for TCP MD5 was refused.
+    #[error(
+        "the kernel takes no TCP MD5 key for {peer} ({source}): it needs CONFIG_TCP_MD5SIG; \
+         or remove spec.password on both sides"
+    )]
+    Md5 {
+        /// For whom.
+        peer: IpAddr,
+        /// Why.
+        source: io::Error,
+    },
     /// Anything else.
     #[error("cannot listen on {address}")]
     Other {
@@ -47,10 +60,11 @@ pub enum ListenError {
 }
 
 /// Binds all families that the kernel has. A port of 0 is chosen by the kernel, per family.
+/// `keys` are the peers with a password.
 ///
 /// # Errors
-/// If IPv4 cannot be had, or IPv6 exists and cannot be had.
-pub fn bind(port: u16) -> Result<Vec<TcpListener>, ListenError> {
+/// If IPv4 cannot be had, or IPv6 exists and cannot be had, or a key is refused.
+pub fn bind(port: u16, keys: &[(IpAddr, Password)]) -> Result<Vec<TcpListener>, ListenError> {
     let mut listeners = vec![bind_one(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))?];
     match bind_one(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))) {
         Ok(listener) => listeners.push(listener),
@@ -58,6 +72,21 @@ pub fn bind(port: u16) -> Result<Vec<TcpListener>, ListenError> {
             info!("this kernel has no IPv6; listening on IPv4 only");
         }
         Err(error) => return Err(error),
+    }
+    for (peer, password) in keys {
+        let same = |listener: &&TcpListener| {
+            listener
+                .local_addr()
+                .is_ok_and(|own| own.is_ipv4() == peer.is_ipv4())
+        };
+        for listener in listeners.iter().filter(same) {
+            md5::set_key(&SockRef::from(listener), *peer, password).map_err(|source| {
+                ListenError::Md5 {
+                    peer: *peer,
+                    source,
+                }
+            })?;
+        }
     }
     Ok(listeners)
 }
@@ -149,7 +178,7 @@ mod tests {
     async fn a_taken_port_is_named() {
         let other = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
         let port = other.local_addr().unwrap().port();
-        let text = bind(port).unwrap_err().to_string();
+        let text = bind(port, &[]).unwrap_err().to_string();
         assert!(
             text.contains(&format!("TCP port {port} is taken")),
             "{text}"

@@ -11,13 +11,17 @@
 
 pub mod connection;
 pub mod dialler;
+pub mod interfaces;
 pub mod listener;
+pub mod md5;
 pub mod socket;
 
 use bytes::Bytes;
 use rcni_bgp_proto::speaker::{CloseCause, ConnId, ConnectError};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
+
+use interfaces::Interfaces;
 
 /// What the transport tells the core, through one bounded queue.
 #[derive(Debug)]
@@ -36,6 +40,8 @@ pub enum Event {
         /// Its place among the address's accepted connections, given back when it is dropped.
         place: OwnedSemaphorePermit,
     },
+    /// The own addresses are these now.
+    Interfaces(Interfaces),
     /// Bytes came.
     Received {
         /// Which connection.

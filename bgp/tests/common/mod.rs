@@ -85,6 +85,16 @@ impl Namespace {
             .collect()
     }
 
+    /// Own IPv6 routes, without what `ip` adds by itself.
+    pub fn own_routes_v6(&self) -> Vec<String> {
+        let text = self.ip("-o -6 route show proto 77");
+        let lines = text.lines().map(|line| {
+            let line = line.split(" pref ").next().unwrap_or(line);
+            line.split_whitespace().collect::<Vec<_>>().join(" ")
+        });
+        lines.collect()
+    }
+
     /// Runs `work` on a thread of its own in the namespace, with a runtime for sockets.
     pub fn run<T, F>(&self, work: impl FnOnce() -> F + Send + 'static) -> T
     where

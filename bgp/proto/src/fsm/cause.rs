@@ -201,6 +201,8 @@ impl Cause {
                 CauseClass::TimedOut,
                 "no answer to the connection attempt".to_owned(),
             ),
+            Self::Connect(ConnectError::Silent(text)) => (CauseClass::TimedOut, text.clone()),
+            Self::Connect(ConnectError::Md5(text)) => (CauseClass::Md5, text.clone()),
             Self::Replaced => (
                 CauseClass::Restarted,
                 "the peer came back with a new connection".to_owned(),

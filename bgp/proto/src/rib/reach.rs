@@ -17,14 +17,13 @@ pub struct Reach {
 }
 
 impl Reach {
-    /// `interface` is the link shared with the peer, if there is one, and `addresses` what this
-    /// side has on it.
+    /// `interface` is the link shared with the peer, if there is one, with these networks on it.
     #[must_use]
-    pub fn new(interface: Option<u32>, addresses: &[IpNetwork]) -> Self {
+    pub fn new(interface: Option<u32>, networks: &[IpNetwork]) -> Self {
         let global = |own: &&IpNetwork| own.is_ipv6() && !is_link_local(own.ip());
         Self {
             interface,
-            networks: addresses.iter().filter(global).copied().collect(),
+            networks: networks.iter().filter(global).copied().collect(),
         }
     }
 

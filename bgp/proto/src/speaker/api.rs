@@ -124,6 +124,10 @@ pub enum ConnectError {
     Unreachable,
     /// No answer.
     TimedOut,
+    /// No answer, and what may be the matter.
+    Silent(String),
+    /// No answer, and the kernel has seen that the TCP MD5 keys do not fit (RFC 2385).
+    Md5(String),
     /// Anything else, as the operating system says it.
     Other(String),
 }

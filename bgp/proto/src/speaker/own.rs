@@ -26,8 +26,10 @@ pub struct OwnAddresses {
     pub v4: Option<Ipv4Addr>,
     /// Next hop of what is announced in IPv6: a global address.
     pub v6: Option<Ipv6Addr>,
-    /// All addresses of the interface with the lengths of their networks.
-    pub addresses: Vec<IpNetwork>,
+    /// All addresses of the interface.
+    pub addresses: Vec<IpAddr>,
+    /// The networks that are on it, host bits or not.
+    pub networks: Vec<IpNetwork>,
 }
 
 impl OwnAddresses {
@@ -35,7 +37,7 @@ impl OwnAddresses {
     #[must_use]
     pub fn only(local: IpAddr) -> Self {
         let mut own = Self {
-            addresses: vec![local.into()],
+            addresses: vec![local],
             ..Self::default()
         };
         match local {
@@ -59,16 +61,16 @@ impl OwnAddresses {
     /// Is this one of the interface's addresses?
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
-        self.addresses.iter().any(|own| own.ip() == address)
+        self.addresses.contains(&address)
     }
 
     /// How the peer's next hops are reached. Its link-local ones mean something only if it is on
     /// the link itself.
     pub(crate) fn reach(&self, remote: IpAddr) -> Reach {
-        let on_link = |own: &IpNetwork| own.contains(remote);
-        let neighbour = is_link_local(remote) || self.addresses.iter().any(on_link);
+        let on_link = |network: &IpNetwork| network.contains(remote);
+        let neighbour = is_link_local(remote) || self.networks.iter().any(on_link);
         let interface = self.interface.as_ref().filter(|_| neighbour);
-        Reach::new(interface.map(|interface| interface.index), &self.addresses)
+        Reach::new(interface.map(|interface| interface.index), &self.networks)
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::control::model::{Failed, Kernel, LastError, Prefixes, VERSION};
+use crate::control::model::{ByFamily, Conflict, Failed, Kernel, LastError, Prefixes, VERSION};
 
 fn peer(name: &str, address: &str) -> Peer {
     Peer {
@@ -21,6 +21,9 @@ fn peer(name: &str, address: &str) -> Peer {
             installed: 2,
             advertised: 1,
         },
+        families: vec!["ipv4 unicast".to_owned()],
+        prefixes_by_family: ByFamily::default(),
+        notes: vec![],
     }
 }
 
@@ -61,6 +64,7 @@ fn status(peers: Vec<Peer>) -> Status {
             failed_count: 0,
             failed: vec![],
         },
+        conflicts: vec![],
     }
 }
 
@@ -75,6 +79,48 @@ PEER  ADDRESS     AS STATE       SINCE RECV ACC ADV INST
 tor-a 10.0.1.1 65000 Established 3m12s    2   2   1    2
 tor-b 10.0.2.1 65000 Active         4s    0   0   0    0
   refused, 4s ago: nobody listens on 10.0.2.1 port 179; next attempt in 2s
+";
+    assert_eq!(table(&status, false), expected);
+}
+
+#[test]
+fn both_families_notes_and_conflicts_are_told() {
+    let prefixes = peer("tor", "10.0.1.1").prefixes;
+    let ipv6 = Prefixes {
+        received: 1,
+        accepted: 1,
+        best: 1,
+        installed: 1,
+        ..Prefixes::default()
+    };
+    let mut tor = peer("tor", "10.0.1.1");
+    tor.prefixes_by_family = ByFamily {
+        ipv4: prefixes,
+        ipv6,
+    };
+    tor.notes = vec!["ipv6 unicast: nothing is announced: eth0 has no global address".to_owned()];
+    let mut status = status(vec![tor]);
+    status.conflicts.push(Conflict {
+        prefix: "10.244.1.0/24".to_owned(),
+        peer: "tor".to_owned(),
+        as_path: "65000 65002".to_owned(),
+        text: "peer tor (10.0.1.1) announces 10.244.1.0/24 (AS path 65000 65002), and this node \
+               originates 10.244.1.0/24"
+            .to_owned(),
+    });
+    let expected = "\
+router id 10.0.1.11, AS 65001, up 1h06m, 1 of 1 peers established
+kernel routes (proto 77 metric 77 table 254): 2 installed
+
+*** CONFLICT: 1 own network is announced by others, too ***
+  peer tor (10.0.1.1) announces 10.244.1.0/24 (AS path 65000 65002), and this
+    node originates 10.244.1.0/24
+
+PEER ADDRESS     AS STATE       SINCE RECV ACC ADV INST
+tor  10.0.1.1 65000 Established 3m12s    2   2   1    2
+    ipv4: received 2, accepted 2, advertised 1, installed 2
+    ipv6: received 1, accepted 1, advertised 0, installed 1
+  note: ipv6 unicast: nothing is announced: eth0 has no global address
 ";
     assert_eq!(table(&status, false), expected);
 }

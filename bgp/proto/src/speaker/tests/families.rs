@@ -305,7 +305,8 @@ mod echo {
             }),
             v4: Some([10, 0, 1, 11].into()),
             v6: Some(A6.parse().unwrap()),
-            addresses: A_OWN.map(|text| text.parse().unwrap()).to_vec(),
+            addresses: vec![ip(A), ip(A6), ip("fe80::11")],
+            networks: A_OWN.map(|text| text.parse().unwrap()).to_vec(),
         };
         speaker.handle(Input::OwnAddresses { conn, own }, now);
         let open = LocalOpen {

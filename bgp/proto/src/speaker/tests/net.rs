@@ -297,7 +297,8 @@ impl Net {
             }
         }
         let local = addresses[0].ip();
-        own.addresses = addresses;
+        own.addresses = addresses.iter().map(IpNetwork::ip).collect();
+        own.networks = addresses;
         self.own.insert(local, own);
         let here = |(_, (_, from, _)): &(&End, &(End, IpAddr, IpAddr))| *from == local;
         let ends: Vec<End> = self.ends.iter().filter(here).map(|(end, _)| *end).collect();

@@ -1,0 +1,234 @@
+//! The own addresses of this machine: what a session's own end offers as next hops.
+//!
+//! The kernel tells that an address came or went; then all are read anew, at most once in
+//! [`APART`]: a busy node has addresses come and go with every pod.
+
+use std::io;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use futures_util::FutureExt;
+use ipnetwork::IpNetwork;
+use netlink_packet_core::{
+    NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload, Parseable,
+};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope};
+use netlink_sys::{AsyncSocket, AsyncSocketExt, SocketAddr, TokioSocket};
+use rcni_bgp_proto::speaker::{Interface, OwnAddresses};
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+use tracing::warn;
+
+use super::Event;
+use crate::fib::message::{self, kind};
+use crate::jitter::jitter;
+
+/// From one reading to the next.
+const APART: Duration = Duration::from_millis(500);
+/// For one datagram of an answer.
+const ANSWER: Duration = Duration::from_secs(2);
+/// After a reading that failed.
+const PAUSE: Duration = Duration::from_secs(5);
+/// The largest datagram of a dump.
+const DATAGRAM: usize = 64 * 1024;
+
+/// One address of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct OwnAddress {
+    interface: u32,
+    address: IpAddr,
+    /// What is on the link by it: the peer's end, if the link has two.
+    network: IpNetwork,
+    /// Others may be told to send to it: of global scope, and neither secondary (in IPv6:
+    /// temporary) nor tentative nor deprecated.
+    lasting: bool,
+}
+
+/// All addresses of this machine at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Interfaces {
+    addresses: Vec<OwnAddress>,
+}
+
+impl Interfaces {
+    /// What the interface with the address `local` offers; without such an interface it is the
+    /// address alone.
+    #[must_use]
+    pub fn own(&self, local: IpAddr) -> OwnAddresses {
+        let Some(found) = self.addresses.iter().find(|own| own.address == local) else {
+            return OwnAddresses::only(local);
+        };
+        let here = || {
+            let index = found.interface;
+            self.addresses
+                .iter()
+                .filter(move |own| own.interface == index)
+        };
+        let mut own = OwnAddresses {
+            addresses: here().map(|own| own.address).collect(),
+            networks: here().map(|own| own.network).collect(),
+            ..OwnAddresses::only(local)
+        };
+        if !own.addresses.iter().any(IpAddr::is_loopback) {
+            let index = found.interface;
+            let name = name_of(index).unwrap_or_else(|| format!("interface {index}"));
+            own.interface = Some(Interface { index, name });
+        }
+        for address in here().filter(|own| own.lasting).map(|own| own.address) {
+            match address {
+                IpAddr::V4(v4) => own.v4 = own.v4.or(Some(v4)),
+                IpAddr::V6(v6) => own.v6 = own.v6.or(Some(v6)),
+            }
+        }
+        own
+    }
+}
+
+fn name_of(index: u32) -> Option<String> {
+    use rustix::net::{AddressFamily, SocketType, netdevice, socket};
+    let any = socket(AddressFamily::INET, SocketType::DGRAM, None).ok()?;
+    netdevice::index_to_name(any, index).ok()
+}
+
+fn parse(message: &AddressMessage) -> Option<OwnAddress> {
+    let header = &message.header;
+    let (mut local, mut address) = (None, None);
+    // The attribute has 32 bits, the header the lower 8.
+    let mut flags = AddressFlags::from_bits_retain(header.flags.bits().into());
+    for attribute in &message.attributes {
+        match attribute {
+            AddressAttribute::Local(ip) => local = Some(*ip),
+            AddressAttribute::Address(ip) => address = Some(*ip),
+            AddressAttribute::Flags(all) => flags = *all,
+            _ => {}
+        }
+    }
+    let far = address.or(local)?;
+    let unsteady = AddressFlags::Secondary
+        | AddressFlags::Tentative
+        | AddressFlags::Dadfailed
+        | AddressFlags::Deprecated;
+    let global = matches!(header.scope, AddressScope::Universe | AddressScope::Site);
+    Some(OwnAddress {
+        interface: header.index,
+        address: local.unwrap_or(far),
+        network: IpNetwork::new(far, header.prefix_len).ok()?,
+        lasting: global && !flags.intersects(unsteady),
+    })
+}
+
+/// Reads and watches the addresses in the namespace of the thread that made it.
+pub struct Watcher {
+    news: TokioSocket,
+    dumps: TokioSocket,
+    sequence: u32,
+    buffer: BytesMut,
+}
+
+impl Watcher {
+    /// Subscribes.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn open() -> io::Result<Self> {
+        let mut news = TokioSocket::new(netlink_sys::protocols::NETLINK_ROUTE)?;
+        news.socket_mut().bind_auto()?;
+        for group in [libc::RTNLGRP_IPV4_IFADDR, libc::RTNLGRP_IPV6_IFADDR] {
+            news.socket_ref().add_membership(group)?;
+        }
+        let mut dumps = TokioSocket::new(netlink_sys::protocols::NETLINK_ROUTE)?;
+        dumps.socket_mut().bind_auto()?;
+        Ok(Self {
+            news,
+            dumps,
+            sequence: 0,
+            buffer: BytesMut::with_capacity(DATAGRAM),
+        })
+    }
+
+    /// All addresses now.
+    ///
+    /// # Errors
+    /// The kernel's, or a timeout.
+    pub async fn read(&mut self) -> io::Result<Interfaces> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let mut header = NetlinkHeader::default();
+        header.flags = NLM_F_REQUEST | NLM_F_DUMP;
+        header.sequence_number = self.sequence;
+        let body = RouteNetlinkMessage::GetAddress(AddressMessage::default());
+        let mut request = NetlinkMessage::new(header, NetlinkPayload::from(body));
+        request.finalize();
+        let mut bytes = vec![0; request.buffer_len()];
+        request.serialize(&mut bytes);
+        let to = SocketAddr::new(0, 0);
+        timeout(ANSWER, self.dumps.send_to(&bytes, &to)).await??;
+        let mut addresses = Vec::new();
+        loop {
+            self.buffer.clear();
+            self.buffer.reserve(DATAGRAM);
+            timeout(ANSWER, self.dumps.recv(&mut self.buffer)).await??;
+            for answer in message::split(&self.buffer) {
+                match answer.kind {
+                    // The answer to an earlier question, given up since.
+                    _ if answer.sequence != self.sequence => {}
+                    kind::NEW_ADDRESS => {
+                        let address = AddressMessage::parse(answer.payload).ok();
+                        addresses.extend(address.as_ref().and_then(parse));
+                    }
+                    kind::DONE | kind::ERROR => {
+                        return match message::errno_of(answer.payload) {
+                            0 => Ok(Interfaces { addresses }),
+                            errno => Err(io::Error::from_raw_os_error(errno)),
+                        };
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// Something changed, or may have: lost notifications (ENOBUFS) mean the same.
+    async fn changed(&mut self) {
+        self.buffer.clear();
+        self.buffer.reserve(DATAGRAM);
+        let _ = self.news.recv(&mut self.buffer).await;
+        sleep(jitter(APART)).await;
+        // What came meanwhile is covered by one reading.
+        loop {
+            self.buffer.clear();
+            self.buffer.reserve(DATAGRAM);
+            match self.news.recv(&mut self.buffer).now_or_never() {
+                Some(Ok(())) => {}
+                Some(Err(_)) | None => return,
+            }
+        }
+    }
+
+    /// Tells the core of every change from `known` on; ends when the core is gone.
+    pub async fn run(mut self, mut known: Interfaces, events: mpsc::Sender<Event>) {
+        loop {
+            self.changed().await;
+            let now = loop {
+                match self.read().await {
+                    Ok(now) => break now,
+                    Err(error) => {
+                        warn!(%error, "cannot read the own addresses; will be tried again");
+                        sleep(jitter(PAUSE)).await;
+                    }
+                }
+            };
+            if now == known {
+                continue;
+            }
+            known = now.clone();
+            if events.send(Event::Interfaces(now)).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,83 @@
+use super::*;
+
+fn address(interface: u32, text: &str, lasting: bool) -> OwnAddress {
+    let network: IpNetwork = text.parse().unwrap();
+    OwnAddress {
+        interface,
+        address: network.ip(),
+        network,
+        lasting,
+    }
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn machine() -> Interfaces {
+    Interfaces {
+        addresses: vec![
+            address(1, "127.0.0.1/8", false),
+            address(1, "10.255.0.1/32", true),
+            address(0xffff, "10.0.1.9/24", false),
+            address(0xffff, "10.0.1.11/24", true),
+            address(0xffff, "10.0.1.12/24", false),
+            address(0xffff, "fd00:1::dead/64", false),
+            address(0xffff, "fd00:1::11/64", true),
+            address(0xffff, "fd00:1::12/64", true),
+            address(0xffff, "fe80::11/64", false),
+            address(3, "2001:db8::1/64", true),
+        ],
+    }
+}
+
+#[test]
+fn each_family_has_the_first_lasting_address_of_the_interface() {
+    let own = machine().own(ip("10.0.1.11"));
+    assert_eq!(own.v4, Some([10, 0, 1, 11].into()));
+    assert_eq!(own.v6, Some("fd00:1::11".parse().unwrap()));
+    // There is no such index.
+    let interface = own.interface.clone().unwrap();
+    assert_eq!(
+        (interface.index, &interface.name[..]),
+        (0xffff, "interface 65535")
+    );
+    assert!(own.contains(ip("fe80::11")) && !own.contains(ip("2001:db8::1")));
+    assert!(own.networks.contains(&"fd00:1::11/64".parse().unwrap()));
+}
+
+#[test]
+fn the_sessions_own_end_is_the_next_hop_of_its_family_whatever_else_there_is() {
+    let own = machine().own(ip("10.0.1.12"));
+    assert_eq!(own.v4, Some([10, 0, 1, 12].into()));
+    let own = machine().own(ip("fd00:1::dead"));
+    assert_eq!(own.v6, Some("fd00:1::dead".parse().unwrap()));
+    assert_eq!(own.v4, Some([10, 0, 1, 11].into()));
+    // A link-local end is no next hop to tell.
+    let own = machine().own(ip("fe80::11"));
+    assert_eq!(own.v6, Some("fd00:1::11".parse().unwrap()));
+}
+
+#[test]
+fn loopback_is_no_link_and_an_unknown_address_stands_for_itself() {
+    let own = machine().own(ip("10.255.0.1"));
+    assert_eq!(own.interface, None);
+    assert_eq!((own.v4, own.v6), (Some([10, 255, 0, 1].into()), None));
+    assert_eq!(
+        machine().own(ip("192.0.2.1")),
+        OwnAddresses::only(ip("192.0.2.1"))
+    );
+}
+
+#[tokio::test]
+async fn the_kernel_tells_loopback() {
+    let mut watcher = Watcher::open().unwrap();
+    let read = watcher.read().await.unwrap();
+    let own = read.own(ip("127.0.0.1"));
+    assert!(own.contains(ip("127.0.0.1")), "{read:?}");
+    assert!(own.networks.contains(&"127.0.0.1/8".parse().unwrap()));
+    assert_eq!(own.interface, None);
+    assert_eq!(watcher.read().await.unwrap(), read, "a second question");
+    assert_eq!(name_of(1).as_deref(), Some("lo"));
+    assert_eq!(name_of(u32::MAX), None);
+}
