@@ -11,6 +11,7 @@
 //! happens to all of them; what to look at is the ratios.
 
 pub mod cli;
+pub mod cni;
 pub mod fib;
 pub mod measure;
 pub mod netlink;

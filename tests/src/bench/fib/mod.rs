@@ -60,10 +60,11 @@ pub fn run(subject: &Subject, routes: u32, per_update: u32) -> Result<Run> {
     };
     let (announcements, withdrawals) = (wire::announcements(&plan), wire::withdrawals(&plan));
     let bench = subject.deploy()?;
-    let processes = subject.processes(&bench)?;
     let mut observer = Observer::new(bench.dut()?.init().pid)?;
     let (feed, sink) = bench.sessions(routes)?;
     std::thread::sleep(SETTLE);
+    // Not earlier: a daemon that has just been started still becomes another process.
+    let processes = subject.processes(&bench)?;
     let before = measure::cpu(&processes)?;
 
     let mut phase = |messages: &[u8], there: bool| -> Result<(Duration, Duration)> {
