@@ -264,19 +264,16 @@ impl Answers<'_> {
             self.interrupted |= header.flags & NLM_F_DUMP_INTR != 0 && header.kind != NLMSG_ERROR;
             match header.kind {
                 NLMSG_ERROR => {
-                    let errno = read_i32(body, 0).unwrap_or(0).saturating_neg();
-                    if errno != 0 && self.failure.is_none() {
-                        self.failure = Some(NetlinkError {
-                            step: self.name_of(header.sequence),
-                            errno,
-                            kernel: kernel_words(header.flags, body),
-                        });
-                    }
+                    self.fail(&header, body);
                     if header.sequence == self.last {
                         return true;
                     }
                 }
-                NLMSG_DONE if header.sequence == self.last => return true,
+                NLMSG_DONE if header.sequence == self.last => {
+                    // A dump that breaks off says why at its end.
+                    self.fail(&header, body);
+                    return true;
+                }
                 NLMSG_DONE => {}
                 _ => {
                     self.bodies.push(body.to_vec());
@@ -287,6 +284,18 @@ impl Answers<'_> {
             }
         }
         false
+    }
+
+    /// Notes the first failure, if this is one.
+    fn fail(&mut self, header: &MessageHeader, body: &[u8]) {
+        let errno = read_i32(body, 0).unwrap_or(0).saturating_neg();
+        if errno > 0 && self.failure.is_none() {
+            self.failure = Some(NetlinkError {
+                step: self.name_of(header.sequence),
+                errno,
+                kernel: kernel_words(header.flags, body),
+            });
+        }
     }
 
     fn outcome(self) -> Result<Vec<Vec<u8>>, NetlinkError> {
@@ -438,6 +447,10 @@ mod tests {
             assert_eq!(error.errno, libc::EINTR);
             assert_eq!(error.step, "list the links");
         }
+        let mut broken = piece(done, 2, 5);
+        broken[16..20].copy_from_slice(&(-libc::ENOBUFS).to_ne_bytes());
+        let error = read(&[piece(part, 2, 5), broken]).expect_err("broken off");
+        assert_eq!(error.errno, libc::ENOBUFS);
         // Neither what belongs to an older question nor what nobody asked for.
         let strange = [
             piece(part, NLM_F_DUMP_INTR, 4),

@@ -33,7 +33,8 @@ Examples, as root:
   ip netns add pod1
   export CNI_CONTAINERID=pod1 CNI_NETNS=/run/netns/pod1 CNI_IFNAME=eth0
   conf='{\"cniVersion\": \"1.0.0\", \"name\": \"rcni\", \"type\": \"rcni\",
-         \"ipam\": {\"type\": \"rcni\", \"ranges\": [[{\"subnet\": \"10.244.1.0/24\"}]]}}'
+         \"ipam\": {\"type\": \"rcni\", \"ranges\": [[{\"subnet\": \"10.244.1.0/24\"}],
+                                              [{\"subnet\": \"fd00:10:244:1::/64\"}]]}}'
   echo \"$conf\" | CNI_COMMAND=ADD rcni
   echo \"$conf\" | CNI_COMMAND=DEL rcni
 

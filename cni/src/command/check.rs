@@ -177,6 +177,10 @@ impl Check<'_> {
             if link.ipv6.is_none_or(|conf| conf.disabled) {
                 self.wrong.push(format!("{name} has no IPv6"));
             }
+            if link.ipv6.is_some_and(|conf| conf.accepts_ra) {
+                self.wrong
+                    .push(format!("net.ipv6.conf.{name}.accept_ra is not 0"));
+            }
             let addresses = route::addresses(host, link.index)?;
             if !addresses.contains(&GATEWAY_V6.into()) {
                 self.wrong

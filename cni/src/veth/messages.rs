@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use ipnetwork::IpNetwork;
-use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL};
+use netlink_packet_core::{NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
 use netlink_packet_route::address::{
     AddressAttribute, AddressHeaderFlags, AddressMessage, AddressScope,
 };
@@ -125,10 +125,11 @@ pub(super) fn pod_address(index: u32, wanted: IpAddr) -> Step {
 /// without duplicate address detection, whatever `accept_dad` says for all interfaces.
 pub(super) fn link_local_address(index: u32, name: &str, wanted: Ipv6Addr) -> Option<Step> {
     let network = IpNetwork::new(wanted.into(), LINK_LOCAL_LENGTH).ok()?;
+    // Replaced: something on the node may have set the link up already.
     Some(Step::new(
         format!("give {name} the link-local address {wanted}"),
         RouteNetlinkMessage::NewAddress(address(index, network, AddressScope::Link)),
-        NLM_F_CREATE | NLM_F_EXCL,
+        NLM_F_CREATE | NLM_F_REPLACE,
     ))
 }
 

@@ -182,6 +182,7 @@ fn each_missing_or_wrong_thing_on_the_node_is_named() {
         ("ipv4/conf/NAME/forwarding", "0", "forwarding is not 1"),
         ("ipv4/conf/NAME/proxy_arp", "0", "proxy_arp is not 1"),
         ("ipv6/conf/NAME/disable_ipv6", "1", "has no IPv6"),
+        ("ipv6/conf/NAME/accept_ra", "2", "accept_ra is not 0"),
     ] {
         let added = Added::new();
         added
