@@ -1,5 +1,5 @@
 //! The pod's wire: a veth pair, addresses, routes and neighbour entries, in four sends (with IPv6
-//! five: the pod end is asked for its settings).
+//! six: the pod end is asked for its settings, and both ends are waited for).
 //!
 //! ```text
 //! 1 host  create the pair, peer straight into the pod's namespace under its final name; ask for it
