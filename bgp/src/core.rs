@@ -266,7 +266,7 @@ impl Core {
         let has_password = settings.password.is_some();
         self.md5.look(now);
         match self.md5.explain(has_password, now) {
-            Some(text) => ConnectError::Md5(text.to_owned()),
+            Some(text) => ConnectError::Md5(text),
             None if has_password => ConnectError::Silent(md5::SILENT.to_owned()),
             None => cause,
         }
@@ -439,7 +439,7 @@ impl Core {
     }
 
     /// What the counters say about a peer that is down and that no dial of ours has told of.
-    fn hint(&self, peer: &PeerStatus, now: Instant) -> Option<&'static str> {
+    fn hint(&self, peer: &PeerStatus, now: Instant) -> Option<String> {
         let told = peer.last_error.as_ref().map(|error| error.class) == Some(CauseClass::Md5);
         let settings = self.peers.get(peer.id.index())?;
         if peer.session.is_some() || told {

@@ -179,7 +179,7 @@ pub struct Parts {
     /// From the core: per peer, how many of its best routes are not in the kernel, IPv4 and IPv6.
     pub not_installed: Vec<[usize; 2]>,
     /// From the core: per peer, why it may be down.
-    pub hints: Vec<Option<&'static str>>,
+    pub hints: Vec<Option<String>>,
     /// From the fib task.
     pub fib: FibStatus,
     /// Configured.
@@ -207,7 +207,7 @@ impl Status {
             } else {
                 peer.prefixes_by_family.map(|(_, counts)| counts.best)
             };
-            let hint = parts.hints.get(peer.id.index()).copied().flatten();
+            let hint = parts.hints.get(peer.id.index()).cloned().flatten();
             Peer::new(peer, missing, hint, now)
         };
         Self {
@@ -245,7 +245,7 @@ impl Peer {
     fn new(
         peer: PeerStatus,
         not_installed: [usize; 2],
-        hint: Option<&'static str>,
+        hint: Option<String>,
         now: Instant,
     ) -> Self {
         let session = peer.session.as_ref();
@@ -284,11 +284,7 @@ impl Peer {
                 ipv4: Prefixes::new(v4, missing_v4),
                 ipv6: Prefixes::new(v6, missing_v6),
             },
-            notes: notes
-                .unwrap_or_default()
-                .into_iter()
-                .chain(hint.map(str::to_owned))
-                .collect(),
+            notes: notes.unwrap_or_default().into_iter().chain(hint).collect(),
         }
     }
 }

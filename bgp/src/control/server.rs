@@ -142,7 +142,7 @@ pub struct CoreAnswer {
     /// Per peer, how many of its best routes are among the unsettled: IPv4, IPv6.
     pub not_installed: Vec<[usize; 2]>,
     /// Per peer, why it may be down.
-    pub hints: Vec<Option<&'static str>>,
+    pub hints: Vec<Option<String>>,
 }
 
 /// Whom to ask, and what never changes.

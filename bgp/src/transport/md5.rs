@@ -154,31 +154,39 @@ impl Watch {
         self.last = Some((now, counters));
     }
 
-    /// Why a peer may not be reached, as far as the counters tell. They are the whole node's, so it
-    /// is a likelihood where several peers are down.
+    /// Why a peer may not be reached, as far as the counters tell. They are the whole node's: where
+    /// several peers are down, each is told all that fits its own side.
     #[must_use]
-    pub fn explain(&self, has_password: bool, now: Instant) -> Option<&'static str> {
-        let fresh =
-            |at: &Option<Instant>| at.is_some_and(|at| now.saturating_duration_since(at) <= FRESH);
-        let seen = NAMES.iter().zip(&self.moved).filter(|(_, at)| fresh(at));
-        seen.map(|((_, mismatch), _)| mismatch)
-            .find_map(|mismatch| match (mismatch, has_password) {
-                (Mismatch::NotSigned, true) => Some(
-                    "segments without an MD5 signature are arriving and are dropped \
-                     (TCPMD5NotFound): spec.password is set here and most likely not at the peer, \
-                     or nobody listens there",
-                ),
-                (Mismatch::Signed, false) => Some(
-                    "segments with an MD5 signature are arriving and are dropped \
-                     (TCPMD5Unexpected): most likely the peer has a password for this session and \
-                     spec.password is missing here",
-                ),
-                (Mismatch::OtherKey, true) => Some(
-                    "segments with a wrong MD5 signature are arriving and are dropped \
-                     (TCPMD5Failure): most likely spec.password differs from the peer's",
-                ),
-                _ => None,
-            })
+    pub fn explain(&self, has_password: bool, now: Instant) -> Option<String> {
+        let fresh = |at: Instant| now.saturating_duration_since(at) <= FRESH;
+        let seen = NAMES.iter().zip(&self.moved);
+        let seen = seen.filter(|(_, at)| at.is_some_and(fresh));
+        let said = seen.filter_map(|((_, mismatch), _)| mismatch.meaning(has_password));
+        let said: Vec<&str> = said.collect();
+        (!said.is_empty()).then(|| said.join("; or: "))
+    }
+}
+
+impl Mismatch {
+    /// `None` where it cannot be about a peer that has, or has not, a password here.
+    fn meaning(self, has_password: bool) -> Option<&'static str> {
+        match (self, has_password) {
+            (Self::NotSigned, true) => Some(
+                "segments without an MD5 signature are arriving and are dropped \
+                 (TCPMD5NotFound): spec.password is set here and most likely not at the peer, or \
+                 nobody listens there",
+            ),
+            (Self::Signed, false) => Some(
+                "segments with an MD5 signature are arriving and are dropped (TCPMD5Unexpected): \
+                 most likely the peer has a password for this session and spec.password is \
+                 missing here",
+            ),
+            (Self::OtherKey, true) => Some(
+                "segments with a wrong MD5 signature are arriving and are dropped \
+                 (TCPMD5Failure): most likely spec.password differs from the peer's",
+            ),
+            _ => None,
+        }
     }
 }
 
