@@ -96,11 +96,21 @@ lint: ## rustfmt, clippy, dependencies, arrows between crates
 	"$(CACHE)/tools/bin/cargo-deny" --all-features --config .deny.toml --log-level error check bans licenses sources
 	.ci/lint
 
-bench: ## what the codec and the decision cost, in this machine's time
-	$(CARGO) bench --locked -p rcni-bgp-proto
+bench: packages-test build ## rcni beside BIRD, FRR, ptp and the kernel (WRITE=1: tables into README.md)
+	@$(need_root)
+	$(CARGO) build --locked --profile tools -p rcni-tests --bins
+	export RCNI_BIN_DIR="$$(cd $(DIST) && pwd)"
+	"$(TARGET_DIR)/tools/rcni-lab" peers
+	"$(TARGET_DIR)/tools/rcni-bench" $(BENCH) $(if $(WRITE),--write README.md)
 
-bench-long: ## the same with ten times the samples
-	$(CARGO) bench --locked -p rcni-bgp-proto -- --sample-size 1000 --measurement-time 60
+bench-quick: BENCH := --quick
+bench-quick: bench ## the same with small numbers: does it still work?
+
+bench-long: BENCH := --repeat 20
+bench-long: bench ## the same with 20 repetitions
+
+bench-codec: ## what the codec and the decision cost, in this machine's time
+	$(CARGO) bench --locked -p rcni-bgp-proto $(if $(LONG),-- --sample-size 1000 --measurement-time 60)
 
 fuzz: ## every fuzz target, FUZZ_RUNS runs each, on the nightly toolchain
 	@$(call install,$(PACKAGES_BUILD) $(PACKAGES_FUZZ))

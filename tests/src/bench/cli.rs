@@ -1,82 +1,205 @@
 //! The command line of `rcni-bench`.
 
 use std::io::Write;
+use std::path::PathBuf;
+use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use super::{cni, fib};
+use super::peer::ROUTES_MAX;
+use super::table::Table;
+use super::{cni, fib, machine, memory, readme, subjects, throughput};
+use crate::cli::signals;
 
-/// Compares rcni with the programs that others use for the same.
+const EXAMPLES: &str = "Examples:
+  rcni-bench                                     # everything, as `make bench`
+  rcni-bench --quick                             # small numbers: does it still work?
+  rcni-bench fib --subject rcni-bgp --repeat 1   # one subject, to be profiled
+  rcni-bench cni --pods 50";
+
+/// Compares rcni with the programs that others use for the same, in network namespaces of its own.
+///
+/// Needs root, rcni's programs (RCNI_BIN_DIR, or `make build`), and the trees of `rcni-lab peers`.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, after_help = EXAMPLES)]
 pub struct Cli {
+    /// What to measure; everything if none
+    #[arg(value_enum)]
+    parts: Vec<Part>,
     /// Routes
-    #[arg(long, default_value_t = 100_000)]
+    #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..=i64::from(ROUTES_MAX)))]
     routes: u32,
-    /// Repetitions of each subject, interleaved
-    #[arg(long, default_value_t = 5)]
-    repeat: usize,
-    /// Only these subjects, by name ("kernel" is the floor)
+    /// Repetitions, interleaved
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    repeat: u16,
+    /// Only these speakers of `fib` (the floor always runs)
     #[arg(long, value_delimiter = ',')]
     subject: Vec<String>,
+    /// Pods of each contender
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pods: u32,
+    /// Small numbers for everything
+    #[arg(long, conflicts_with_all = ["routes", "repeat", "pods", "write"])]
+    quick: bool,
+    /// Also put the tables into this file, between its two comments
+    #[arg(long, conflicts_with_all = ["parts", "subject"])]
+    write: Option<PathBuf>,
 }
 
-impl Cli {
-    fn wants(&self, name: &str) -> bool {
-        self.subject.is_empty() || self.subject.iter().any(|one| one == name)
+/// What can be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Part {
+    /// Many routes from a peer to the kernel and to another peer
+    Fib,
+    /// Pods attached and detached
+    Cni,
+    /// Idle daemons
+    Memory,
+    /// TCP between pods
+    Throughput,
+}
+
+const PARTS: [Part; 4] = [Part::Fib, Part::Cni, Part::Memory, Part::Throughput];
+
+/// How much of everything.
+#[derive(Clone, Debug)]
+pub struct Amount {
+    /// Routes.
+    pub routes: u32,
+    /// Repetitions.
+    pub repeat: usize,
+    /// Speakers of the routes' part; all if none.
+    pub subjects: Vec<String>,
+    /// Pods.
+    pub pods: cni::Scale,
+    /// Duration of a transfer.
+    pub seconds: f64,
+}
+
+/// As `--quick`.
+#[must_use]
+pub fn quick() -> Amount {
+    Amount {
+        routes: 1_000,
+        repeat: 1,
+        subjects: Vec::new(),
+        pods: cni::Scale {
+            pods: 4,
+            parallel: 2,
+            rounds: 1,
+        },
+        seconds: 0.2,
     }
 }
 
-/// Runs what was asked for.
+impl Cli {
+    fn amount(&self) -> Amount {
+        if self.quick {
+            return Amount {
+                subjects: self.subject.clone(),
+                ..quick()
+            };
+        }
+        Amount {
+            routes: self.routes,
+            repeat: usize::from(self.repeat),
+            subjects: self.subject.clone(),
+            pods: cni::Scale {
+                pods: self.pods,
+                parallel: 8,
+                rounds: 3,
+            },
+            seconds: 3.0,
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        for name in &self.subject {
+            let known = fib::SUBJECTS.map(|subject| subject.name);
+            ensure!(
+                known.contains(&name.as_str()),
+                "no speaker {name}; there are {}",
+                known.join(", ")
+            );
+        }
+        if !nix::unistd::geteuid().is_root() {
+            bail!("network namespaces need root");
+        }
+        Ok(())
+    }
+}
+
+/// Runs what was asked for and prints it.
 ///
 /// # Errors
 /// A subject does not do what it should.
 pub fn run(cli: &Cli) -> Result<()> {
+    cli.check()?;
+    signals::remove_labs_on_interrupt()?;
     files_as_under_systemd()?;
-    let mut out = std::io::stdout();
-    if cli.subject == ["cni"] {
-        let scale = cni::Scale {
-            pods: cli.routes,
-            parallel: 8,
-            rounds: 2,
-        };
-        for (who, times) in cni::run(scale)? {
-            let [add, del, add_rate, del_rate] =
-                [&times.add, &times.del, &times.add_rate, &times.del_rate]
-                    .map(|values| cni::Times::samples(values));
-            writeln!(
-                out,
-                "{:30} ADD {:.2} p99 {:.2} DEL {:.2} p99 {:.2} rate {:.0} {:.0}",
-                who.name(),
-                add.median() * 1e3,
-                add.percentile(99) * 1e3,
-                del.median() * 1e3,
-                del.percentile(99) * 1e3,
-                add_rate.median(),
-                del_rate.median()
-            )?;
+    let start = Instant::now();
+    let say = |text: &str| {
+        // Progress; that nobody wants to see it is no failure.
+        let _ = writeln!(
+            std::io::stderr(),
+            "[{:4} s] {text}",
+            start.elapsed().as_secs()
+        );
+    };
+    let (machine, load) = (machine::describe()?, machine::load()?);
+    say(&format!("{machine}; load {load}"));
+    let versions = subjects::versions()?;
+    let parts = if cli.parts.is_empty() {
+        &PARTS[..]
+    } else {
+        &cli.parts
+    };
+    let mut text = format!(
+        "{machine}; load before the run {load}. {versions}. Subjects, scripted peers and observer \
+         share its cores.\n"
+    );
+    for part in parts {
+        for table in measure(*part, &cli.amount(), &say)? {
+            text.push('\n');
+            text.push_str(&table.to_string());
         }
-        return Ok(());
     }
-    for _ in 0..cli.repeat {
-        if cli.wants("kernel") {
-            writeln!(out, "kernel {:?}", fib::floor(cli.routes)?)?;
-        }
-        for subject in fib::SUBJECTS {
-            if !cli.wants(subject.name) {
-                continue;
-            }
-            writeln!(
-                out,
-                "{} {:?}",
-                subject.name,
-                fib::run(subject, cli.routes, 4)?
-            )?;
-        }
+    say("done");
+    write!(std::io::stdout(), "{text}").context("standard output")?;
+    if let Some(path) = &cli.write {
+        readme::write(path, &text)?;
     }
     Ok(())
+}
+
+/// Measures one part.
+///
+/// # Errors
+/// A subject does not do what it should.
+pub fn measure(part: Part, amount: &Amount, say: &dyn Fn(&str)) -> Result<Vec<Table>> {
+    Ok(match part {
+        Part::Fib => {
+            let wanted = |name: &str| {
+                amount.subjects.is_empty() || amount.subjects.iter().any(|s| s == name)
+            };
+            vec![fib::table(amount.routes, amount.repeat, &wanted, say)?]
+        }
+        Part::Cni => {
+            say("pods");
+            let times = cni::run(amount.pods)?;
+            cni::tables(amount.pods, &times).into()
+        }
+        Part::Memory => {
+            say("memory");
+            vec![memory::table(amount.repeat.min(3))?]
+        }
+        Part::Throughput => {
+            say("throughput");
+            vec![throughput::table(amount.repeat, amount.seconds)?]
+        }
+    })
 }
 
 /// What systemd gives to services, and Debian's own unit to FRR: some programs look after every

@@ -13,12 +13,17 @@
 pub mod cli;
 pub mod cni;
 pub mod fib;
+pub mod machine;
 pub mod measure;
+pub mod memory;
 pub mod netlink;
 pub mod netns;
 pub mod peer;
+pub mod readme;
 pub mod stats;
 pub mod subjects;
+pub mod table;
+pub mod throughput;
 
 use std::time::Duration;
 

@@ -92,6 +92,18 @@ pub const KERNEL: Subject = Subject {
     files: &[],
 };
 
+/// What the programs say of themselves, as a sentence.
+///
+/// # Errors
+/// One does not run.
+pub fn versions() -> Result<String> {
+    let mut all = Vec::new();
+    for subject in [&RCNI, &BIRD, &FRR] {
+        all.push(subject.version(&subject.deploy()?)?);
+    }
+    Ok(all.join(", "))
+}
+
 /// A subject between its two peers. Ends with its value, sessions first.
 #[derive(Debug)]
 pub struct Bench {

@@ -1,7 +1,7 @@
 //! The command line of `rcni-lab`.
 
 mod labs;
-mod signals;
+pub(crate) mod signals;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 ///
 /// # Errors
 /// The signals cannot be blocked.
-pub(super) fn remove_labs_on_interrupt() -> Result<()> {
+pub(crate) fn remove_labs_on_interrupt() -> Result<()> {
     let mut signals = SigSet::empty();
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         signals.add(signal);

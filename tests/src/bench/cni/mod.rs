@@ -12,6 +12,7 @@
 mod enter;
 mod floor;
 mod plugin;
+mod report;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -32,6 +33,8 @@ use crate::{Lab, Options};
 use enter::Host;
 use floor::Floor;
 use plugin::{Nothing, Plugin};
+
+pub use report::tables;
 
 /// Where the execution that does nothing is in the node.
 const NOTHING: &str = "/usr/local/bin/nothing";

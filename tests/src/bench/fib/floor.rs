@@ -66,7 +66,7 @@ pub fn floor(routes: u32) -> Result<Run> {
         passed_on: None,
         kernel_gone,
         passed_gone: None,
-        peak: 0.0,
+        peak: None,
         cpu: create_cpu + delete_cpu,
     })
 }

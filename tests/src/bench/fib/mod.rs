@@ -7,6 +7,7 @@
 
 mod floor;
 mod observe;
+mod report;
 
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,7 @@ use super::subjects::{BIRD, FEED, FRR, RCNI, Subject};
 use observe::Observer;
 
 pub use floor::floor;
+pub use report::table;
 
 /// The longest that one direction may take.
 const DEADLINE: Duration = Duration::from_secs(180);
@@ -41,8 +43,8 @@ pub struct Run {
     pub kernel_gone: Duration,
     /// The same until all are withdrawn from the second peer.
     pub passed_gone: Option<Duration>,
-    /// Peak resident memory, KiB.
-    pub peak: f64,
+    /// Peak resident memory, KiB; none for the floor.
+    pub peak: Option<f64>,
     /// CPU time for both directions.
     pub cpu: Duration,
 }
@@ -91,7 +93,7 @@ pub fn run(subject: &Subject, routes: u32, per_update: u32) -> Result<Run> {
         passed_on: Some(passed_on),
         kernel_gone,
         passed_gone: Some(passed_gone),
-        peak: measure::peak(&processes)?,
+        peak: Some(measure::peak(&processes)?),
         cpu: measure::cpu(&processes)? - before,
     })
 }

@@ -1,0 +1,88 @@
+//! The comparison benchmarks with small numbers: that they still work, not how fast anything is.
+
+use anyhow::{Context, Result, ensure};
+use rcni_tests::bench::cli::{Part, measure, quick};
+use rcni_tests::bench::table::{NONE, Table};
+
+fn tables(part: Part) -> Result<Vec<Table>> {
+    measure(part, &quick(), &|_| ())
+}
+
+/// The cells of a row, without its name.
+fn row<'t>(table: &'t Table, name: &str) -> Result<&'t [String]> {
+    let row = table
+        .rows
+        .iter()
+        .find(|row| row.first().is_some_and(|cell| cell == name));
+    let row = row.with_context(|| format!("no row {name}:\n{table}"))?;
+    ensure!(
+        row.len() == table.header.len(),
+        "cells are missing:\n{table}"
+    );
+    Ok(&row[1..])
+}
+
+/// Every cell of the row is a number that is not 0.
+fn ensure_measured(table: &Table, name: &str) -> Result<()> {
+    for cell in row(table, name)? {
+        let number: String = cell
+            .chars()
+            .take_while(|c| c.is_ascii_digit() || *c == '.')
+            .collect();
+        let number: f64 = number
+            .parse()
+            .with_context(|| format!("{cell:?}:\n{table}"))?;
+        ensure!(number > 0.0, "{cell:?}:\n{table}");
+    }
+    Ok(())
+}
+
+#[test]
+fn routes_go_through_every_speaker_and_through_none() -> Result<()> {
+    let tables = tables(Part::Fib)?;
+    let table = tables.first().context("a table")?;
+    for name in ["rcni-bgp", "BIRD", "FRR"] {
+        ensure_measured(table, name)?;
+    }
+    let floor = row(table, "kernel's floor")?;
+    // There is no second peer and no daemon.
+    ensure!(
+        floor.iter().filter(|cell| *cell == NONE).count() == 6,
+        "{table}"
+    );
+    Ok(())
+}
+
+#[test]
+fn pods_are_attached_by_every_contender() -> Result<()> {
+    for table in tables(Part::Cni)? {
+        for name in [
+            "rcni",
+            "ptp + host-local",
+            "ptp + host-local, ipMasq",
+            "kernel (netlink alone)",
+            "empty static program",
+        ] {
+            ensure_measured(&table, name)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn idle_daemons_have_memory() -> Result<()> {
+    let tables = tables(Part::Memory)?;
+    let table = tables.first().context("a table")?;
+    for name in ["rcni-bgp", "felix-lite", "bird", "zebra + bgpd"] {
+        ensure_measured(table, name)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn bytes_go_from_pod_to_pod_and_from_host_to_host() -> Result<()> {
+    let tables = tables(Part::Throughput)?;
+    let table = tables.first().context("a table")?;
+    ensure_measured(table, "host to host")?;
+    ensure_measured(table, "pod to pod")
+}
