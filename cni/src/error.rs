@@ -115,6 +115,11 @@ impl std::error::Error for CniError {}
 
 impl From<NetlinkError> for CniError {
     fn from(error: NetlinkError) -> Self {
+        if error.errno == libc::EINTR {
+            // A list that did not hold still.
+            let details = "try again; many interfaces or routes come and go on this node just now";
+            return Self::new(code::TRY_AGAIN_LATER, error.to_string(), details);
+        }
         let details = if error.errno == libc::EPERM || error.errno == libc::EACCES {
             "run the plugin as root (it needs CAP_NET_ADMIN and CAP_SYS_ADMIN)"
         } else {

@@ -9,6 +9,7 @@
 mod attach;
 mod chain;
 mod check;
+mod churn;
 mod crowd;
 mod delegate;
 mod dual;
