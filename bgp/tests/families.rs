@@ -169,6 +169,25 @@ fn a_machine_with_ipv6_switched_off_works_with_ipv4() {
 }
 
 #[test]
+fn check_takes_ipv6_everywhere() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bgp.yaml");
+    let only = Speaker {
+        networks: "{cidr: 'fd00:10:244:1::/64'}",
+        peer: "peerIP: 'fd00:10::2', sourceAddress: 'fd00:10::1', asNumber: 65002, families: [ipv6]",
+        ..A
+    };
+    std::fs::write(&file, only.config()).unwrap();
+    let check = std::process::Command::new(common::PROGRAM)
+        .arg("check")
+        .arg(&file)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&check.stderr);
+    assert_eq!(check.status.code(), Some(0), "{said}");
+}
+
+#[test]
 fn without_a_common_family_both_say_so() {
     let folder = tempfile::tempdir().unwrap();
     let (a, b) = dual_pair();

@@ -132,6 +132,13 @@ mod tests {
             Some(Duration::from_secs(90))
         );
         assert!(socket.tcp_nodelay().unwrap());
+        let remote: SocketAddr = "[::1]:1".parse().unwrap();
+        let socket = tcp(remote).unwrap();
+        configure(&SockRef::from(&socket), remote.ip(), options).unwrap();
+        assert_eq!(socket.unicast_hops_v6().unwrap(), 1);
+        assert_eq!(socket.tclass_v6().unwrap(), TOS_CS6);
+        assert!(socket.only_v6().unwrap());
+        let remote: SocketAddr = "127.0.0.1:1".parse().unwrap();
         let internal = tcp(remote).unwrap();
         let options = Options {
             external: false,

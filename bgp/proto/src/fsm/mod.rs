@@ -30,6 +30,8 @@
 //!   when it was due, so that a stranger at the peer's address cannot put the session off.
 //! * *Idle after an error still accepts.* The back-off protects the peer from our dials; refusing
 //!   its own attempts would only delay the return of a session whose fault is repaired.
+//! * *A refused dial is repeated after a second* instead of ConnectRetryTime, five times from the
+//!   start or the end of a session on: the peer is most likely starting (`peer/dial.rs`).
 //! * *Collision is also decided while the other connection is in OpenSent.* Both connections are
 //!   with the same configured peer, so its BGP Identifier is known from either (RFC 4271 §6.8
 //!   allows that). A dial that completes while the other connection is in OpenConfirm is closed

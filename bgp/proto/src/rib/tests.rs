@@ -402,6 +402,36 @@ fn what_does_not_fit_into_a_message_is_withdrawn_and_harms_nothing_else() {
 }
 
 #[test]
+fn a_link_local_next_hop_does_not_leave_its_link() {
+    let to = |asn| Target {
+        peer: PeerId(2),
+        asn,
+        local_asn: 65000,
+        own: OwnAddresses::only("2001:db8::1".parse().unwrap()),
+        policy: Policy::accept_all(),
+    };
+    let (global, link_local) = ("2001:db8:9::1", "fe80::1");
+    let v6 = |text: &str| NextHop::V6(text.parse().unwrap());
+    let both = |global: &str| NextHop::V6LinkLocal {
+        global: global.parse().unwrap(),
+        link_local: link_local.parse().unwrap(),
+    };
+    let told = |next_hop, asn| {
+        let mut attributes = attributes(&[65001]);
+        attributes.next_hop = Some(next_hop);
+        export::transform(&attributes, false, Family::IPV6_UNICAST, &to(asn)).next_hop
+    };
+    let own = Some(v6("2001:db8::1"));
+    assert_eq!(told(v6(global), 65000), Some(v6(global)));
+    assert_eq!(told(both(global), 65000), Some(v6(global)));
+    assert_eq!(told(v6(link_local), 65000), own);
+    assert_eq!(told(both("::"), 65000), own);
+    for next_hop in [v6(global), both(global), v6(link_local)] {
+        assert_eq!(told(next_hop, 65099), own, "{next_hop}");
+    }
+}
+
+#[test]
 fn each_reason_to_withhold_a_route_is_given() {
     let to = |asn: u32, policy: Policy| Target {
         peer: PeerId(2),

@@ -201,6 +201,42 @@ fn without_an_own_address_of_a_family_nothing_is_announced_in_it_until_there_is_
     assert_eq!((status.since, status.prefixes.advertised), (since, 1));
 }
 
+#[test]
+fn internal_peers_hear_the_next_hop_unchanged_and_external_ones_our_own() {
+    let (tor, inner) = ("fd00:10:0:1::1", "fd00:10:0:2::12");
+    let near = "fd00:10:0:2::11";
+    let mut net = Net::new();
+    let mut config = speaker(65000, 1, &["2001:db8::/32"]);
+    config.peers = vec![dual(A6, 65001)];
+    let outside = net.add(config);
+    let mut config = speaker(65001, 11, &["fd00:10:244:1::/64"]);
+    config.peers = vec![dual(tor, 65000), dual(inner, 65001)];
+    let middle = net.add(config);
+    let mut config = speaker(65001, 12, &["fd00:10:244:2::/64"]);
+    config.peers = vec![dual(near, 65001)];
+    let inside = net.add(config);
+    net.link((outside, tor), (middle, A6));
+    net.link((middle, near), (inside, inner));
+    net.set_own(2, &["fd00:10:0:1::11/64", "fe80::11/64"]);
+    net.set_own(3, &["fd00:10:0:2::11/64"]);
+    net.start_all();
+    net.run_secs(10);
+    assert_eq!(
+        net.fib(inside),
+        [
+            "2001:db8::/32 via fd00:10:0:1::1",
+            "fd00:10:244:1::/64 via fd00:10:0:2::11"
+        ]
+    );
+    assert_eq!(
+        net.fib(outside),
+        [
+            "fd00:10:244:1::/64 via fd00:10:0:1::11",
+            "fd00:10:244:2::/64 via fd00:10:0:1::11"
+        ]
+    );
+}
+
 /// One prefix on two nodes behind a router; the statuses of the conflict on node 1.
 fn duplicate(second: &str) -> Net {
     let (near, far) = ("10.0.1.1", "10.0.2.1");

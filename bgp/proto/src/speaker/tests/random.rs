@@ -1,7 +1,7 @@
 //! Randomised: any input sequence, and churn in a random network. Seeds are printed.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
@@ -15,7 +15,8 @@ use crate::fsm::State;
 use crate::iana::Family;
 use crate::message;
 use crate::speaker::{
-    CloseCause, ConnId, ConnectError, Input, Output, PeerConfig, Speaker, StopMode,
+    CloseCause, ConnId, ConnectError, Input, Interface, Output, OwnAddresses, PeerConfig,
+    PrefixCounts, Speaker, StopMode,
 };
 use crate::validate::{LocalOpen, SessionOptions};
 use crate::wire::Prefix;
@@ -27,6 +28,8 @@ enum Act {
     Dialled(usize),
     Failed(usize),
     Accept(u8),
+    /// Which addresses the own end has.
+    Own(usize, bool, bool),
     Bytes(usize, Vec<u8>),
     Closed(usize),
     Wait(u32),
@@ -44,7 +47,9 @@ fn act() -> impl Strategy<Value = Act> {
         // What a connection needs to come up, at once.
         4 => (2..5_u8).prop_map(|id| [open(id), message::keepalive().to_vec()].concat()),
         8 => (2..5_u8, 0..4_u8, 0..3_u8).prop_map(|(id, net, path)| update(id, net, path)),
+        4 => (2..5_u8, 0..4_u8, 0..3_u8).prop_map(|(id, net, hop)| update_v6(id, net, hop)),
         2 => Just(message::end_of_rib(Family::IPV4_UNICAST).to_vec()),
+        2 => Just(message::end_of_rib(Family::IPV6_UNICAST).to_vec()),
     ];
     prop_oneof![
         2 => Just(Act::Start),
@@ -52,6 +57,8 @@ fn act() -> impl Strategy<Value = Act> {
         4 => conn.clone().prop_map(Act::Dialled),
         1 => conn.clone().prop_map(Act::Failed),
         6 => (1..5_u8).prop_map(Act::Accept),
+        4 => (conn.clone(), any::<bool>(), any::<bool>())
+            .prop_map(|(conn, link, v6)| Act::Own(conn, link, v6)),
         30 => (conn.clone(), bytes).prop_map(|(conn, bytes)| Act::Bytes(conn, bytes)),
         2 => conn.clone().prop_map(Act::Closed),
         4 => (0..100_000_u32).prop_map(Act::Wait),
@@ -86,6 +93,28 @@ fn update(id: u8, net: u8, path: u8) -> Vec<u8> {
         .concat()
 }
 
+/// The same in IPv6: a global next hop, one that is link-local, or a withdrawal.
+fn update_v6(id: u8, net: u8, hop: u8) -> Vec<u8> {
+    let options = SessionOptions {
+        four_octet_as: true,
+        ..SessionOptions::default()
+    };
+    let prefixes = [super::prefix(&format!("fd00:10:244:{net}::/64"))];
+    let family = Family::IPV6_UNICAST;
+    if hop == 2 {
+        return message::pack_withdrawals(family, &prefixes, &options).concat();
+    }
+    let net = if hop == 0 { 0xfd00 } else { 0xfe80 };
+    let attributes = PathAttributes {
+        as_path: AsPath::from_sequence(&[65000 + u32::from(id)]),
+        next_hop: Some(NextHop::V6([net, 0, 0, 0, 0, 0, 0, id.into()].into())),
+        ..PathAttributes::default()
+    };
+    message::pack_announcements(family, &attributes, &prefixes, &options)
+        .unwrap()
+        .concat()
+}
+
 fn framed(kind: u8, body: &[u8]) -> Vec<u8> {
     let mut out = vec![0xff; 16];
     out.extend(u16::try_from(19 + body.len()).unwrap().to_be_bytes());
@@ -99,12 +128,12 @@ fn open(id: u8) -> Vec<u8> {
         asn: 65000 + u32::from(id),
         bgp_id: [10, 255, 0, id].into(),
         hold_time: 9,
-        families: vec![Family::IPV4_UNICAST],
+        families: vec![Family::IPV4_UNICAST, Family::IPV6_UNICAST],
         graceful_restart: Some(crate::capability::GracefulRestartCapability {
             restart: false,
             notification: false,
             time_secs: 30,
-            families: vec![(Family::IPV4_UNICAST, true)],
+            families: vec![(Family::IPV4_UNICAST, true), (Family::IPV6_UNICAST, id > 2)],
         }),
     };
     let mut out = bytes::BytesMut::new();
@@ -117,6 +146,20 @@ fn open(id: u8) -> Vec<u8> {
     out.to_vec()
 }
 
+fn own(link: bool, v6: bool) -> OwnAddresses {
+    let v6 = v6.then_some(Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1));
+    OwnAddresses {
+        interface: link.then(|| Interface {
+            index: 2,
+            name: "eth0".to_owned(),
+        }),
+        v6,
+        addresses: v6.into_iter().map(IpAddr::V6).collect(),
+        networks: vec!["10.0.0.1/24".parse().unwrap()],
+        ..OwnAddresses::only([10, 0, 0, 1].into())
+    }
+}
+
 /// A speaker that is played with, and the invariants that need no second one.
 struct Player {
     speaker: Speaker,
@@ -127,13 +170,17 @@ struct Player {
 
 impl Player {
     fn new(restarting: bool) -> Self {
-        let mut config = speaker(65001, 1, &["10.244.1.0/24"]);
+        let mut config = speaker(65001, 1, &["10.244.1.0/24", "fd00:10:244:1::/64"]);
         config.restarting = restarting;
         config.peers = vec![transit("10.0.0.2", 65002), transit("10.0.0.3", 65003)];
         config.peers.push(PeerConfig {
             passive: true,
             ..transit("10.0.0.4", 65001)
         });
+        // The third has IPv4 only.
+        for peer in &mut config.peers[..2] {
+            peer.families.push(Family::IPV6_UNICAST);
+        }
         let now = Instant::now();
         let speaker = Speaker::new(config, now);
         Self {
@@ -181,6 +228,10 @@ impl Player {
                     local,
                     remote: remote(last),
                 });
+            }
+            Act::Own(back, link, v6) => {
+                let (conn, own) = (self.conn(back), own(link, v6));
+                self.input(Input::OwnAddresses { conn, own });
             }
             Act::Bytes(back, bytes) => {
                 let conn = self.conn(back);
@@ -237,6 +288,12 @@ impl Player {
             assert_eq!(prefixes.received, prefixes.accepted + prefixes.rejected);
             assert!(prefixes.best <= prefixes.accepted && prefixes.stale <= prefixes.received);
             counted += prefixes.received;
+            let families = peer.prefixes_by_family.map(|(_, counts)| counts);
+            let sum = |count: fn(&PrefixCounts) -> usize| families.iter().map(count).sum::<usize>();
+            assert_eq!(sum(|counts| counts.received), prefixes.received);
+            assert_eq!(sum(|counts| counts.best), prefixes.best);
+            assert_eq!(sum(|counts| counts.stale), prefixes.stale);
+            assert_eq!(sum(|counts| counts.advertised), prefixes.advertised);
         }
         let routes: Vec<_> = self
             .speaker
