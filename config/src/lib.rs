@@ -21,6 +21,7 @@ pub mod paths;
 pub mod raw;
 pub mod resolve;
 pub mod resolved;
+mod similar;
 
 pub use asn::Asn;
 pub use cidr::Cidr;

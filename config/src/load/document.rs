@@ -1,21 +1,14 @@
-//! One document: first its header, to know what it is, then the whole by that kind's fields.
+//! One document: its text as a tree, and its header, to know what it is.
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy};
 use serde_saphyr::{Error, Options};
 
 use super::Kinds;
-use super::explain::closest;
 use super::split::Slice;
-use crate::raw::{API_VERSION, Document, Located, Object};
-use crate::resolve::Report;
-
-/// What is wrong with a document's text or types, and at which field.
-pub(super) struct Failure {
-    pub(super) path: String,
-    pub(super) error: Box<Error>,
-}
+use super::tree::{Node, Value};
+use crate::raw::{API_VERSION, Place};
+use crate::resolve::{Report, label};
+use crate::similar::closest;
 
 /// What a document says that it is.
 pub(super) struct Header {
@@ -23,23 +16,33 @@ pub(super) struct Header {
     pub(super) name: Option<String>,
 }
 
-/// The first look at a document; what it does not know is looked at later.
-#[derive(Deserialize)]
-pub(super) struct RawHeader {
-    #[serde(rename = "apiVersion")]
-    api_version: Option<Located<String>>,
-    kind: Option<Located<String>>,
-    metadata: Option<RawName>,
+impl Header {
+    pub(super) fn label(&self) -> String {
+        label(&self.kind, self.name.as_deref())
+    }
 }
 
-#[derive(Deserialize)]
-struct RawName {
-    name: Option<String>,
+/// The document as a tree; fields that are given twice are reported and dropped.
+pub(super) fn tree(report: &mut Report, slice: &Slice<'_>) -> Result<Node, Box<Error>> {
+    let mut root = parse(slice.text)?;
+    let mut secrets = Vec::new();
+    root.secrets(&mut secrets);
+    report.hide(secrets);
+    let found = (root.field("kind").and_then(Node::text), name_of(&root));
+    let label = match found {
+        (Some(kind), name) => label(kind, name.as_deref()),
+        (None, _) => String::new(),
+    };
+    root.drop_repeated("", &mut |path, entry| {
+        let place = entry.place.moved_down(slice.line_offset);
+        report.refuse_field(place, path, &label, "is given twice", "keep one of them");
+    });
+    Ok(root)
 }
 
-pub(super) fn header(slice: &Slice<'_>) -> Result<RawHeader, Failure> {
-    // Which of two equal keys is meant is asked when the kind is known.
-    parse(slice.text, DuplicateKeyPolicy::FirstWins)
+fn name_of(root: &Node) -> Option<String> {
+    let name = root.field("metadata")?.field("name")?;
+    name.text().map(str::to_owned)
 }
 
 /// Of a document whose text is wrong somewhere: what the lines above `spec:` say that it is.
@@ -49,114 +52,94 @@ pub(super) fn header_above_spec(slice: &Slice<'_>) -> Option<Header> {
         .take_while(|line| !line.starts_with("spec"))
         .map(str::len)
         .sum();
-    let raw: RawHeader = parse(slice.text.get(..above)?, DuplicateKeyPolicy::FirstWins).ok()?;
+    let root = parse(slice.text.get(..above)?).ok()?;
     Some(Header {
-        kind: raw.kind?.value,
-        name: raw.metadata.and_then(|metadata| metadata.name),
+        kind: root.field("kind")?.text()?.to_owned(),
+        name: name_of(&root),
     })
 }
 
-/// The header of a document that this file may have; `None` if it was refused.
+/// The header of a document that this file may have; `None` if it was refused. What is wrong with
+/// it otherwise is reported and put right, so that the rest can be read.
 pub(super) fn check(
     report: &mut Report,
     slice: &Slice<'_>,
-    raw: RawHeader,
+    root: &mut Node,
     kinds: &Kinds,
 ) -> Option<Header> {
-    let name = raw.metadata.and_then(|metadata| metadata.name);
-    let label = |kind: &str| match &name {
-        Some(name) => format!(" ({kind} {name})"),
-        None => format!(" ({kind})"),
-    };
-    let absolute = |place: crate::raw::Place| place.moved_down(slice.line_offset);
+    let name = name_of(root);
+    let absolute = |place: Place| place.moved_down(slice.line_offset);
     let first_line = slice.first_content();
     let known = kinds.own.join(", ");
-    let Some(kind) = raw.kind else {
+    if !matches!(root.value, Value::Map(_)) {
+        let reason = "wrong type";
         report.refuse(
-            first_line,
-            "kind",
-            "is required",
-            &format!("write one of {known}"),
+            absolute(root.place),
+            "",
+            reason,
+            "write fields (name: value)",
         );
+        // It may have been meant as the object that the file must have, and as nothing's filter.
+        report.remember_broken(kinds.own.first().map(ToString::to_string), None);
+        return None;
+    }
+    let kind = root.field("kind");
+    let Some((kind, place)) = kind.and_then(|node| Some((node.text()?.to_owned(), node.place)))
+    else {
+        let (place, reason) = match kind {
+            Some(node) => (absolute(node.place), "is not a kind"),
+            None => (first_line, "is required"),
+        };
+        report.refuse(place, "kind", reason, &format!("write one of {known}"));
         report.remember_broken(None, name);
         return None;
     };
-    let kind_label = label(&kind.value);
-    if kinds.foreign.contains(&kind.value.as_str()) {
-        let reason = format!("a {} does not belong into this file", kind.value);
+    let header = Header { kind, name };
+    let label = header.label();
+    if kinds.foreign.contains(&header.kind.as_str()) {
+        let reason = format!("a {} does not belong into this file", header.kind);
         let hint = format!("move it to the other program's ({})", kinds.foreign_file);
-        report.refuse(
-            absolute(kind.place),
-            &format!("kind{kind_label}"),
-            &reason,
-            &hint,
-        );
+        report.refuse_field(absolute(place), "kind", &label, &reason, &hint);
         return None;
     }
-    if !kinds.own.contains(&kind.value.as_str()) {
-        let hint = match closest(&kind.value, kinds.own) {
+    if !kinds.own.contains(&header.kind.as_str()) {
+        let hint = match closest(&header.kind, kinds.own) {
             Some(meant) => format!("did you mean {meant}? There are {known}"),
             None => format!("write one of {known}"),
         };
-        let reason = format!("unknown kind {:?}", kind.value);
-        report.refuse(
-            absolute(kind.place),
-            &format!("kind{kind_label}"),
-            &reason,
-            &hint,
-        );
-        report.remember_broken(None, name);
+        let reason = format!("unknown kind {:?}", header.kind);
+        report.refuse_field(absolute(place), "kind", &label, &reason, &hint);
+        report.remember_broken(None, header.name);
         return None;
     }
+    api_version(report, slice, root, &label);
+    Some(header)
+}
+
+fn api_version(report: &mut Report, slice: &Slice<'_>, root: &mut Node, label: &str) {
+    let given = root.field("apiVersion");
+    let (place, reason) = match given {
+        Some(node) if node.text() == Some(API_VERSION) => return,
+        Some(node) => {
+            let reason = match node.text() {
+                Some(text) => format!("unknown version {text:?}"),
+                None => "is not a version".to_owned(),
+            };
+            (node.place.moved_down(slice.line_offset), reason)
+        }
+        None => (slice.first_content(), "is required".to_owned()),
+    };
     let hint = format!("write {API_VERSION}");
-    let field = format!("apiVersion{kind_label}");
-    match raw.api_version {
-        Some(version) if version.value == API_VERSION => {
-            return Some(Header {
-                kind: kind.value,
-                name,
-            });
-        }
-        Some(version) => {
-            let reason = format!("unknown version {:?}", version.value);
-            report.refuse(absolute(version.place), &field, &reason, &hint);
-        }
-        None => report.refuse(first_line, &field, "is required", &hint),
-    }
-    report.remember_broken(Some(kind.value), name);
-    None
+    report.refuse_unread(place, "apiVersion", label, &reason, &hint);
+    root.set("apiVersion", Node::any(Place::default()));
 }
 
-/// The whole document; its kind and version were checked before.
-pub(super) fn object<S: DeserializeOwned>(slice: &Slice<'_>) -> Result<Object<S>, Failure> {
-    let document: Document<S> = parse(slice.text, DuplicateKeyPolicy::Error)?;
-    Ok(Object {
-        name: document.metadata.name,
-        spec: document.spec,
-        line_offset: slice.line_offset,
-    })
-}
-
-fn parse<T: DeserializeOwned>(text: &str, duplicates: DuplicateKeyPolicy) -> Result<T, Failure> {
-    let mut path = String::new();
-    let parsed = serde_saphyr::with_deserializer_from_str_with_options(
-        text,
-        options(duplicates),
-        |deserializer| {
-            serde_path_to_error::deserialize(deserializer).map_err(|error| {
-                path = field_path(error.path());
-                error.into_inner()
-            })
-        },
-    );
-    parsed.map_err(|error| Failure {
-        path,
-        error: Box::new(error),
-    })
+fn parse(text: &str) -> Result<Node, Box<Error>> {
+    serde_saphyr::from_str_with_options(text, options()).map_err(Box::new)
 }
 
 /// No text of at most [`super::MAX_FILE_BYTES`] needs more time or memory than a moment's.
-fn options(duplicates: DuplicateKeyPolicy) -> Options {
+fn options() -> Options {
     serde_saphyr::options! {
         budget: serde_saphyr::budget! {
             max_depth: 32,
@@ -172,32 +155,12 @@ fn options(duplicates: DuplicateKeyPolicy) -> Options {
             max_total_replayed_events: 20_000,
             max_replay_stack_depth: 8,
         },
-        duplicate_keys: duplicates,
+        // Both come, and both are looked at: see `Node::drop_repeated`.
+        duplicate_keys: DuplicateKeyPolicy::LastWins,
         merge_keys: MergeKeyPolicy::Error,
         strict_booleans: true,
         reject_unsupported_tags: true,
         emit_comments: false,
         with_snippet: false,
     }
-}
-
-/// `spec.networks[1].cidr`. The step that `Spanned` adds (see `Located`) is left out: none of our
-/// own fields is called `value`.
-fn field_path(path: &serde_path_to_error::Path) -> String {
-    use serde_path_to_error::Segment;
-    let mut text = String::new();
-    for segment in path {
-        match segment {
-            Segment::Seq { index } => text.push_str(&format!("[{index}]")),
-            Segment::Map { key } if key == "value" => {}
-            Segment::Map { key } | Segment::Enum { variant: key } => {
-                if !text.is_empty() {
-                    text.push('.');
-                }
-                text.push_str(key);
-            }
-            Segment::Unknown => {}
-        }
-    }
-    text
 }

@@ -2,11 +2,15 @@
 //!
 //! Everything is bounded before it is parsed: the file's size, the number of documents, and in each
 //! document nesting, nodes and what aliases expand to. Every document is parsed on its own, so that
-//! a mistake in one does not hide those in the others.
+//! a mistake in one does not hide those in the others; in one document, only a mistake in the YAML
+//! itself hides others (see [`mend`]).
 
 mod document;
 mod explain;
+mod mend;
+mod read;
 mod split;
+mod tree;
 
 use std::fs::File;
 use std::io::Read;
@@ -18,7 +22,8 @@ use crate::raw::{FelixConfigurationSpec, Object, Place, SpeakerObjects};
 use crate::resolve::{self, Report};
 use crate::{ConfigErrors, FelixConfig, SpeakerConfig, paths};
 use document::Header;
-use split::{Documents, Slice};
+use split::Documents;
+use tree::Node;
 
 /// More than any network's worth of peers and filters.
 pub const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
@@ -55,12 +60,14 @@ pub fn parse_speaker(name: &str, text: &str) -> Result<SpeakerConfig, ConfigErro
         &mut report,
         text,
         &SPEAKER_KINDS,
-        |report, slice, header| match header.kind.as_str() {
+        |report, root, header, lines| match header.kind.as_str() {
             "BGPConfiguration" => objects
                 .configurations
-                .extend(read_spec(report, slice, header)),
-            "BGPPeer" => objects.peers.extend(read_spec(report, slice, header)),
-            _ => objects.filters.extend(read_spec(report, slice, header)),
+                .extend(read_spec(report, root, header, lines)),
+            "BGPPeer" => objects.peers.extend(read_spec(report, root, header, lines)),
+            _ => objects
+                .filters
+                .extend(read_spec(report, root, header, lines)),
         },
     )?;
     resolve::speaker(report, &objects)
@@ -78,8 +85,8 @@ pub fn parse_felix(name: &str, text: &str) -> Result<FelixConfig, ConfigErrors> 
         &mut report,
         text,
         &FELIX_KINDS,
-        |report, slice, header| {
-            objects.extend(read_spec(report, slice, header));
+        |report, root, header, lines| {
+            objects.extend(read_spec(report, root, header, lines));
         },
     )?;
     resolve::felix(report, &objects)
@@ -162,7 +169,7 @@ fn each_document(
     report: &mut Report,
     text: &str,
     kinds: &Kinds,
-    mut take: impl FnMut(&mut Report, &Slice<'_>, &Header),
+    mut take: impl FnMut(&mut Report, Node, &Header, usize),
 ) -> Result<(), ConfigErrors> {
     if text.len() as u64 > MAX_FILE_BYTES {
         return Err(too_large(name));
@@ -174,16 +181,16 @@ fn each_document(
             let reason = format!("has more than {MAX_DOCUMENTS} documents");
             return Err(refused(name, &reason, "check that it is the right file"));
         }
-        match document::header(&slice) {
-            Err(failure) => {
+        match document::tree(report, &slice) {
+            Err(error) => {
                 let header = document::header_above_spec(&slice);
-                explain::explain(report, &slice, header.as_ref(), failure);
+                explain::explain(report, &slice, header.as_ref(), &error);
                 let (kind, name) = header.map(|header| (header.kind, header.name)).unzip();
                 report.remember_broken(kind, name.flatten());
             }
-            Ok(header) => {
-                if let Some(header) = document::check(report, &slice, header, kinds) {
-                    take(report, &slice, &header);
+            Ok(mut root) => {
+                if let Some(header) = document::check(report, &slice, &mut root, kinds) {
+                    take(report, root, &header, slice.line_offset);
                 }
             }
         }
@@ -197,15 +204,13 @@ fn each_document(
 
 fn read_spec<S: DeserializeOwned>(
     report: &mut Report,
-    slice: &Slice<'_>,
+    mut root: Node,
     header: &Header,
+    line_offset: usize,
 ) -> Option<Object<S>> {
-    match document::object(slice) {
-        Ok(object) => Some(object),
-        Err(failure) => {
-            explain::explain(report, slice, Some(header), failure);
-            report.remember_broken(Some(header.kind.clone()), header.name.clone());
-            None
-        }
+    let object = mend::object(report, &mut root, &header.label(), line_offset);
+    if object.is_none() {
+        report.remember_broken(Some(header.kind.clone()), header.name.clone());
     }
+    object
 }

@@ -1,5 +1,9 @@
 //! Values that know where they were written.
 
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A line and column, both from 1; 0 where there is none (values that came as JSON).
@@ -64,13 +68,40 @@ impl<T> Located<T> {
     }
 }
 
+/// How [`Located`] asks a format for the place of what comes next: as a newtype of this name. A
+/// format that has places gives a sequence of line, column and value; any other the value alone.
+pub(crate) const LOCATED: &str = "rcni located";
+
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Located<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let spanned = serde_saphyr::Spanned::<T>::deserialize(deserializer)?;
-        Ok(Self {
-            value: spanned.value,
-            place: spanned.referenced.into(),
-        })
+        deserializer.deserialize_newtype_struct(LOCATED, LocatedVisitor(PhantomData))
+    }
+}
+
+struct LocatedVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for LocatedVisitor<T> {
+    type Value = Located<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(
+        self,
+        deserializer: D,
+    ) -> Result<Located<T>, D::Error> {
+        T::deserialize(deserializer).map(Located::nowhere)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Located<T>, A::Error> {
+        let cut = |at| A::Error::invalid_length(at, &"line, column and value");
+        let place = Place {
+            line: parts.next_element()?.ok_or_else(|| cut(0))?,
+            column: parts.next_element()?.ok_or_else(|| cut(1))?,
+        };
+        let value = parts.next_element()?.ok_or_else(|| cut(2))?;
+        Ok(Located { value, place })
     }
 }
 

@@ -12,6 +12,7 @@ mod secret;
 pub use bgp::*;
 pub use felix::*;
 pub use int::Int;
+pub(crate) use located::LOCATED;
 pub use located::{Located, Place};
 pub use secret::Secret;
 

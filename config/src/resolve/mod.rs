@@ -11,6 +11,7 @@ mod speaker;
 mod subject;
 
 pub use report::Report;
+pub(crate) use report::label;
 pub use speaker::speaker;
 
 pub(crate) use felix::felix;

@@ -8,6 +8,7 @@ use super::Report;
 use super::subject::Subject;
 use crate::password::PasswordError;
 use crate::raw::{BGPPeerSpec, FamilySpec, Int, Located, Object, Place, Secret};
+use crate::similar::closest;
 use crate::{AddressFamily, Filter, HoldTime, Password, PeerConfig};
 
 /// All neighbours that could be made sense of, by name.
@@ -174,7 +175,12 @@ fn filters(
         let Some(filter) = known.get(&name.value) else {
             if !subject.report.may_be_broken("BGPFilter", Some(&name.value)) {
                 let reason = format!("there is no BGPFilter named {:?}", name.value);
-                subject.refuse(name.place, &path, &reason, &known_filters(known));
+                subject.refuse(
+                    name.place,
+                    &path,
+                    &reason,
+                    &known_filters(&name.value, known),
+                );
             }
             continue;
         };
@@ -187,10 +193,17 @@ fn filters(
     filters
 }
 
-fn known_filters(known: &BTreeMap<String, Arc<Filter>>) -> String {
+fn known_filters(given: &str, known: &BTreeMap<String, Arc<Filter>>) -> String {
     if known.is_empty() {
         return "add it as a document of kind BGPFilter".to_owned();
     }
-    let names: Vec<&str> = known.keys().map(String::as_str).take(10).collect();
-    format!("there are: {}", names.join(", "))
+    let names: Vec<&str> = known.keys().map(String::as_str).collect();
+    let some = names
+        .get(..names.len().min(10))
+        .unwrap_or_default()
+        .join(", ");
+    match closest(given, &names) {
+        Some(meant) => format!("did you mean {meant}? There are: {some}"),
+        None => format!("there are: {some}"),
+    }
 }

@@ -1,5 +1,7 @@
 //! Where everything that is refused is collected.
 
+use std::collections::HashMap;
+
 use crate::raw::Place;
 use crate::{ConfigError, ConfigErrors};
 
@@ -15,6 +17,9 @@ pub struct Report {
     errors: Vec<ConfigError>,
     suppressed: usize,
     broken: Vec<(Option<String>, Option<String>)>,
+    /// Per object, the fields that could not be read: nothing more is said about them.
+    unread: HashMap<String, Vec<String>>,
+    secrets: Vec<String>,
 }
 
 impl Report {
@@ -26,6 +31,8 @@ impl Report {
             errors: Vec::new(),
             suppressed: 0,
             broken: Vec::new(),
+            unread: HashMap::new(),
+            secrets: Vec::new(),
         }
     }
 
@@ -39,9 +46,60 @@ impl Report {
             line: place.known_line(),
             column: place.known_column(),
             field: clean(field),
-            reason: clean(reason),
-            hint: clean(hint),
+            reason: clean(&hide(&self.secrets, reason)),
+            hint: clean(&hide(&self.secrets, hint)),
         });
+    }
+
+    /// Refuses a field of an object, unless it was refused already when it was read: what follows
+    /// from that is not worth another line.
+    pub(crate) fn refuse_field(
+        &mut self,
+        place: Place,
+        path: &str,
+        label: &str,
+        reason: &str,
+        hint: &str,
+    ) {
+        if self.is_full() {
+            self.suppressed += 1;
+            return;
+        }
+        let known = self.unread.get(label).into_iter().flatten();
+        let covered = |unread: &String| {
+            path.strip_prefix(unread.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        if known.into_iter().any(covered) {
+            return;
+        }
+        let space = if path.is_empty() { "" } else { " " };
+        self.refuse(place, &format!("{path}{space}{label}"), reason, hint);
+    }
+
+    /// The same, for a field that cannot be read: no more is said about it and what is in it.
+    pub(crate) fn refuse_unread(
+        &mut self,
+        place: Place,
+        path: &str,
+        label: &str,
+        reason: &str,
+        hint: &str,
+    ) {
+        self.refuse_field(place, path, label, reason, hint);
+        let unread = self.unread.entry(label.to_owned()).or_default();
+        unread.push(path.to_owned());
+    }
+
+    /// No further errors will be shown.
+    pub(crate) fn is_full(&self) -> bool {
+        self.errors.len() >= MAX_ERRORS
+    }
+
+    /// Texts that no error may repeat.
+    pub(crate) fn hide(&mut self, secrets: Vec<String>) {
+        let secrets = secrets.into_iter().filter(|secret| !secret.is_empty());
+        self.secrets.extend(secrets);
     }
 
     /// Remembers that a document could not be read, with its kind and name as far as known: what
@@ -88,6 +146,36 @@ impl Report {
             });
         }
         Err(ConfigErrors(self.errors))
+    }
+}
+
+/// How an object is called in errors.
+pub(crate) fn label(kind: &str, name: Option<&str>) -> String {
+    let name = name.filter(|name| !name.is_empty());
+    format!("({kind} {})", name.unwrap_or("without a name"))
+}
+
+/// Without what stands in quotes, if a secret is in there. Only what is quoted comes from the file
+/// as it is, and a long text may be cut.
+fn hide(secrets: &[String], text: &str) -> String {
+    const NEEDLE: usize = 24;
+    let (Some(start), Some(end)) = (text.find(['"', '`']), text.rfind(['"', '`'])) else {
+        return text.to_owned();
+    };
+    let (Some(before), Some(quoted), Some(after)) =
+        (text.get(..start), text.get(start..end), text.get(end + 1..))
+    else {
+        return text.to_owned();
+    };
+    let shown = |secret: &String| {
+        let start: String = secret.chars().take(NEEDLE).collect();
+        quoted.contains(&start) || quoted.contains(&start.escape_debug().to_string())
+    };
+    let about = quoted.to_ascii_lowercase().contains("passw");
+    if about || secrets.iter().any(shown) {
+        format!("{before}***{after}")
+    } else {
+        text.to_owned()
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
-use super::Report;
+use super::{Report, label};
 use crate::cidr::CidrError;
 use crate::raw::{Int, Located, Object, Place};
 use crate::{Asn, Cidr, kernel};
@@ -67,8 +67,8 @@ impl<'a> Subject<'a> {
 
     pub(super) fn refuse(&mut self, place: Place, path: &str, reason: &str, hint: &str) {
         let place = self.absolute(place);
-        let field = format!("{path} ({} {})", self.kind, self.name);
-        self.report.refuse(place, &field, reason, hint);
+        let label = label(self.kind, Some(self.name));
+        self.report.refuse_field(place, path, &label, reason, hint);
     }
 
     /// `given` if it is within `range`; `default` if it is absent or was refused.

@@ -174,10 +174,10 @@ fn a_kind_of_the_speaker() {
         ],
     );
     felix_refuses(
-        &FELIX.replace(
+        &(FELIX.replace(
             "metadata: {name: default}",
             "metadata: {name: default, x: 1}",
-        ),
+        ) + "  masquerade: false\n"),
         &["felix.yaml:3: metadata.x (FelixConfiguration default): unknown field; known here: name"],
     );
 }

@@ -9,6 +9,7 @@
 
 mod felix;
 mod filter;
+mod golden;
 mod peer;
 mod speaker;
 mod text;
@@ -98,8 +99,8 @@ fn all_errors_at_once() {
         &[
             "bgp.yaml:7: spec.listenPort (BGPConfiguration default): 0 is out of range; write 1 to 65535",
             "bgp.yaml:14: spec.asNumber (BGPPeer tor-a): AS 0 is reserved (RFC 7607); write 1 to 4294967295",
-            r#"bgp.yaml:15: spec.filters[1] (BGPPeer tor-a): there is no BGPFilter named "absent"; add it as a document of kind BGPFilter"#,
-            "bgp.yaml:21: spec.importV4 (BGPFilter broken): wrong type; write a list ([a, b], or lines that begin with -)",
+            r#"bgp.yaml:15: spec.filters[1] (BGPPeer tor-a): there is no BGPFilter named "absent"; there are: broken"#,
+            "bgp.yaml:21: spec.importV4 (BGPFilter broken): wrong type: integer `5`; write a list ([a, b], or lines that begin with -)",
             "bgp.yaml:27: (BGPFilter torn): is not valid YAML: unclosed bracket '['; correct the syntax",
         ],
     );

@@ -134,7 +134,7 @@ fn filters_that_do_not_exist_or_are_named_twice() {
     speaker_refuses(
         &format!("{}{filter}", peer("from-fabric, form-fabric, from-fabric")),
         &[
-            r#"bgp.yaml:14: spec.filters[1] (BGPPeer tor-a): there is no BGPFilter named "form-fabric"; there are: from-fabric"#,
+            r#"bgp.yaml:14: spec.filters[1] (BGPPeer tor-a): there is no BGPFilter named "form-fabric"; did you mean from-fabric? There are: from-fabric"#,
             "bgp.yaml:14: spec.filters[2] (BGPPeer tor-a): from-fabric is listed twice; remove one of them",
         ],
     );
@@ -163,7 +163,7 @@ fn families() {
     speaker_refuses(
         &peer("[ipv4, IPv6]"),
         &[
-            r#"bgp.yaml:14: spec.families[1] (BGPPeer tor-a): unknown value "IPv6"; write one of ipv4, ipv6"#,
+            r#"bgp.yaml:14: spec.families[1] (BGPPeer tor-a): unknown value "IPv6"; did you mean ipv6? Write one of ipv4, ipv6"#,
         ],
     );
     for (given, expected) in [
@@ -202,22 +202,22 @@ fn passwords() {
         r#""geheim\n""#,
         "has a control character or line end in it; write it in one line, in quotes",
     );
-    for no_text in [
-        "4711",
-        "-4711",
-        "47.11",
-        "1e9",
-        "true",
-        "99999999999999999999",
-    ] {
+    for no_text in ["4711", "-4711", "true"] {
         refuses(no_text, "wrong type: not a text; write a text in quotes");
     }
+    for number in ["47.11", "1e9", "99999999999999999999"] {
+        refuses(number, "wrong type: number ***; write a text in quotes");
+    }
     refuses("", "has no value; write a text in quotes");
-    refuses("[geheim]", "wrong type: sequence; write a text in quotes");
-    refuses("{geheim: 1}", "wrong type: map; write a text in quotes");
+    refuses("[geheim]", "wrong type: a list; write a text in quotes");
+    refuses(
+        "{geheim: 1}",
+        "wrong type: fields (name: value); write a text in quotes",
+    );
     // No YAML: even there, what is shown of the text is not the secret.
     for torn in [
         "\"geheim",
+        "!geheim x",
         "*geheim",
         "geheim: geheim",
         "geheim\n  \tgeheim",
@@ -227,6 +227,20 @@ fn passwords() {
         assert!(
             !format!("{shown:?}").contains("geheim"),
             "{torn}: {shown:?}"
+        );
+    }
+    // Where a space is missing, or where it is used for something else.
+    for spec in [
+        "  password:geheim\n",
+        "  password:geheim: 5\n",
+        "  peerIP: 10.0.1.1\n  passwort: &p geheim\n  asNumber: *p\n  sourceAddress: *p\n",
+        "  peerIP: &p geheim\n  asNumber: 1\n  password: *p\n  filters: [*p]\n",
+    ] {
+        let shown = parse_speaker("bgp.yaml", &with_peer(spec)).unwrap_err();
+        assert!(!shown.to_string().contains("geheim"), "{spec}: {shown}");
+        assert!(
+            !format!("{shown:?}").contains("geheim"),
+            "{spec}: {shown:?}"
         );
     }
     let config = parse_speaker("bgp.yaml", &peer("ge heim")).unwrap();

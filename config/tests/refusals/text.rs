@@ -19,19 +19,19 @@ fn wrong_type() {
     speaker_refuses(
         &with_peer("  peerIP: 10.0.1.1\n  asNumber: 65000\n  filters: from-fabric\n"),
         &[
-            "bgp.yaml:14: spec.filters (BGPPeer tor-a): wrong type; write a list ([a, b], or lines that begin with -)",
+            "bgp.yaml:14: spec.filters (BGPPeer tor-a): wrong type: string \"from-fabric\"; write a list ([a, b], or lines that begin with -)",
         ],
     );
     speaker_refuses(
         &format!("{NODE}  kernel: {{install: yes}}\n"),
         &[
-            "bgp.yaml:7: spec.kernel.install (BGPConfiguration default): is not a boolean; write true or false",
+            "bgp.yaml:7: spec.kernel.install (BGPConfiguration default): wrong type: string \"yes\"; write true or false",
         ],
     );
     speaker_refuses(
         &with_filter("  importV4:\n    - {action: accept}\n"),
         &[
-            r#"bgp.yaml:13: spec.importV4[0].action (BGPFilter from-fabric): unknown value "accept"; write one of Accept, Reject"#,
+            r#"bgp.yaml:13: spec.importV4[0].action (BGPFilter from-fabric): unknown value "accept"; did you mean Accept? Write one of Accept, Reject"#,
         ],
     );
 }
@@ -127,7 +127,7 @@ fn missing_required_field() {
     );
     speaker_refuses(
         &NODE.replace("metadata: {name: default}\n", ""),
-        &["bgp.yaml:3: metadata (BGPConfiguration without a name): is required; add metadata"],
+        &["bgp.yaml:1: metadata (BGPConfiguration without a name): is required; add metadata"],
     );
 }
 
@@ -160,20 +160,20 @@ fn merge_keys_tags_and_lost_aliases() {
     speaker_refuses(
         &format!("{NODE}  <<: {{listenPort: 1}}\n"),
         &[
-            "bgp.yaml:7: spec (BGPConfiguration default): merge keys (<<) are not supported; write the fields out",
+            "bgp.yaml:7: (BGPConfiguration default): merge keys (<<) are not supported; write the fields out",
         ],
     );
     speaker_refuses(
         &format!("{NODE}  listenPort: *port\n"),
         &[
-            "bgp.yaml:7: spec (BGPConfiguration default): the alias (*name) has no anchor (&name) \
+            "bgp.yaml:7: (BGPConfiguration default): the alias (*name) has no anchor (&name) \
            in this document; write the value out",
         ],
     );
     speaker_refuses(
         &format!("{NODE}  listenPort: !port 5\n"),
         &[
-            "bgp.yaml:7: spec (BGPConfiguration default): is not valid YAML: unsupported tag `!port`; correct the syntax",
+            "bgp.yaml:7: (BGPConfiguration default): is not valid YAML: unsupported tag `!port`; correct the syntax",
         ],
     );
 }
