@@ -3,14 +3,14 @@
 //! A pod's packet may leave by any uplink, and path MTU discovery is often filtered: so the smallest
 //! one decides. Looked at are links that are up, not loopback and not host ends of pods. If all have
 //! one MTU, that is it, without looking at routes (a full table would be 100,000 messages). If they
-//! differ, only links that carry a route with a gateway count, since that is where pods' packets
-//! leave; on a node without any gateway, links that carry any route. Without a link: 1500.
+//! differ, only links that carry a route with a gateway count, of either family, since that is where
+//! pods' packets leave; on a node without any gateway, links that carry any route. Without a link: 1500.
 
 use std::collections::BTreeSet;
 
+use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
 use netlink_packet_route::route::RouteMessage;
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::naming::HOST_PREFIX;
 use crate::netlink::{Link, Netlink, NetlinkError, Step, attributes_of, parse_link, read_u32};
@@ -20,6 +20,9 @@ const DEFAULT_MTU: u32 = 1500;
 const RTMSG_LEN: usize = 12;
 const RTN_UNICAST: u8 = 1;
 const RT_TABLE_LOCAL: u8 = 255;
+/// `AF_INET` and `AF_INET6`: multicast routing answers too, in families of its own.
+const FAMILIES: [u8; 2] = [2, 10];
+const RTA_DST: u16 = 1;
 const RTA_OIF: u16 = 4;
 const RTA_GATEWAY: u16 = 5;
 const RTA_MULTIPATH: u16 = 9;
@@ -74,9 +77,15 @@ impl Uses {
     fn of(routes: &[Vec<u8>]) -> Self {
         let mut uses = Self::default();
         for route in routes {
+            let ours = route
+                .first()
+                .is_some_and(|family| FAMILIES.contains(family));
             let unicast = route.get(7) == Some(&RTN_UNICAST);
             let local = route.get(4) == Some(&RT_TABLE_LOCAL);
-            if let (true, false, Some(attributes)) = (unicast, local, route.get(RTMSG_LEN..)) {
+            if let (true, true, false, Some(attributes)) =
+                (ours, unicast, local, route.get(RTMSG_LEN..))
+                && !is_link_local(attributes)
+            {
                 uses.note(attributes, None);
             }
         }
@@ -115,6 +124,13 @@ impl Uses {
     }
 }
 
+/// `fe80::/10`: every link with IPv6 has it, whether it leads anywhere or not.
+fn is_link_local(attributes: &[u8]) -> bool {
+    attributes_of(attributes).any(|(kind, value)| {
+        kind == RTA_DST && value.len() == 16 && value[0] == 0xfe && value[1] & 0xc0 == 0x80
+    })
+}
+
 fn links_question() -> Step {
     let mut link = LinkMessage::default();
     link.attributes = vec![LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats])];
@@ -122,8 +138,8 @@ fn links_question() -> Step {
 }
 
 fn routes_question() -> Step {
-    let mut route = RouteMessage::default();
-    route.header.address_family = AddressFamily::Inet;
+    // Of all families.
+    let route = RouteMessage::default();
     Step::new("list the routes", RouteNetlinkMessage::GetRoute(route), 0)
 }
 
@@ -178,9 +194,20 @@ mod tests {
         let mut local = plain.clone();
         local[4] = RT_TABLE_LOCAL;
         local[16] = 99;
-        let uses = Uses::of(&[plain, multipath, local]);
-        assert_eq!(uses.gateways, [7, 8, 9].into());
-        assert_eq!(uses.any, [7, 8, 9].into());
+        let mut six = plain.clone();
+        six[0] = 10;
+        six[16] = 5;
+        let mut link_local = vec![10, 64, 0, 0, 254, 2, 0, RTN_UNICAST, 0, 0, 0, 0];
+        link_local.extend([
+            20, 0, 1, 0, 0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        ]);
+        link_local.extend([8, 0, 4, 0, 77, 0, 0, 0]);
+        let mut multicast_routing = plain.clone();
+        multicast_routing[0] = 128;
+        multicast_routing[16] = 88;
+        let uses = Uses::of(&[plain, multipath, local, six, link_local, multicast_routing]);
+        assert_eq!(uses.gateways, [5, 7, 8, 9].into());
+        assert_eq!(uses.any, [5, 7, 8, 9].into());
     }
 
     proptest! {

@@ -37,8 +37,9 @@ pub use messages::HOST_METRIC_V6;
 
 /// `IF_OPER_UNKNOWN` and `IF_OPER_UP` (RFC 2863): the end may transmit.
 const OPERATIONAL: [u8; 2] = [0, 6];
-/// How long the kernel may take to notice that both ends are up: usually under a millisecond.
-const CARRIER_WAIT: Duration = Duration::from_secs(5);
+/// How long the kernel may take to notice that both ends are up: usually under a millisecond, but the
+/// work waits its turn behind whatever else changes interfaces.
+const CARRIER_WAIT: Duration = Duration::from_secs(10);
 
 /// What is to be made.
 #[derive(Clone, Debug)]

@@ -232,6 +232,30 @@ fn the_mtu_is_large_enough_for_ipv6() {
 }
 
 #[test]
+fn the_uplinks_of_a_node_with_ipv6_alone_are_found() {
+    let (node, pod) = (Node::dual(), Netns::new());
+    for (name, mtu, subnet) in [
+        ("up0", 1400, "1"),
+        ("up1", 9000, "2"),
+        ("docker0", 1300, "3"),
+    ] {
+        node.host.ip(&format!(
+            "link add {name} mtu {mtu} type veth peer name {name}-end"
+        ));
+        node.host.ip(&format!(
+            "addr add 2001:db8:{subnet}::1/64 dev {name} nodad"
+        ));
+        node.host.ip(&format!("link set {name} up"));
+    }
+    node.host
+        .ip("-6 route add default nexthop via 2001:db8:1::2 nexthop via 2001:db8:2::2");
+    let mut conf = only_v6(&node);
+    conf["cniVersion"] = json!("1.1.0");
+    let added = node.verb("ADD", "one", &pod, &conf).result();
+    assert_eq!(added["interfaces"][1]["mtu"], 1400);
+}
+
+#[test]
 fn a_second_interfaces_routes_come_behind_the_firsts() {
     let (node, pod) = (Node::dual(), Netns::new());
     let first = addresses(&node.verb("ADD", "one", &pod, &node.conf_dual()))[1];
