@@ -1,6 +1,7 @@
 //! `tests/topologies/tor`: one node behind each router, in every Debian suite that has a tree.
 #![allow(dead_code, reason = "every test file uses another part")]
 
+pub(crate) mod beside;
 pub(crate) mod cases;
 
 use std::path::{Path, PathBuf};
@@ -45,6 +46,17 @@ pub(crate) enum Suite {
     Bookworm,
     Trixie,
     Sid,
+}
+
+impl Suite {
+    /// The name of its tree.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Suite::Bookworm => "bookworm",
+            Suite::Trixie => "trixie",
+            Suite::Sid => "sid",
+        }
+    }
 }
 
 use Kind::{Bird, Frr, Gobgp, Openbgpd};
@@ -319,6 +331,7 @@ impl Router {
 macro_rules! tests_of {
     ($name:ident, $suite:expr) => {
         mod $name {
+            use crate::tor::beside::{Neighbour, leave_each_other_alone};
             use crate::tor::{Kind, Router, Suite, cases};
             use anyhow::Result;
 
@@ -365,6 +378,21 @@ macro_rules! tests_of {
             #[test]
             fn openbgpd_comes_back() -> Result<()> {
                 cases::comes_back(router(Kind::Openbgpd))
+            }
+
+            #[test]
+            fn frr_on_the_same_node() -> Result<()> {
+                leave_each_other_alone(Neighbour::Frr, $suite)
+            }
+
+            #[test]
+            fn bird_on_the_same_node() -> Result<()> {
+                leave_each_other_alone(Neighbour::Bird, $suite)
+            }
+
+            #[test]
+            fn bird_that_learns_on_the_same_node() -> Result<()> {
+                leave_each_other_alone(Neighbour::BirdLearn, $suite)
             }
         }
     };

@@ -1,0 +1,323 @@
+//! `tests/topologies/beside`: another router on the same node. Neither touches what is not its
+//! own, in whatever order and by whatever signal they start and stop.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use rcni_tests::lab::node::{Daemon, ExecOptions};
+use rcni_tests::lab::process::check;
+use rcni_tests::{Lab, Node, Options, peers, wait_until};
+
+use super::{Suite, show};
+use crate::common::{DEADLINE, add_pod, routes, wait_established};
+
+/// What we learn from the ToR.
+const LEARNED: [&str; 5] = [
+    "198.18.1.0/24",
+    "198.18.2.0/24",
+    "2001:db8:18:1::/64",
+    FOREIGN_TOO[0],
+    FOREIGN_TOO[1],
+];
+/// What only the neighbour learns from it.
+const THEIRS: [&str; 3] = ["198.19.1.0/24", "198.19.2.0/24", "2001:db8:19:1::/64"];
+/// Foreign routes, and those to what the ToR announces too.
+const FOREIGN: [&str; 2] = ["203.0.113.0/24", "2001:db8:f::/64"];
+const FOREIGN_TOO: [&str; 2] = ["198.18.9.0/24", "2001:db8:18:9::/64"];
+/// The pod and the blackhole, in both families.
+const OF_PODS: usize = 4;
+/// Configured as a static route in every neighbour.
+const STATIC: &str = "192.0.2.0/24";
+
+/// A router beside rcni-bgp.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Neighbour {
+    Frr,
+    /// As it is by default.
+    Bird,
+    /// `learn`, `persist`, `scan time 1`, `merge paths`.
+    BirdLearn,
+}
+
+use Neighbour::{Bird, BirdLearn, Frr};
+
+/// A command line without its program's folder and the way into the tree.
+type Program = &'static [&'static str];
+
+impl Neighbour {
+    /// In the order of their start. FRR 10 has mgmtd, and does not let it and staticd have a file.
+    fn programs(self, suite: Suite) -> &'static [Program] {
+        match (self, suite) {
+            (Frr, Suite::Bookworm) => &[
+                &["/usr/lib/frr/zebra", "-f", "/etc/frr/frr.conf"],
+                &["/usr/lib/frr/staticd", "-f", "/etc/frr/frr.conf"],
+                &["/usr/lib/frr/bgpd", "-p", "0", "-f", "/etc/frr/frr.conf"],
+            ],
+            (Frr, Suite::Trixie | Suite::Sid) => &[
+                &["/usr/lib/frr/mgmtd"],
+                &["/usr/lib/frr/zebra", "-f", "/etc/frr/frr.conf"],
+                &["/usr/lib/frr/staticd"],
+                &["/usr/lib/frr/bgpd", "-p", "0", "-f", "/etc/frr/frr.conf"],
+            ],
+            (Bird, _) => &[&["/usr/sbin/bird", "-f", "-c", "/etc/bird/bird.conf"]],
+            (BirdLearn, _) => &[&["/usr/sbin/bird", "-f", "-c", "/etc/bird/bird-learn.conf"]],
+        }
+    }
+
+    fn protocol(self) -> &'static str {
+        match self {
+            Frr => "proto bgp",
+            Bird | BirdLearn => "proto bird",
+        }
+    }
+
+    /// What it has learned when it is complete: BIRD takes ours too, FRR would give way to them.
+    fn learned(self) -> Vec<&'static str> {
+        let ours: &[&str] = if matches!(self, Frr) { &[] } else { &LEARNED };
+        THEIRS.iter().chain(ours).copied().collect()
+    }
+
+    /// How long it may think about what it has seen: two scans of a BIRD that looks every second.
+    fn settle(self) {
+        let millis = if matches!(self, BirdLearn) { 2200 } else { 700 };
+        std::thread::sleep(Duration::from_millis(millis));
+    }
+
+    /// Whether its routes stay when it is asked to end.
+    fn persists(self) -> bool {
+        matches!(self, BirdLearn)
+    }
+}
+
+/// The neighbour while it runs.
+struct Running {
+    daemons: Vec<Daemon>,
+}
+
+impl Running {
+    fn start(neighbour: Neighbour, suite: Suite, node: &Node) -> Result<Self> {
+        node.check(&["start-beside", "true"])?;
+        let mut daemons = Vec::new();
+        for program in neighbour.programs(suite) {
+            let argv: Vec<&str> = ["start-beside"].iter().chain(*program).copied().collect();
+            let path = program.first().context("a program")?;
+            let name = path.rsplit('/').next().unwrap_or(path);
+            let started = node.spawn(name, &argv, &ExecOptions::default())?;
+            daemons.push(started);
+        }
+        // Its routes may be there still, when it was killed.
+        let ask: &[&str] = match neighbour {
+            Frr => &["start-beside", "vtysh", "-c", "show bgp neighbors 10.0.1.1"],
+            Bird | BirdLearn => &["start-beside", "birdc", "show", "protocols", "tor"],
+        };
+        wait_until(DEADLINE, "the neighbour's routes", || -> Result<()> {
+            let session = node.check(ask)?;
+            ensure!(session.contains("Established"), "{session}");
+            for prefix in neighbour.learned() {
+                let seen = routes(node, prefix)?;
+                ensure!(seen.contains(neighbour.protocol()), "{prefix}: {seen:?}");
+            }
+            let seen = routes(node, STATIC)?;
+            if !seen.contains("via") && daemons.iter().any(|daemon| daemon.name == "mgmtd") {
+                // Said too early it is lost on a staticd that mgmtd does not know yet.
+                node.check(&["start-beside", "vtysh", "-b"])?;
+            }
+            ensure!(seen.contains("via"), "{STATIC}: {seen:?}");
+            Ok(())
+        })?;
+        for daemon in &daemons {
+            ensure!(daemon.id.is_alive(), "{} has ended", daemon.name);
+        }
+        Ok(Self { daemons })
+    }
+
+    fn stop(self, neighbour: Neighbour, node: &Node, signal: Signal) -> Result<()> {
+        for daemon in self.daemons.iter().rev() {
+            stop(daemon, signal)?;
+        }
+        if signal == Signal::SIGTERM && !neighbour.persists() {
+            wait_until(DEADLINE, "its routes gone", || -> Result<()> {
+                for prefix in neighbour.learned() {
+                    let seen = routes(node, prefix)?;
+                    ensure!(!seen.contains(neighbour.protocol()), "{prefix}: {seen:?}");
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn stop(daemon: &Daemon, signal: Signal) -> Result<()> {
+    ensure!(daemon.id.is_alive(), "{} has ended", daemon.name);
+    kill(Pid::from_raw(daemon.id.pid), signal)?;
+    daemon.id.wait_gone()
+}
+
+fn start_rcni(node: &Node) -> Result<Daemon> {
+    let config = "/etc/rcni/later/bgp.yaml";
+    let argv = ["rcni-bgp", "run", "--config", config];
+    let daemon = node.spawn("rcni-bgp", &argv, &ExecOptions::default())?;
+    wait_established(node, "tor")?;
+    wait_until(DEADLINE, "our routes", || -> Result<()> {
+        for prefix in LEARNED {
+            let seen = routes(node, prefix)?;
+            ensure!(seen.contains("proto rcni metric 77"), "{prefix}: {seen:?}");
+        }
+        Ok(())
+    })?;
+    Ok(daemon)
+}
+
+/// All that happens to routes of a node, in phases.
+struct Monitor<'l> {
+    node: &'l Node,
+    log: PathBuf,
+    /// Bytes of the log that belong to earlier phases.
+    read: usize,
+    phases: u8,
+}
+
+impl<'l> Monitor<'l> {
+    fn start(node: &'l Node) -> Result<Self> {
+        let argv = ["ip", "-d", "monitor", "route"];
+        node.spawn("monitor", &argv, &ExecOptions::default())?;
+        let log = node.log_folder().join("monitor.log");
+        let mut monitor = Self {
+            node,
+            log,
+            read: 0,
+            phases: 0,
+        };
+        monitor.phase()?;
+        Ok(monitor)
+    }
+
+    /// What has happened since the last call.
+    fn phase(&mut self) -> Result<Vec<String>> {
+        self.phases += 1;
+        let marker = format!("192.0.2.{}", self.phases);
+        // Seen in the log: all that came before it was seen too.
+        let text = wait_until(DEADLINE, "the monitor", || -> Result<String> {
+            let route = format!("ip route replace blackhole {marker}/32");
+            self.node.shell(&route)?;
+            let text = std::fs::read_to_string(&self.log)?;
+            ensure!(text.contains(&format!("blackhole {marker} ")), "{text:?}");
+            Ok(text)
+        })?;
+        let new = text.get(self.read..).context("the log became shorter")?;
+        self.read = text.len();
+        // Markers repeat while they are waited for, and may be late into the next phase.
+        let events = new
+            .lines()
+            .filter(|line| !line.contains("blackhole 192.0.2."));
+        Ok(events.map(str::to_owned).collect())
+    }
+}
+
+fn is_ours(line: &str) -> bool {
+    line.contains("proto rcni")
+}
+
+fn is_foreign(line: &str) -> bool {
+    let others = ["proto rcni", "proto bgp", "proto bird"];
+    let about = |prefixes: [&str; 2]| prefixes.iter().any(|prefix| line.contains(prefix));
+    about(FOREIGN) || (about(FOREIGN_TOO) && !others.iter().any(|other| line.contains(other)))
+}
+
+/// All routes of both families, of those that `wanted` lets pass.
+fn snapshot(node: &Node, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>> {
+    let mut lines = Vec::new();
+    for family in ["-4", "-6"] {
+        let text = node.check(&["ip", family, "-d", "route", "show", "table", "all"])?;
+        lines.extend(text.lines().filter(|line| wanted(line)).map(str::to_owned));
+    }
+    lines.sort();
+    Ok(lines)
+}
+
+fn ours_and_foreign(node: &Node) -> Result<Vec<String>> {
+    snapshot(node, |line| is_ours(line) || is_foreign(line))
+}
+
+/// The topology, with the tree of that suite where its file says `routers`.
+fn deploy(suite: Suite) -> Result<(tempfile::TempDir, Lab)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("topologies/beside/.");
+    let copy = tempfile::tempdir()?;
+    let to = copy.path();
+    check(
+        "cp",
+        &["-r", &folder.to_string_lossy(), &to.to_string_lossy()],
+    )?;
+    std::os::unix::fs::symlink(peers::find(suite.name())?, to.join("routers"))?;
+    let lab = Lab::deploy(&to.join("topology.clab.yml"), &Options::default())?;
+    Ok((copy, lab))
+}
+
+/// The neighbour first, then rcni-bgp, which is the hard order for us; then each stops and starts
+/// beside the other, asked to and killed.
+pub(crate) fn leave_each_other_alone(neighbour: Neighbour, suite: Suite) -> Result<()> {
+    let (_copy, lab) = deploy(suite)?;
+    run(neighbour, suite, &lab).inspect_err(|_| show(&lab.report()))
+}
+
+fn run(neighbour: Neighbour, suite: Suite, lab: &Lab) -> Result<()> {
+    let node = lab.node("node1")?;
+    add_pod(lab, "node1", "alice")?;
+    let mut monitor = Monitor::start(node)?;
+    let mut running = Running::start(neighbour, suite, node)?;
+    neighbour.settle();
+    monitor.phase()?;
+
+    let mut rcni = start_rcni(node)?;
+    neighbour.settle();
+    let others: Vec<String> = monitor
+        .phase()?
+        .into_iter()
+        .filter(|line| !is_ours(line))
+        .collect();
+    ensure!(others.is_empty(), "at our first start: {others:#?}");
+
+    for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+        let before = ours_and_foreign(node)?;
+        let all = OF_PODS + LEARNED.len() + FOREIGN.len() + FOREIGN_TOO.len();
+        ensure!(before.len() == all, "{before:#?}");
+        running.stop(neighbour, node, signal)?;
+        neighbour.settle();
+        running = Running::start(neighbour, suite, node)?;
+        neighbour.settle();
+        let events = monitor.phase()?;
+        if signal == Signal::SIGTERM && !neighbour.persists() {
+            let theirs = |line: &String| line.contains(neighbour.protocol());
+            ensure!(events.iter().any(theirs), "nothing of {neighbour:?}");
+        }
+        let wrong: Vec<&String> = events
+            .iter()
+            .filter(|line| is_ours(line) || is_foreign(line))
+            .collect();
+        ensure!(wrong.is_empty(), "{signal} of {neighbour:?}: {wrong:#?}");
+        let after = ours_and_foreign(node)?;
+        ensure!(
+            before == after,
+            "{signal} of {neighbour:?}: {before:#?} {after:#?}"
+        );
+    }
+    for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+        let before = snapshot(node, |line| !line.contains("blackhole 192.0.2."))?;
+        stop(&rcni, signal)?;
+        neighbour.settle();
+        rcni = start_rcni(node)?;
+        neighbour.settle();
+        let events = monitor.phase()?;
+        ensure!(events.is_empty(), "{signal} of rcni-bgp: {events:#?}");
+        let after = snapshot(node, |line| !line.contains("blackhole 192.0.2."))?;
+        ensure!(
+            before == after,
+            "{signal} of rcni-bgp: {before:#?} {after:#?}"
+        );
+    }
+    Ok(())
+}
