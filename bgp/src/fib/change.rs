@@ -26,6 +26,8 @@ pub enum Change {
     Delete {
         /// Destination.
         prefix: Prefix,
+        /// What is there; empty: whatever is there. Only IPv6 looks at it.
+        next_hops: NextHops,
     },
 }
 
@@ -36,7 +38,7 @@ impl Change {
         match self {
             Self::Create { prefix, .. }
             | Self::Replace { prefix, .. }
-            | Self::Delete { prefix } => *prefix,
+            | Self::Delete { prefix, .. } => *prefix,
         }
     }
 }
@@ -74,10 +76,20 @@ impl fmt::Display for Reason {
             ),
             Self::Held(None) => f.write_str("a route with this prefix, metric and table exists"),
             Self::Errno(libc::ENETUNREACH | libc::EHOSTUNREACH) => {
-                f.write_str("next hop is not on any connected network (ENETUNREACH)")
+                f.write_str("a next hop is not on any connected network")
             }
             Self::Errno(libc::ENETDOWN) => {
-                f.write_str("the link of the next hop is down (ENETDOWN)")
+                f.write_str("the link of a next hop is down (ENETDOWN): set it up")
+            }
+            Self::Errno(libc::ENODEV) => {
+                f.write_str("the link of a next hop does not exist any more (ENODEV)")
+            }
+            // What the kernel says of a link without IPv6.
+            Self::Errno(libc::EACCES) => f.write_str(
+                "IPv6 is switched off on the link of a next hop (EACCES): set its disable_ipv6 to 0",
+            ),
+            Self::Errno(libc::EOPNOTSUPP | libc::EAFNOSUPPORT) => {
+                f.write_str("this kernel has no IPv6 (EOPNOTSUPP)")
             }
             Self::Errno(libc::EPERM) => {
                 f.write_str("the kernel does not permit it (EPERM): CAP_NET_ADMIN was lost")

@@ -81,6 +81,8 @@ pub struct KernelRoute {
     pub table: u32,
     /// Type is `unicast` (no blackhole, local, …).
     pub unicast: bool,
+    /// Interface of a route that is not multipath.
+    pub interface: Option<u32>,
     /// Gateways that the kernel would use: sorted, without those that it calls dead. Empty if the
     /// route has none or is of a shape that is never made here.
     pub next_hops: Vec<NextHop>,
@@ -89,7 +91,8 @@ pub struct KernelRoute {
 /// What the kernel's side looks like at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct FibStatus {
-    /// Routes that are wanted and are in the kernel as wanted.
+    /// Routes that are wanted and are in the kernel as wanted, or as far as their next hops are
+    /// usable.
     pub installed: usize,
     /// Adopted from an earlier run and not learned again yet.
     pub stale: usize,
@@ -100,11 +103,16 @@ pub struct FibStatus {
     pub failed: Vec<(Prefix, String)>,
     /// How many are refused in all.
     pub failed_count: usize,
+    /// Of the installed ones those that have fewer next hops than wanted, with the missing next hop
+    /// and what to do, in order of prefix; the first [`FAILED_SHOWN`] of them.
+    pub degraded: Vec<(Prefix, String)>,
+    /// How many are degraded in all.
+    pub degraded_count: usize,
     /// How many own routes were put back or put right after somebody else changed them.
     pub repaired: u64,
     /// All prefixes that are wanted and are not in the kernel as wanted.
     pub unsettled: Vec<Prefix>,
 }
 
-/// How many refused prefixes a [`FibStatus`] lists.
+/// How many refused, and how many degraded, prefixes a [`FibStatus`] lists.
 pub const FAILED_SHOWN: usize = 100;

@@ -3,15 +3,14 @@
 //! A socket filter drops notifications of our own writes in the kernel: a hundred thousand of them
 //! would cost more than the writing.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 
 use bytes::BytesMut;
-use netlink_packet_core::{NLM_F_REPLACE, NlasIterator};
 use netlink_sys::{AsyncSocket, TokioSocket};
 use socket2::SockFilter;
 
-use super::message::{self, RawMessage, kind, u32_at};
+use super::message::{self, RawMessage, flag, kind, u32_at};
 use super::netlink::{DATAGRAM, enlarge_receive_buffer, receive};
 use super::{NextHop, Ownership, Prefix};
 
@@ -22,8 +21,8 @@ const POD_LINK: &[u8] = b"rcni";
 /// Something that was done by others.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Observed {
-    /// An own route was deleted.
-    OwnGone(Prefix),
+    /// An own route was deleted, or these gateways of it (IPv6).
+    OwnGone(Prefix, Vec<NextHop>),
     /// A route with our marks was made or changed.
     OwnSeen(Prefix, Vec<NextHop>),
     /// A foreign route stands where ours would; `replaced`: in the place of what was there.
@@ -35,8 +34,12 @@ pub enum Observed {
     },
     /// A foreign route left such a place.
     ForeignGone(Prefix),
-    /// A link came up or an address was added: what was unreachable may be reachable.
+    /// A link came up or an address was added: what was unreachable may be reachable. Links of pods
+    /// never count.
     Reachable,
+    /// A network is connected now, by a route without a gateway: what was unreachable and is in it
+    /// may be reachable.
+    Connected(Prefix),
     /// A link or an address went: the kernel deletes routes then and does not say which.
     Flushed,
     /// Notifications were lost.
@@ -49,7 +52,16 @@ pub struct Monitor {
     owner: Ownership,
     buffer: BytesMut,
     ready: VecDeque<Observed>,
-    links: HashMap<u32, bool>,
+    links: Links,
+}
+
+/// The links that are there, by index.
+#[derive(Default)]
+struct Links {
+    /// Whether it is up and has a carrier.
+    up: HashMap<u32, bool>,
+    /// Those of pods.
+    pods: HashSet<u32>,
 }
 
 impl Monitor {
@@ -71,12 +83,17 @@ impl Monitor {
         ] {
             socket.socket_ref().add_membership(group)?;
         }
+        // Which links are pods' and which are up; the answers come among the notifications.
+        let mut request = Vec::new();
+        message::dump_links(&mut request, 0);
+        let kernel = netlink_sys::SocketAddr::new(0, 0);
+        socket.socket_ref().send_to(&request, &kernel, 0)?;
         Ok(Self {
             socket,
             owner,
             buffer: BytesMut::with_capacity(DATAGRAM),
             ready: VecDeque::new(),
-            links: HashMap::new(),
+            links: Links::default(),
         })
     }
 
@@ -98,8 +115,10 @@ impl Monitor {
             }
             for raw in message::split(&self.buffer) {
                 let observed = match raw.kind {
-                    kind::NEW_LINK | kind::DEL_LINK => link_change(&mut self.links, &raw),
-                    _ => classify(&self.owner, &raw),
+                    kind::NEW_LINK | kind::DEL_LINK => self.links.change(&raw),
+                    kind::NEW_ADDRESS | kind::DEL_ADDRESS => self.links.address(&raw),
+                    kind::NEW_ROUTE | kind::DEL_ROUTE => classify(&self.owner, &self.links, &raw),
+                    _ => None,
                 };
                 self.ready.extend(observed);
             }
@@ -125,65 +144,82 @@ fn drop_own_echo(socket: &netlink_sys::Socket, own_port: u32) -> io::Result<()> 
     ])
 }
 
-/// Routes and addresses.
-fn classify(owner: &Ownership, raw: &RawMessage<'_>) -> Option<Observed> {
-    match raw.kind {
-        kind::NEW_ADDRESS => return Some(Observed::Reachable),
-        kind::DEL_ADDRESS => return Some(Observed::Flushed),
-        kind::NEW_ROUTE | kind::DEL_ROUTE => {}
-        _ => return None,
-    }
+fn classify(owner: &Ownership, links: &Links, raw: &RawMessage<'_>) -> Option<Observed> {
     let route = message::parse_route(raw.payload)?;
     let gone = raw.kind == kind::DEL_ROUTE;
     let prefix = route.prefix;
     if owner.owns(&route) {
         return Some(if gone {
-            Observed::OwnGone(prefix)
+            Observed::OwnGone(prefix, route.next_hops)
         } else {
             Observed::OwnSeen(prefix, route.next_hops)
         });
     }
-    if !owner.same_place(&route) {
-        return None;
+    if owner.same_place(&route) {
+        return Some(if gone {
+            Observed::ForeignGone(prefix)
+        } else {
+            Observed::ForeignSeen {
+                prefix,
+                replaced: raw.flags & flag::REPLACE != 0,
+            }
+        });
     }
-    Some(if gone {
-        Observed::ForeignGone(prefix)
-    } else {
-        Observed::ForeignSeen {
-            prefix,
-            replaced: raw.flags & NLM_F_REPLACE != 0,
-        }
-    })
+    let pod = route
+        .interface
+        .is_some_and(|index| links.pods.contains(&index));
+    let connects = !gone && route.unicast && route.next_hops.is_empty() && !pod;
+    connects.then_some(Observed::Connected(prefix))
 }
 
-/// `struct ifinfomsg`: index at 4, flags at 8, attributes from 16.
-fn link_change(links: &mut HashMap<u32, bool>, raw: &RawMessage<'_>) -> Option<Observed> {
-    const IFLA_IFNAME: u16 = 3;
-    // Neighbour tables of bridges come as links of another family.
-    if raw.payload.first() != Some(&0) {
-        return None;
+impl Links {
+    /// `struct ifinfomsg`: index at 4, flags at 8, attributes from 16.
+    fn change(&mut self, raw: &RawMessage<'_>) -> Option<Observed> {
+        const IFLA_IFNAME: u16 = 3;
+        // Neighbour tables of bridges come as links of another family.
+        if raw.payload.first() != Some(&0) {
+            return None;
+        }
+        let index = u32_at(raw.payload, 4)?;
+        let flags = u32_at(raw.payload, 8)?;
+        let pod = message::attributes(raw.payload.get(16..)?)
+            .any(|(kind, value)| kind == IFLA_IFNAME && value.starts_with(POD_LINK));
+        if raw.kind == kind::DEL_LINK {
+            self.pods.remove(&index);
+            return self.up.remove(&index).map(|_| Observed::Flushed);
+        }
+        if pod {
+            self.pods.insert(index);
+            self.up.remove(&index);
+            return None;
+        }
+        // Renamed, if it was one.
+        self.pods.remove(&index);
+        let both = (libc::IFF_UP | libc::IFF_RUNNING).cast_unsigned();
+        let up = flags & both == both;
+        let before = self.up.insert(index, up);
+        if raw.flags & flag::MULTI != 0 {
+            // The answer to our own question at the start.
+            return None;
+        }
+        match before {
+            Some(before) if before == up => None,
+            _ if up => Some(Observed::Reachable),
+            // Seen for the first time and down: it may just have gone down.
+            _ => Some(Observed::Flushed),
+        }
     }
-    let index = u32_at(raw.payload, 4)?;
-    let flags = u32_at(raw.payload, 8)?;
-    let attributes = raw.payload.get(16..)?;
-    let pod = NlasIterator::new(attributes)
-        .map_while(Result::ok)
-        .any(|attribute| {
-            attribute.kind() == IFLA_IFNAME && attribute.value().starts_with(POD_LINK)
-        });
-    if pod {
-        return None;
-    }
-    if raw.kind == kind::DEL_LINK {
-        return links.remove(&index).map(|_| Observed::Flushed);
-    }
-    let both = (libc::IFF_UP | libc::IFF_RUNNING).cast_unsigned();
-    let up = flags & both == both;
-    match links.insert(index, up) {
-        Some(before) if before == up => None,
-        _ if up => Some(Observed::Reachable),
-        // Seen for the first time and down: it may just have gone down.
-        _ => Some(Observed::Flushed),
+
+    /// `struct ifaddrmsg`: index at 4. What happens to pods' links does not matter to next hops.
+    fn address(&self, raw: &RawMessage<'_>) -> Option<Observed> {
+        let index = u32_at(raw.payload, 4)?;
+        if self.pods.contains(&index) {
+            return None;
+        }
+        Some(match raw.kind {
+            kind::NEW_ADDRESS => Observed::Reachable,
+            _ => Observed::Flushed,
+        })
     }
 }
 

@@ -12,15 +12,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST};
-use netlink_packet_route::AddressFamily;
-use netlink_packet_route::route::RouteMessage;
 use netlink_sys::{AsyncSocket, AsyncSocketExt, SocketAddr, TokioSocket};
 use tokio::time::{Instant, timeout_at};
 
 use super::change::{Change, Found, Outcome};
-use super::message::{self, kind};
-use super::{KernelRoute, Ownership};
+use super::message::{self, Lookup, RawMessage, family, flag, kind};
+use super::{KernelRoute, NextHop, NextHops, Ownership};
 
 /// Messages in one send at most; so many failures fit [`RECEIVE_BUFFER`].
 pub const BATCH: usize = 1000;
@@ -42,7 +39,12 @@ pub struct Netlink {
     socket: TokioSocket,
     port: u32,
     sequence: u32,
+    /// Answers.
     buffer: BytesMut,
+    /// Requests.
+    out: Vec<u8>,
+    /// This kernel has IPv6, whether it is used in this namespace or not.
+    has_ipv6: bool,
 }
 
 impl Netlink {
@@ -63,6 +65,8 @@ impl Netlink {
             port,
             sequence: 0,
             buffer: BytesMut::with_capacity(DATAGRAM),
+            out: Vec::with_capacity(SEND_BYTES),
+            has_ipv6: has_ipv6()?,
         })
     }
 
@@ -79,6 +83,7 @@ impl Netlink {
     pub async fn probe(&mut self, owner: &Ownership) -> io::Result<()> {
         let nowhere = Change::Delete {
             prefix: IpAddr::V4(Ipv4Addr::BROADCAST).into(),
+            next_hops: NextHops::default(),
         };
         match self.apply(owner, &[nowhere]).await.first() {
             Some(Outcome::Done | Outcome::Missing) => Ok(()),
@@ -94,34 +99,31 @@ impl Netlink {
     pub async fn apply(&mut self, owner: &Ownership, changes: &[Change]) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(changes.len());
         let mut rest = changes;
-        let mut bytes = Vec::with_capacity(SEND_BYTES);
         while !rest.is_empty() {
-            bytes.clear();
+            self.out.clear();
             let first = self.sequence.wrapping_add(1);
             let mut last_start = 0;
             let mut count = 0;
             for change in rest {
-                if count == BATCH || (count > 0 && bytes.len() > SEND_BYTES - 1024) {
+                if count == BATCH || (count > 0 && self.out.len() > SEND_BYTES - 1024) {
                     break;
                 }
-                let (kind, flags, body) = message::of_change(owner, change);
                 self.sequence = self.sequence.wrapping_add(1);
-                last_start = message::append(&mut bytes, kind, flags, self.sequence, &body);
+                last_start = message::change(&mut self.out, self.sequence, owner, change);
                 count += 1;
             }
-            message::add_flags(&mut bytes, last_start, NLM_F_ACK);
-            outcomes.extend(self.exchange(&bytes, first, &rest[..count]).await);
+            message::add_flags(&mut self.out, last_start, flag::ACK);
+            outcomes.extend(self.exchange(first, &rest[..count]).await);
             rest = &rest[count..];
         }
         outcomes
     }
 
     /// Sends one batch and collects its answers.
-    async fn exchange(&mut self, bytes: &[u8], first: u32, changes: &[Change]) -> Vec<Outcome> {
+    async fn exchange(&mut self, first: u32, changes: &[Change]) -> Vec<Outcome> {
         let deadline = Instant::now() + ANSWER;
         let mut outcomes = vec![None; changes.len()];
-        let sent = timeout_at(deadline, self.socket.send_to(bytes, &SocketAddr::new(0, 0))).await;
-        if let Ok(Ok(_)) = sent {
+        if self.send(deadline).await.is_ok() {
             let complete = self.collect(deadline, first, changes, &mut outcomes).await;
             if complete {
                 // No answer of its own is a success: the last message was answered.
@@ -177,14 +179,11 @@ impl Netlink {
             ..Found::default()
         };
         let protocol = (!with_foreign).then_some(owner.protocol);
-        for family in [AddressFamily::Inet, AddressFamily::Inet6] {
-            let request = message::dump_request(family, owner.table, protocol);
-            let routes = match self.dump(&request).await {
-                Ok(routes) => routes,
-                Err(error) if family == AddressFamily::Inet6 && is_absent(&error) => continue,
-                Err(error) => return Err(error),
-            };
-            for route in routes {
+        for family in [family::INET, family::INET6] {
+            if family == family::INET6 && !self.has_ipv6 {
+                continue;
+            }
+            for route in self.dump(family, owner.table, protocol).await? {
                 if owner.owns(&route) {
                     found.ours.insert(route.prefix, route.next_hops);
                 } else if owner.same_place(&route)
@@ -197,29 +196,33 @@ impl Netlink {
         Ok(found)
     }
 
-    async fn dump(&mut self, request: &RouteMessage) -> io::Result<Vec<KernelRoute>> {
+    async fn dump(
+        &mut self,
+        family: u8,
+        table: u32,
+        protocol: Option<u8>,
+    ) -> io::Result<Vec<KernelRoute>> {
         let mut tries = 0;
         loop {
             tries += 1;
-            let (routes, interrupted) = self.dump_once(request).await?;
+            let (routes, interrupted) = self.dump_once(family, table, protocol).await?;
             if !interrupted || tries == DUMP_TRIES {
                 return Ok(routes);
             }
         }
     }
 
-    async fn dump_once(&mut self, request: &RouteMessage) -> io::Result<(Vec<KernelRoute>, bool)> {
+    async fn dump_once(
+        &mut self,
+        family: u8,
+        table: u32,
+        protocol: Option<u8>,
+    ) -> io::Result<(Vec<KernelRoute>, bool)> {
         self.sequence = self.sequence.wrapping_add(1);
         let sequence = self.sequence;
-        let mut bytes = Vec::new();
-        let flags = NLM_F_REQUEST | NLM_F_DUMP;
-        message::append(&mut bytes, kind::GET_ROUTE, flags, sequence, request);
-        let deadline = Instant::now() + ANSWER;
-        timeout_at(
-            deadline,
-            self.socket.send_to(&bytes, &SocketAddr::new(0, 0)),
-        )
-        .await??;
+        self.out.clear();
+        message::dump_routes(&mut self.out, sequence, family, table, protocol);
+        self.send(Instant::now() + ANSWER).await?;
         let mut routes = Vec::new();
         let mut interrupted = false;
         loop {
@@ -228,9 +231,12 @@ impl Netlink {
                 if answer.sequence != sequence {
                     continue;
                 }
-                interrupted |= answer.flags & NLM_F_DUMP_INTR != 0;
+                interrupted |= answer.flags & flag::DUMP_INTERRUPTED != 0;
                 match answer.kind {
-                    kind::NEW_ROUTE => routes.extend(message::parse_route(answer.payload)),
+                    // A kernel that does not know a family answers with those that it knows.
+                    kind::NEW_ROUTE if answer.payload.first() == Some(&family) => {
+                        routes.extend(message::parse_route(answer.payload));
+                    }
                     kind::DONE | kind::ERROR => {
                         return match message::errno_of(answer.payload) {
                             // A dump of an empty table that does not exist yet.
@@ -242,6 +248,40 @@ impl Netlink {
                 }
             }
         }
+    }
+
+    /// Whether each of `hops` can be a gateway now, in their order.
+    ///
+    /// # Errors
+    /// The kernel's, or a timeout.
+    pub async fn look_up(&mut self, hops: &[NextHop]) -> io::Result<Vec<Lookup>> {
+        let mut answers = Vec::with_capacity(hops.len());
+        for hop in hops {
+            self.sequence = self.sequence.wrapping_add(1);
+            let sequence = self.sequence;
+            self.out.clear();
+            message::look_up(&mut self.out, sequence, *hop);
+            let deadline = Instant::now() + ANSWER;
+            self.send(deadline).await?;
+            let answer = loop {
+                timeout_at(deadline, self.receive()).await??;
+                let mine = message::split(&self.buffer)
+                    .filter(|answer| answer.sequence == sequence)
+                    .find_map(|answer| lookup_of(&answer));
+                if let Some(answer) = mine {
+                    break answer;
+                }
+            };
+            answers.push(answer);
+        }
+        Ok(answers)
+    }
+
+    /// Sends what is in `out`.
+    async fn send(&mut self, deadline: Instant) -> io::Result<()> {
+        let kernel = SocketAddr::new(0, 0);
+        timeout_at(deadline, self.socket.send_to(&self.out, &kernel)).await??;
+        Ok(())
     }
 
     async fn receive(&mut self) -> io::Result<()> {
@@ -276,10 +316,23 @@ fn outcome_of(change: &Change, errno: i32) -> Outcome {
     }
 }
 
-/// This kernel has no IPv6, or not here.
-fn is_absent(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(libc::EAFNOSUPPORT | libc::EOPNOTSUPP | libc::EINVAL)
-    )
+fn lookup_of(answer: &RawMessage<'_>) -> Option<Lookup> {
+    match answer.kind {
+        kind::NEW_ROUTE => message::parse_lookup(answer.payload),
+        // ENETUNREACH and the like.
+        kind::ERROR => Some(Lookup::NotConnected),
+        _ => None,
+    }
+}
+
+/// False only if the kernel was built or started without IPv6. Where IPv6 is merely switched off
+/// for a namespace or a link, questions are answered, and writes are refused with a reason.
+fn has_ipv6() -> io::Result<bool> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+    let flags = SocketFlags::CLOEXEC;
+    match socket_with(AddressFamily::INET6, SocketType::DGRAM, flags, None) {
+        Ok(_) => Ok(true),
+        Err(rustix::io::Errno::AFNOSUPPORT) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }

@@ -11,13 +11,20 @@
 //! | none | B | delete; adopted and not learned yet: only after [`Table::synced`] |
 //! | none | none, but only by a notification | delete: the notification may be older than our write |
 //!
-//! *Installed* is what a dump or an own successful write showed, never what was hoped for.
+//! *Installed* is what a dump or an own successful write showed, never what was hoped for. *Desired*
+//! is what the speaker says less the next hops that cannot be gateways now ([`gateways`]): the
+//! kernel refuses a route for one of them, and traffic can use the others.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+mod gateways;
+mod status;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use self::gateways::Gateways;
 use super::change::{Change, Drift, Found, Outcome, Reason};
-use super::{FAILED_SHOWN, FibStatus, NextHop, NextHops, Prefix};
+use super::message::Lookup;
+use super::{NextHop, NextHops, Prefix};
 
 /// First pause after a refusal; doubled for each further one.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
@@ -45,8 +52,22 @@ struct Entry {
 }
 
 impl Entry {
-    fn settled(&self) -> bool {
-        self.desired == self.installed
+    fn settled(&self, gateways: &Gateways) -> bool {
+        self.target(gateways) == self.installed.as_ref()
+    }
+
+    fn target<'a>(&'a self, gateways: &'a Gateways) -> Option<&'a NextHops> {
+        self.desired
+            .as_ref()
+            .map(|desired| gateways.usable(desired))
+    }
+
+    /// What a delete should name: what we know to be there, if we are sure of it.
+    fn to_delete(&self) -> NextHops {
+        match &self.installed {
+            Some(installed) if !self.unsure => installed.clone(),
+            _ => NextHops::default(),
+        }
     }
 }
 
@@ -56,7 +77,7 @@ pub struct Table {
     queue: VecDeque<Prefix>,
     failures: BTreeMap<Prefix, Failure>,
     retries: BTreeSet<(Instant, Prefix)>,
-    shared: HashSet<NextHops>,
+    gateways: Gateways,
     synced: bool,
     repaired: u64,
     jitter: fn(Duration) -> Duration,
@@ -71,7 +92,7 @@ impl Table {
             queue: VecDeque::new(),
             failures: BTreeMap::new(),
             retries: BTreeSet::new(),
-            shared: HashSet::new(),
+            gateways: Gateways::default(),
             synced: false,
             repaired: 0,
             jitter,
@@ -79,8 +100,8 @@ impl Table {
     }
 
     /// Takes over a route that an earlier run left.
-    pub fn adopt(&mut self, prefix: Prefix, next_hops: Vec<NextHop>) {
-        let installed = Some(self.share(next_hops));
+    pub fn adopt(&mut self, prefix: Prefix, next_hops: &[NextHop]) {
+        let installed = Some(self.gateways.share(next_hops));
         let entry = self.entries.entry(prefix).or_default();
         entry.installed = installed;
         entry.adopted = true;
@@ -90,7 +111,7 @@ impl Table {
     pub fn want(&mut self, prefix: Prefix, mut next_hops: Vec<NextHop>) {
         next_hops.sort_unstable();
         next_hops.dedup();
-        let desired = (!next_hops.is_empty()).then(|| self.share(next_hops));
+        let desired = (!next_hops.is_empty()).then(|| self.gateways.share(&next_hops));
         let entry = self.entries.entry(prefix).or_default();
         entry.desired = desired;
         entry.adopted = false;
@@ -123,25 +144,32 @@ impl Table {
                 continue;
             };
             entry.queued = false;
-            let change = match (&entry.desired, &entry.installed) {
-                (Some(desired), None) => Change::Create {
+            let change = match (entry.target(&self.gateways), &entry.installed) {
+                (Some(target), None) => Change::Create {
                     prefix,
-                    next_hops: desired.clone(),
+                    next_hops: target.clone(),
                 },
-                (Some(desired), Some(installed)) if desired != installed => {
+                (Some(target), Some(installed)) if target != installed => {
                     if entry.contested {
-                        Change::Delete { prefix }
+                        let next_hops = entry.to_delete();
+                        Change::Delete { prefix, next_hops }
                     } else {
                         Change::Replace {
                             prefix,
-                            next_hops: desired.clone(),
+                            next_hops: target.clone(),
                         }
                     }
                 }
-                (None, Some(_)) if !entry.adopted => Change::Delete { prefix },
-                (None, None) if entry.unsure => Change::Delete { prefix },
+                (None, Some(_)) if !entry.adopted => Change::Delete {
+                    prefix,
+                    next_hops: entry.to_delete(),
+                },
+                (None, None) if entry.unsure => Change::Delete {
+                    prefix,
+                    next_hops: NextHops::default(),
+                },
                 _ => {
-                    if entry.settled() {
+                    if entry.settled(&self.gateways) {
                         self.forget_failure(prefix);
                     }
                     self.review(prefix);
@@ -166,6 +194,8 @@ impl Table {
             ) => {
                 entry.installed = Some(next_hops.clone());
                 entry.unsure = false;
+                // An exclusive creation proves that nobody else is there.
+                entry.contested &= !matches!(change, Change::Create { .. });
                 self.forget_failure(prefix);
             }
             (Change::Delete { .. }, Outcome::Done | Outcome::Missing)
@@ -190,6 +220,10 @@ impl Table {
                 return true;
             }
             (_, Outcome::Refused(errno)) => {
+                if let Change::Create { next_hops, .. } | Change::Replace { next_hops, .. } = change
+                {
+                    self.gateways.suspect(next_hops);
+                }
                 self.fail(prefix, Reason::Errno(errno), now);
                 return false;
             }
@@ -202,27 +236,43 @@ impl Table {
         false
     }
 
-    /// Somebody else deleted an own route. True if it will be put back.
-    pub fn vanished(&mut self, prefix: Prefix) -> bool {
+    /// Somebody else deleted an own route, or the gateways `gone` of it (IPv6). True if it will be
+    /// put back.
+    pub fn vanished(&mut self, prefix: Prefix, gone: &[NextHop]) -> bool {
         let Some(entry) = self.entries.get_mut(&prefix) else {
             return false;
         };
-        let known = entry.installed.take().is_some();
-        entry.unsure |= known;
-        let wanted = entry.desired.is_some();
-        if known && wanted {
+        let Some(before) = entry.installed.take() else {
+            self.review(prefix);
+            return false;
+        };
+        entry.unsure = true;
+        if prefix.is_ipv6() {
+            let left: Vec<NextHop> = before
+                .iter()
+                .filter(|hop| !gone.contains(hop))
+                .copied()
+                .collect();
+            // All or none of it known: the route as a whole.
+            if !left.is_empty() && left.len() < before.len() {
+                entry.installed = Some(self.gateways.share(&left));
+            }
+        }
+        let wrong = entry.desired.is_some() && !entry.settled(&self.gateways);
+        if wrong {
             self.repaired += 1;
         }
         self.review(prefix);
-        known && wanted
+        wrong
     }
 
     /// Somebody else made or changed a route with our marks. True if it will be put right.
-    pub fn appeared(&mut self, prefix: Prefix, next_hops: Vec<NextHop>) -> bool {
-        let installed = Some(self.share(next_hops));
+    pub fn appeared(&mut self, prefix: Prefix, next_hops: &[NextHop]) -> bool {
+        let installed = self.gateways.share(next_hops);
         let entry = self.entries.entry(prefix).or_default();
-        entry.installed = installed;
-        let settled = entry.settled();
+        entry.contested |= is_mixed(prefix, entry.installed.as_ref(), &installed);
+        entry.installed = Some(installed);
+        let settled = entry.settled(&self.gateways);
         let wrong = !settled && !entry.adopted;
         if wrong {
             self.repaired += 1;
@@ -239,7 +289,7 @@ impl Table {
         if let Some(entry) = self.entries.get_mut(&prefix) {
             entry.contested = true;
             if replaced && entry.installed.is_some() {
-                self.vanished(prefix);
+                self.vanished(prefix, &[]);
             }
         }
     }
@@ -258,7 +308,10 @@ impl Table {
         let mut drift = Drift::default();
         let prefixes: Vec<Prefix> = self.entries.keys().copied().collect();
         for prefix in prefixes {
-            let installed = found.ours.remove(&prefix).map(|hops| self.share(hops));
+            let installed = found
+                .ours
+                .remove(&prefix)
+                .map(|hops| self.gateways.share(&hops));
             let holder = found
                 .foreign
                 .as_ref()
@@ -269,19 +322,24 @@ impl Table {
             match (&entry.installed, &installed) {
                 (Some(_), None) => drift.vanished.push(prefix),
                 (Some(old), Some(new)) if old != new => drift.altered.push(prefix),
-                (None, Some(_)) if entry.desired != installed => drift.unexpected.push(prefix),
+                (None, Some(_)) if entry.target(&self.gateways) != installed.as_ref() => {
+                    drift.unexpected.push(prefix);
+                }
                 _ => {}
             }
-            entry.installed = installed;
-            entry.unsure = false;
             if let Some(holder) = holder {
                 entry.contested = holder.is_some();
             }
+            if let Some(installed) = &installed {
+                entry.contested |= is_mixed(prefix, entry.installed.as_ref(), installed);
+            }
+            entry.installed = installed;
+            entry.unsure = false;
             self.after_dump(prefix, holder);
         }
         for (prefix, next_hops) in found.ours {
             drift.unexpected.push(prefix);
-            let installed = Some(self.share(next_hops));
+            let installed = Some(self.gateways.share(&next_hops));
             let adopted = !self.synced;
             let entry = self.entries.entry(prefix).or_default();
             entry.installed = installed;
@@ -314,7 +372,8 @@ impl Table {
             Some(_) if held => self.forget_failure(prefix),
             _ => {}
         }
-        if self.entries.get(&prefix).is_some_and(Entry::settled) {
+        let entry = self.entries.get(&prefix);
+        if entry.is_some_and(|entry| entry.settled(&self.gateways)) {
             self.forget_failure(prefix);
         }
         self.review(prefix);
@@ -336,6 +395,69 @@ impl Table {
         for (_, prefix) in std::mem::take(&mut self.retries) {
             self.enqueue(prefix);
         }
+        self.gateways.suspect_all();
+    }
+
+    /// Has the kernel asked again about next hops that could not be used.
+    pub fn retry_unusable(&mut self) {
+        self.gateways.suspect_all();
+    }
+
+    /// Queues what was refused for a next hop in `network`, which is connected now.
+    pub fn retry_within(&mut self, network: &Prefix) {
+        let due: Vec<(Instant, Prefix)> = self
+            .retries
+            .iter()
+            .filter(|(_, prefix)| {
+                let desired = self
+                    .entries
+                    .get(prefix)
+                    .and_then(|entry| entry.desired.as_deref());
+                desired.is_some_and(|hops| hops.iter().any(|hop| network.contains(hop.address)))
+            })
+            .copied()
+            .collect();
+        for retry in due {
+            self.retries.remove(&retry);
+            self.enqueue(retry.1);
+        }
+        self.gateways.suspect_within(network);
+    }
+
+    /// Whether [`Table::suspects`] has something.
+    #[must_use]
+    pub fn has_suspects(&self) -> bool {
+        self.gateways.has_suspects()
+    }
+
+    /// Next hops about which the kernel should be asked, for [`Table::judge`].
+    pub fn suspects(&mut self) -> Vec<NextHop> {
+        self.gateways.take_suspects()
+    }
+
+    /// What the kernel says of next hops. Returns those that are not what they were.
+    pub fn judge(&mut self, verdicts: &[(NextHop, Lookup)]) -> Vec<NextHop> {
+        let changed = self.gateways.judge(verdicts);
+        if changed.is_empty() {
+            return changed;
+        }
+        let concerned: Vec<Prefix> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| {
+                let desired = entry.desired.as_deref().unwrap_or_default();
+                // With one next hop there is nothing to leave out.
+                desired.len() > 1 && changed.iter().any(|hop| desired.contains(hop))
+            })
+            .map(|(prefix, _)| *prefix)
+            .collect();
+        for prefix in concerned {
+            if !matches!(self.failure(prefix), Some(Reason::Held(_))) {
+                self.forget_failure(prefix);
+            }
+            self.review(prefix);
+        }
+        changed
     }
 
     /// When [`Table::retry_due`] has something to do.
@@ -356,50 +478,6 @@ impl Table {
         self.failures.get(&prefix).map(|failure| &failure.reason)
     }
 
-    /// A picture for people; looks at every prefix.
-    #[must_use]
-    pub fn status(&self) -> FibStatus {
-        let mut status = FibStatus {
-            pending: self.queue.len(),
-            failed_count: self.failures.len(),
-            repaired: self.repaired,
-            failed: self
-                .failures
-                .iter()
-                .take(FAILED_SHOWN)
-                .map(|(prefix, failure)| (*prefix, self.explain(*prefix, &failure.reason)))
-                .collect(),
-            ..FibStatus::default()
-        };
-        for (prefix, entry) in &self.entries {
-            if entry.adopted {
-                status.stale += 1;
-            } else if entry.desired.is_some() {
-                if entry.settled() {
-                    status.installed += 1;
-                } else {
-                    status.unsettled.push(*prefix);
-                }
-            }
-        }
-        status
-    }
-
-    /// The reason together with the next hops that it is about.
-    fn explain(&self, prefix: Prefix, reason: &Reason) -> String {
-        let hops = self
-            .entries
-            .get(&prefix)
-            .and_then(|entry| entry.desired.as_deref());
-        match (reason, hops) {
-            (Reason::Errno(_), Some(hops)) => {
-                let hops: Vec<String> = hops.iter().map(ToString::to_string).collect();
-                format!("via {}: {reason}", hops.join(" and "))
-            }
-            _ => reason.to_string(),
-        }
-    }
-
     /// Queues the prefix if it differs and is not waiting after a refusal; forgets it if nothing
     /// is known of it any more.
     fn review(&mut self, prefix: Prefix) {
@@ -413,7 +491,10 @@ impl Table {
                 self.entries.remove(&prefix);
                 self.forget_failure(prefix);
             }
-        } else if !entry.settled() && !entry.adopted && !self.failures.contains_key(&prefix) {
+        } else if !entry.settled(&self.gateways)
+            && !entry.adopted
+            && !self.failures.contains_key(&prefix)
+        {
             self.enqueue(prefix);
         }
     }
@@ -452,20 +533,15 @@ impl Table {
             self.retries.remove(&(failure.retry_at, prefix));
         }
     }
+}
 
-    /// One allocation per set of next hops, however many routes have it.
-    fn share(&mut self, next_hops: Vec<NextHop>) -> NextHops {
-        if let Some(known) = self.shared.get(next_hops.as_slice()) {
-            return known.clone();
-        }
-        // Sets that no route has any more are dropped when there are many.
-        if self.shared.len() >= 1024 && self.shared.len().is_power_of_two() {
-            self.shared.retain(|hops| NextHops::strong_count(hops) > 1);
-        }
-        let hops = NextHops::from(next_hops);
-        self.shared.insert(hops.clone());
-        hops
-    }
+/// Whether an IPv6 route of ours has gateways now that it had not: they may be another program's,
+/// which the kernel keeps in one route with ours. Then nothing is replaced as a whole.
+fn is_mixed(prefix: Prefix, before: Option<&NextHops>, now: &NextHops) -> bool {
+    prefix.is_ipv6()
+        && before.is_some_and(|before| {
+            now.len() > before.len() && before.iter().all(|hop| now.contains(hop))
+        })
 }
 
 #[cfg(test)]

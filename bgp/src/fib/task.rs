@@ -65,7 +65,7 @@ impl Fib {
         let found = netlink.find(&owner, false).await?;
         let adopted = found.ours.len();
         for (prefix, next_hops) in found.ours {
-            table.adopt(prefix, next_hops);
+            table.adopt(prefix, &next_hops);
         }
         let fib = Self {
             owner,
@@ -92,7 +92,7 @@ impl Fib {
     ) -> io::Result<()> {
         loop {
             let timer = self.next_timer();
-            let work = self.table.has_work();
+            let work = self.table.has_work() || self.table.has_suspects();
             // Not biased: neither commands nor notifications nor writing can starve the others.
             tokio::select! {
                 command = commands.recv() => match command {
@@ -105,7 +105,7 @@ impl Fib {
                     let _ = query.send(self.table.status());
                 }
                 () = sleep_until(timer) => self.on_time().await,
-                () = std::future::ready(()), if work => self.write_batch().await,
+                () = std::future::ready(()), if work => self.work().await,
             }
         }
     }
@@ -129,6 +129,15 @@ impl Fib {
         }
     }
 
+    async fn work(&mut self) {
+        self.write_batch().await;
+        if self.table.has_suspects() {
+            self.judge().await;
+        }
+        // Notifications and sessions get their turn between two batches.
+        tokio::task::yield_now().await;
+    }
+
     async fn write_batch(&mut self) {
         let changes = self.table.next_changes(BATCH);
         if changes.is_empty() {
@@ -143,8 +152,27 @@ impl Fib {
                 self.resync_soon();
             }
         }
-        // Notifications and sessions get their turn between two batches.
-        tokio::task::yield_now().await;
+    }
+
+    /// Asks the kernel about next hops of routes that it refused, and about those that were
+    /// unusable so far.
+    async fn judge(&mut self) {
+        let suspects = self.table.suspects();
+        let answers = match self.netlink.look_up(&suspects).await {
+            Ok(answers) => answers,
+            Err(error) => {
+                // Refused routes have their dates, and the next dump asks again.
+                warn!(%error, "cannot ask the kernel about next hops");
+                return;
+            }
+        };
+        let verdicts: Vec<_> = suspects.into_iter().zip(answers).collect();
+        for hop in self.table.judge(&verdicts) {
+            match self.table.trouble(&hop) {
+                Some(trouble) => warn!("{trouble}; routes go without it where they have others"),
+                None => info!(%hop, "this next hop can be used again"),
+            }
+        }
     }
 
     fn log_outcome(&mut self, change: &Change, outcome: Outcome) {
@@ -166,13 +194,13 @@ impl Fib {
 
     fn observe(&mut self, observed: Observed) {
         match observed {
-            Observed::OwnGone(prefix) => {
-                if self.table.vanished(prefix) && self.may_log() {
+            Observed::OwnGone(prefix, gone) => {
+                if self.table.vanished(prefix, &gone) && self.may_log() {
                     warn!(%prefix, "another program deleted this route; putting it back");
                 }
             }
             Observed::OwnSeen(prefix, next_hops) => {
-                if self.table.appeared(prefix, next_hops) && self.may_log() {
+                if self.table.appeared(prefix, &next_hops) && self.may_log() {
                     warn!(%prefix, "another program wrote a route with our marks; putting it right");
                 }
             }
@@ -185,6 +213,7 @@ impl Fib {
                 // A link that went down and up between two reads took its routes with it.
                 self.resync_soon();
             }
+            Observed::Connected(network) => self.table.retry_within(&network),
             Observed::Flushed => self.resync_soon(),
             Observed::Lost => {
                 info!("notifications were lost; asking the kernel for all own routes");
@@ -236,6 +265,7 @@ impl Fib {
         match found {
             Ok(found) => {
                 self.name_foreign = false;
+                self.table.retry_unusable();
                 report(&self.table.resync(found));
             }
             Err(error) => {

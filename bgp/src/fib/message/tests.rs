@@ -1,4 +1,7 @@
 use super::*;
+use crate::fib::change::Change;
+use crate::fib::{KernelRoute, NextHop, Ownership};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 const OWNER: Ownership = Ownership {
@@ -13,11 +16,24 @@ fn hops(texts: &[&str]) -> Arc<[NextHop]> {
     texts.iter().map(|text| address(text).into()).collect()
 }
 
-fn bytes_of(change: &Change) -> Vec<u8> {
-    let (kind, flags, body) = of_change(&OWNER, change);
+fn bytes_of(what: &Change) -> Vec<u8> {
     let mut out = Vec::new();
-    append(&mut out, kind, flags, 5, &body);
+    change(&mut out, 5, &OWNER, what);
     out
+}
+
+fn create(prefix: &str, gateways: &[&str]) -> Change {
+    Change::Create {
+        prefix: prefix.parse().unwrap(),
+        next_hops: hops(gateways),
+    }
+}
+
+fn delete(prefix: &str, gateways: &[&str]) -> Change {
+    Change::Delete {
+        prefix: prefix.parse().unwrap(),
+        next_hops: hops(gateways),
+    }
 }
 
 /// Little-endian, as on the machines that this runs on.
@@ -40,52 +56,68 @@ fn a_creation_byte_by_byte() {
     assert_eq!(bytes_of(&change), expected);
 }
 
+#[cfg(target_endian = "little")]
+#[test]
+fn an_ipv6_multipath_delete_byte_by_byte() {
+    let mut change = delete("2001:db8::/64", &["2001:db8:1::1"]);
+    let link_local = NextHop {
+        address: "fe80::1".parse().unwrap(),
+        interface: Some(7),
+    };
+    if let Change::Delete { next_hops, .. } = &mut change {
+        *next_hops = [next_hops[0], link_local].into();
+    }
+    #[rustfmt::skip]
+    let expected = [
+        124, 0, 0, 0,  25, 0,  0x01, 0,  5, 0, 0, 0,  0, 0, 0, 0, // REQUEST
+        10, 64, 0, 0,  254, 77, 255, 1,  0, 0, 0, 0, // inet6 /64, main, ours, any scope, unicast
+        20, 0, 1, 0,  0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, // RTA_DST
+        8, 0, 15, 0,  254, 0, 0, 0, // RTA_TABLE
+        8, 0, 6, 0,  77, 0, 0, 0, // RTA_PRIORITY
+        60, 0, 9, 0, // RTA_MULTIPATH
+        28, 0, 0, 0,  0, 0, 0, 0, // any interface
+        20, 0, 5, 0,  0x20, 1, 0x0d, 0xb8, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
+        28, 0, 0, 0,  7, 0, 0, 0,
+        20, 0, 5, 0,  0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,
+    ];
+    assert_eq!(bytes_of(&change), expected);
+}
+
 #[test]
 fn a_replacement_creates_nothing_and_a_creation_replaces_nothing() {
-    let prefix = "10.0.0.0/8".parse().unwrap();
-    let next_hops = hops(&["10.0.1.1"]);
-    let create = of_change(
-        &OWNER,
-        &Change::Create {
-            prefix,
-            next_hops: next_hops.clone(),
-        },
-    );
+    let flags = |change: &Change| split(&bytes_of(change)).next().unwrap().flags;
+    let create = create("10.0.0.0/8", &["10.0.1.1"]);
     assert_eq!(
-        create.1 & (NLM_F_CREATE | NLM_F_EXCL | NLM_F_REPLACE),
-        NLM_F_CREATE | NLM_F_EXCL
+        flags(&create),
+        flag::REQUEST | flag::CREATE | flag::EXCLUSIVE
     );
-    let replace = of_change(&OWNER, &Change::Replace { prefix, next_hops });
-    assert_eq!(
-        replace.1 & (NLM_F_CREATE | NLM_F_EXCL | NLM_F_REPLACE),
-        NLM_F_REPLACE
-    );
+    let replace = Change::Replace {
+        prefix: "10.0.0.0/8".parse().unwrap(),
+        next_hops: hops(&["10.0.1.1"]),
+    };
+    assert_eq!(flags(&replace), flag::REQUEST | flag::REPLACE);
 }
 
 #[test]
 fn a_delete_names_protocol_metric_table_and_type() {
-    let prefix = "10.0.0.0/8".parse().unwrap();
-    let (kind, _, body) = of_change(&OWNER, &Change::Delete { prefix });
-    assert_eq!(kind, kind::DEL_ROUTE);
-    assert_eq!(u8::from(body.header.protocol), 77);
-    assert_eq!(body.header.kind, RouteType::Unicast);
-    assert!(body.attributes.contains(&RouteAttribute::Priority(77)));
-    assert!(body.attributes.contains(&RouteAttribute::Table(254)));
-}
-
-#[test]
-fn a_default_route_has_its_own_metric() {
-    for text in ["0.0.0.0/0", "::/0"] {
-        let (_, _, body) = of_change(
-            &OWNER,
-            &Change::Delete {
-                prefix: text.parse().unwrap(),
-            },
+    for (prefix, metric) in [
+        ("10.0.0.0/8", 77),
+        // A default route has its own metric.
+        ("0.0.0.0/0", 20_077),
+        ("2001:db8::/32", 77),
+        ("::/0", 20_077),
+    ] {
+        let bytes = bytes_of(&delete(prefix, &["10.0.1.1"]));
+        let raw = split(&bytes).next().unwrap();
+        assert_eq!(raw.kind, kind::DEL_ROUTE);
+        let route = parse_route(raw.payload).unwrap();
+        assert_eq!(
+            (route.protocol, route.metric, route.table, route.unicast),
+            (77, metric, 254, true),
+            "{prefix}"
         );
-        assert!(
-            body.attributes.contains(&RouteAttribute::Priority(20_077)),
-            "{text}"
-        );
+        // Only IPv6 joins others' gateways with ours.
+        assert_eq!(route.next_hops.is_empty(), route.prefix.is_ipv4());
     }
 }
 
@@ -130,11 +162,11 @@ fn a_link_local_gateway_keeps_its_interface_and_no_other_has_one() {
         assert_eq!(parse_route(raw.payload).unwrap().next_hops, next_hops);
     }
     // As the kernel tells a route of ours that names no interface.
-    let mut body = route(&OWNER, "2001:db8:1::/64".parse().unwrap(), &[global]);
-    body.attributes.push(RouteAttribute::Oif(5));
-    let mut bytes = vec![0; body.buffer_len()];
-    body.emit(&mut bytes);
-    assert_eq!(parse_route(&bytes).unwrap().next_hops, [global]);
+    let mut bytes = bytes_of(&create("2001:db8:1::/64", &["2001:db8::1"]));
+    bytes.extend_from_slice(&[8, 0, 4, 0]);
+    bytes.extend_from_slice(&5_u32.to_ne_bytes());
+    let route = parse_route(&bytes[HEADER_LEN..]).unwrap();
+    assert_eq!((route.next_hops, route.interface), (vec![global], Some(5)));
 }
 
 #[test]
@@ -145,6 +177,7 @@ fn another_protocol_metric_table_or_type_is_not_ours() {
         metric: 77,
         table: 254,
         unicast: true,
+        interface: None,
         next_hops: vec![],
     };
     assert!(OWNER.owns(&ours));
@@ -177,41 +210,42 @@ fn another_protocol_metric_table_or_type_is_not_ours() {
 
 #[test]
 fn a_dead_next_hop_does_not_count() {
-    let dead = |address: &str, flags| {
-        let mut hop = RouteNextHop::default();
-        hop.flags = flags;
-        hop.attributes = vec![RouteAttribute::Gateway(
-            address.parse::<IpAddr>().unwrap().into(),
-        )];
-        hop
-    };
-    let mut body = route(&OWNER, "10.0.0.0/8".parse().unwrap(), &[]);
-    body.attributes.push(RouteAttribute::MultiPath(vec![
-        dead(
-            "10.0.1.1",
-            RouteNextHopFlags::Dead | RouteNextHopFlags::Linkdown,
-        ),
-        // Carrier lost, still in the route: the kernel uses it again by itself.
-        dead("10.0.2.1", RouteNextHopFlags::Linkdown),
-    ]));
-    let mut bytes = vec![0; body.buffer_len()];
-    body.emit(&mut bytes);
+    let mut bytes = bytes_of(&create("10.0.0.0/8", &["10.0.1.1", "10.0.2.1"]));
+    // The flags of the two: RTNH_F_DEAD and RTNH_F_LINKDOWN; only RTNH_F_LINKDOWN (carrier lost,
+    // still in the route: the kernel uses it again by itself).
+    let first = HEADER_LEN + ROUTE_LEN + 3 * 8 + 4;
+    bytes[first + 2] = 17;
+    bytes[first + 16 + 2] = 16;
     assert_eq!(
-        parse_route(&bytes).unwrap().next_hops,
+        parse_route(&bytes[HEADER_LEN..]).unwrap().next_hops,
         hops(&["10.0.2.1"]).to_vec()
     );
 }
 
 #[test]
+fn only_a_connected_address_can_be_a_gateway() {
+    let lookup = |gateways: &[&str], kind: u8| {
+        let mut bytes = bytes_of(&create("10.0.0.0/8", gateways));
+        bytes[HEADER_LEN + 7] = kind;
+        parse_lookup(&bytes[HEADER_LEN..]).unwrap()
+    };
+    assert_eq!(lookup(&[], 1), Lookup::Connected);
+    assert_eq!(lookup(&["10.0.1.1"], 1), Lookup::NotConnected);
+    assert_eq!(lookup(&["10.0.1.1", "10.0.2.1"], 1), Lookup::NotConnected);
+    assert_eq!(lookup(&[], 2), Lookup::Own);
+    // A blackhole.
+    assert_eq!(lookup(&[], 6), Lookup::NotConnected);
+    assert_eq!(parse_lookup(&[0; 11]), None);
+}
+
+#[test]
 fn cut_off_and_nonsensical_datagrams_end_the_split() {
-    let bytes = bytes_of(&Change::Delete {
-        prefix: "10.0.0.0/8".parse().unwrap(),
-    });
+    let bytes = bytes_of(&create("10.0.0.0/8", &["10.0.1.1", "10.0.2.1"]));
     assert_eq!(split(&bytes).count(), 1);
     for cut in 0..bytes.len() {
         assert_eq!(split(&bytes[..cut]).count(), 0, "{cut}");
-        // And no body that is too short is read as a route to somewhere else.
         let _ = parse_route(&bytes[..cut]);
+        let _ = parse_route(bytes.get(HEADER_LEN..cut).unwrap_or_default());
     }
     for length in [0_u32, 3, 15, u32::MAX] {
         let mut broken = bytes.clone();
@@ -226,17 +260,9 @@ fn cut_off_and_nonsensical_datagrams_end_the_split() {
 #[test]
 fn the_acknowledgement_is_asked_of_one_message_only() {
     let mut out = Vec::new();
-    let (kind, flags, body) = of_change(
-        &OWNER,
-        &Change::Delete {
-            prefix: "10.0.0.0/8".parse().unwrap(),
-        },
-    );
-    append(&mut out, kind, flags, 1, &body);
-    let last = append(&mut out, kind, flags, 2, &body);
-    add_flags(&mut out, last, netlink_packet_core::NLM_F_ACK);
-    let acks: Vec<bool> = split(&out)
-        .map(|raw| raw.flags & netlink_packet_core::NLM_F_ACK != 0)
-        .collect();
+    change(&mut out, 1, &OWNER, &delete("10.0.0.0/8", &[]));
+    let last = change(&mut out, 2, &OWNER, &delete("10.0.0.0/8", &[]));
+    add_flags(&mut out, last, flag::ACK);
+    let acks: Vec<bool> = split(&out).map(|raw| raw.flags & flag::ACK != 0).collect();
     assert_eq!(acks, [false, true]);
 }

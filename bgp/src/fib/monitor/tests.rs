@@ -23,10 +23,14 @@ fn notice(owner: Ownership, kind: u16, flags: u16) -> Option<Observed> {
         prefix: prefix(),
         next_hops: [gateway()].into(),
     };
-    let (_, _, body) = message::of_change(&owner, &change);
     let mut bytes = Vec::new();
-    message::append(&mut bytes, kind, flags, 0, &body);
-    classify(&OWNER, &message::split(&bytes).next().unwrap())
+    message::change(&mut bytes, 0, &owner, &change);
+    let raw = message::split(&bytes).next().unwrap();
+    classify(
+        &OWNER,
+        &Links::default(),
+        &RawMessage { kind, flags, ..raw },
+    )
 }
 
 #[test]
@@ -42,14 +46,14 @@ fn own_and_foreign_routes_are_told_apart() {
     };
     assert_eq!(
         notice(OWNER, kind::DEL_ROUTE, 0),
-        Some(Observed::OwnGone(prefix()))
+        Some(Observed::OwnGone(prefix(), vec![gateway()]))
     );
     assert_eq!(
         notice(OWNER, kind::NEW_ROUTE, 0),
         Some(Observed::OwnSeen(prefix(), vec![gateway()]))
     );
     assert_eq!(
-        notice(zebra, kind::NEW_ROUTE, NLM_F_REPLACE),
+        notice(zebra, kind::NEW_ROUTE, flag::REPLACE),
         Some(Observed::ForeignSeen {
             prefix: prefix(),
             replaced: true
@@ -69,54 +73,121 @@ fn own_and_foreign_routes_are_told_apart() {
     assert_eq!(notice(elsewhere, kind::NEW_ROUTE, 0), None);
 }
 
-fn link(links: &mut HashMap<u32, bool>, kind: u16, name: &str, up: bool) -> Option<Observed> {
-    let flags = if up {
+/// A notification about link 7; `flags` of the header.
+fn link(links: &mut Links, kind: u16, flags: u16, name: &str, up: bool) -> Option<Observed> {
+    let state = if up {
         libc::IFF_UP | libc::IFF_RUNNING
     } else {
         libc::IFF_UP
     };
     let mut payload = vec![0; 4];
     payload.extend_from_slice(&7_u32.to_ne_bytes());
-    payload.extend_from_slice(&flags.to_ne_bytes());
+    payload.extend_from_slice(&state.to_ne_bytes());
     payload.extend_from_slice(&[0; 4]);
     payload.extend_from_slice(&u16::try_from(name.len() + 4).unwrap().to_ne_bytes());
     payload.extend_from_slice(&3_u16.to_ne_bytes());
     payload.extend_from_slice(name.as_bytes());
     payload.resize(payload.len().next_multiple_of(4), 0);
-    link_change(
-        links,
-        &RawMessage {
-            kind,
-            flags: 0,
-            sequence: 0,
-            payload: &payload,
-        },
-    )
+    links.change(&RawMessage {
+        kind,
+        flags,
+        sequence: 0,
+        payload: &payload,
+    })
+}
+
+/// A notification about an address on link 7.
+fn address(links: &Links, kind: u16) -> Option<Observed> {
+    let mut payload = vec![10, 64, 0, 0];
+    payload.extend_from_slice(&7_u32.to_ne_bytes());
+    links.address(&RawMessage {
+        kind,
+        flags: 0,
+        sequence: 0,
+        payload: &payload,
+    })
 }
 
 #[test]
-fn links_count_only_when_they_change_and_pods_never() {
-    let mut links = HashMap::new();
+fn links_count_only_when_they_change() {
+    let mut links = Links::default();
+    let steps = [
+        (kind::NEW_LINK, true, Some(Observed::Reachable)),
+        (kind::NEW_LINK, true, None),
+        (kind::NEW_LINK, false, Some(Observed::Flushed)),
+        (kind::NEW_LINK, true, Some(Observed::Reachable)),
+        (kind::DEL_LINK, false, Some(Observed::Flushed)),
+        (kind::DEL_LINK, false, None),
+    ];
+    for (index, (kind, up, expected)) in steps.into_iter().enumerate() {
+        assert_eq!(link(&mut links, kind, 0, "eth1", up), expected, "{index}");
+    }
+    // What the dump at the start tells is no news, and later changes are told by it.
     assert_eq!(
-        link(&mut links, kind::NEW_LINK, "eth1", true),
-        Some(Observed::Reachable)
-    );
-    assert_eq!(link(&mut links, kind::NEW_LINK, "eth1", true), None);
-    assert_eq!(
-        link(&mut links, kind::NEW_LINK, "eth1", false),
-        Some(Observed::Flushed)
-    );
-    assert_eq!(
-        link(&mut links, kind::NEW_LINK, "eth1", true),
-        Some(Observed::Reachable)
-    );
-    assert_eq!(
-        link(&mut links, kind::DEL_LINK, "eth1", false),
-        Some(Observed::Flushed)
-    );
-    assert_eq!(
-        link(&mut links, kind::NEW_LINK, "rcni0123456789a", true),
+        link(&mut links, kind::NEW_LINK, flag::MULTI, "eth1", true),
         None
     );
-    assert!(links.is_empty());
+    assert_eq!(link(&mut links, kind::NEW_LINK, 0, "eth1", true), None);
+    assert_eq!(
+        link(&mut links, kind::NEW_LINK, 0, "eth1", false),
+        Some(Observed::Flushed)
+    );
+}
+
+#[test]
+fn links_of_pods_and_their_addresses_never_count() {
+    let mut links = Links::default();
+    let pod = "rcni0123456789a";
+    for flags in [0, flag::MULTI] {
+        assert_eq!(link(&mut links, kind::NEW_LINK, flags, pod, true), None);
+        assert_eq!(address(&links, kind::NEW_ADDRESS), None);
+        assert_eq!(address(&links, kind::DEL_ADDRESS), None);
+        assert_eq!(link(&mut links, kind::DEL_LINK, 0, pod, false), None);
+        // The index is given to another link.
+        assert_eq!(
+            address(&links, kind::NEW_ADDRESS),
+            Some(Observed::Reachable)
+        );
+        assert_eq!(address(&links, kind::DEL_ADDRESS), Some(Observed::Flushed));
+    }
+    // A link that is given another name.
+    link(&mut links, kind::NEW_LINK, 0, pod, true);
+    link(&mut links, kind::NEW_LINK, 0, "eth1", true);
+    assert_eq!(
+        address(&links, kind::NEW_ADDRESS),
+        Some(Observed::Reachable)
+    );
+}
+
+/// A notification about a route of another program without a gateway, on link 7.
+fn connected(links: &Links, kind: u16) -> Option<Observed> {
+    let elsewhere = Ownership { metric: 0, ..OWNER };
+    let change = Change::Create {
+        prefix: prefix(),
+        next_hops: [].into(),
+    };
+    let mut bytes = Vec::new();
+    message::change(&mut bytes, 0, &elsewhere, &change);
+    bytes.extend_from_slice(&[8, 0, 4, 0]);
+    bytes.extend_from_slice(&7_u32.to_ne_bytes());
+    let payload = &bytes[message::HEADER_LEN..];
+    let raw = RawMessage {
+        kind,
+        flags: 0,
+        sequence: 0,
+        payload,
+    };
+    classify(&OWNER, links, &raw)
+}
+
+#[test]
+fn a_network_that_is_connected_now_is_told_unless_it_is_a_pod() {
+    let mut links = Links::default();
+    assert_eq!(
+        connected(&links, kind::NEW_ROUTE),
+        Some(Observed::Connected(prefix()))
+    );
+    assert_eq!(connected(&links, kind::DEL_ROUTE), None);
+    link(&mut links, kind::NEW_LINK, 0, "rcni0123456789a", true);
+    assert_eq!(connected(&links, kind::NEW_ROUTE), None);
 }

@@ -27,7 +27,9 @@ fn line(change: &Change) -> String {
     let (word, hops) = match change {
         Change::Create { next_hops, .. } => ("create", &next_hops[..]),
         Change::Replace { next_hops, .. } => ("replace", &next_hops[..]),
-        Change::Delete { .. } => ("delete", &[][..]),
+        // Only IPv6 looks at the gateways.
+        Change::Delete { prefix, .. } if prefix.is_ipv4() => ("delete", &[][..]),
+        Change::Delete { next_hops, .. } => ("delete", &next_hops[..]),
     };
     let hops: Vec<String> = hops.iter().map(ToString::to_string).collect();
     format!("{word} {} {}", change.prefix(), hops.join("+"))
@@ -85,7 +87,7 @@ fn create_replace_delete_and_nothing_for_nothing() {
 fn adopted_routes_stay_until_synced_and_the_same_again_is_no_work() {
     let (mut table, now) = (table(), Instant::now());
     for text in [P, "10.244.3.0/24", "10.244.4.0/24"] {
-        table.adopt(prefix(text), hops(&["10.0.1.1"]));
+        table.adopt(prefix(text), &hops(&["10.0.1.1"]));
     }
     assert_eq!(table.status().stale, 3);
     table.want(prefix(P), hops(&["10.0.1.1"]));
@@ -95,7 +97,7 @@ fn adopted_routes_stay_until_synced_and_the_same_again_is_no_work() {
         ["replace 10.244.3.0/24 10.0.1.2"]
     );
     // Even when others delete and put back what is not wanted yet, it is not swept.
-    table.appeared(prefix("10.244.4.0/24"), hops(&["10.0.1.1"]));
+    table.appeared(prefix("10.244.4.0/24"), &hops(&["10.0.1.1"]));
     assert_eq!(work(&mut table, now, Outcome::Done), [""; 0]);
     assert_eq!(table.synced(), 1);
     assert_eq!(
@@ -109,7 +111,7 @@ fn adopted_routes_stay_until_synced_and_the_same_again_is_no_work() {
 #[test]
 fn an_adopted_route_that_was_learned_and_withdrawn_goes_at_once() {
     let (mut table, now) = (table(), Instant::now());
-    table.adopt(prefix(P), hops(&["10.0.1.1"]));
+    table.adopt(prefix(P), &hops(&["10.0.1.1"]));
     table.want(prefix(P), hops(&["10.0.1.1"]));
     table.want(prefix(P), vec![]);
     assert_eq!(
@@ -122,7 +124,7 @@ fn an_adopted_route_that_was_learned_and_withdrawn_goes_at_once() {
 #[test]
 fn a_missing_route_is_created_when_it_cannot_be_replaced() {
     let (mut table, now) = (table(), Instant::now());
-    table.adopt(prefix(P), hops(&["10.0.1.1"]));
+    table.adopt(prefix(P), &hops(&["10.0.1.1"]));
     table.want(prefix(P), hops(&["10.0.1.2"]));
     assert_eq!(
         work(&mut table, now, Outcome::Missing),
@@ -166,7 +168,7 @@ fn refusals_are_kept_with_their_reason_and_retried_ever_later() {
         status.failed,
         [(
             prefix(P),
-            "via 10.0.9.1: next hop is not on any connected network (ENETUNREACH)".to_owned()
+            "via 10.0.9.1: a next hop is not on any connected network".to_owned()
         )]
     );
     let mut pauses = Vec::new();
@@ -272,12 +274,12 @@ fn what_others_delete_or_replace_is_put_back() {
     let (mut table, now) = (table(), Instant::now());
     table.want(prefix(P), hops(&["10.0.1.1"]));
     work(&mut table, now, Outcome::Done);
-    assert!(table.vanished(prefix(P)));
+    assert!(table.vanished(prefix(P), &[]));
     assert_eq!(
         work(&mut table, now, Outcome::Done),
         [format!("create {P} 10.0.1.1")]
     );
-    assert!(table.appeared(prefix(P), hops(&["10.0.1.66"])));
+    assert!(table.appeared(prefix(P), &hops(&["10.0.1.66"])));
     assert_eq!(
         work(&mut table, now, Outcome::Done),
         [format!("replace {P} 10.0.1.1")]
@@ -289,7 +291,7 @@ fn what_others_delete_or_replace_is_put_back() {
     );
     assert_eq!(table.status().repaired, 3);
     // What is not ours is nobody's business here.
-    assert!(!table.vanished(prefix("192.0.2.0/24")));
+    assert!(!table.vanished(prefix("192.0.2.0/24"), &[]));
     assert!(table.entries.len() == 1);
 }
 
@@ -354,14 +356,14 @@ fn sets_of_next_hops_are_shared_and_old_ones_forgotten() {
     let mut table = table();
     table.want(prefix("10.1.0.0/24"), hops(&["10.0.1.1"]));
     table.want(prefix("10.2.0.0/24"), hops(&["10.0.1.1"]));
-    assert_eq!(table.shared.len(), 1);
+    assert_eq!(table.gateways.known(), 1);
     for number in 0..20_000_u32 {
         table.want(
             prefix(P),
             vec![IpAddr::V4((0x0a00_0000 + number).into()).into()],
         );
     }
-    assert!(table.shared.len() < 2048, "{}", table.shared.len());
+    assert!(table.gateways.known() < 2048, "{}", table.gateways.known());
 }
 
 #[test]
@@ -375,7 +377,7 @@ fn an_old_notification_does_not_make_a_route_forgotten() {
         work(&mut table, now, Outcome::Done),
         [format!("create {P} 10.0.1.1")]
     );
-    table.vanished(prefix(P));
+    table.vanished(prefix(P), &[]);
     table.want(prefix(P), vec![]);
     assert_eq!(
         work(&mut table, now, Outcome::Done),
@@ -385,11 +387,195 @@ fn an_old_notification_does_not_make_a_route_forgotten() {
     // And where it was right, a delete of nothing is the end of it.
     table.want(prefix(P), hops(&["10.0.1.1"]));
     work(&mut table, now, Outcome::Done);
-    table.vanished(prefix(P));
+    table.vanished(prefix(P), &[]);
     table.want(prefix(P), vec![]);
     assert_eq!(
         work(&mut table, now, Outcome::Missing),
         [format!("delete {P}")]
     );
     assert!(table.entries.is_empty() && !table.has_work());
+}
+
+#[test]
+fn a_route_goes_without_the_next_hop_that_is_no_gateway_until_it_is_one() {
+    let (mut table, now) = (table(), Instant::now());
+    let bad = hops(&["10.0.9.1"])[0];
+    for text in [P, "10.244.3.0/24"] {
+        table.want(prefix(text), hops(&["10.0.1.1", "10.0.9.1"]));
+    }
+    table.want(prefix("10.244.4.0/24"), hops(&["10.0.1.1"]));
+    let changes = table.next_changes(2);
+    for change in &changes {
+        table.settle(change, Outcome::Refused(libc::ENETUNREACH), now);
+    }
+    let suspects = table.suspects();
+    assert_eq!(suspects, hops(&["10.0.1.1", "10.0.9.1"]));
+    assert!(!table.has_suspects());
+    let verdicts = [Lookup::Connected, Lookup::NotConnected];
+    let verdicts: Vec<_> = suspects.into_iter().zip(verdicts).collect();
+    assert_eq!(table.judge(&verdicts), [bad]);
+    assert_eq!(table.judge(&verdicts), []);
+    let mut lines = work(&mut table, now, Outcome::Done);
+    lines.sort();
+    assert_eq!(
+        lines,
+        [
+            "create 10.244.2.0/24 10.0.1.1",
+            "create 10.244.3.0/24 10.0.1.1",
+            "create 10.244.4.0/24 10.0.1.1",
+        ]
+    );
+    // Another that is learned meanwhile is not even tried with it.
+    table.want(
+        prefix("10.244.5.0/24"),
+        hops(&["10.0.1.1", "10.0.2.1", "10.0.9.1"]),
+    );
+    assert_eq!(
+        work(&mut table, now, Outcome::Done),
+        ["create 10.244.5.0/24 10.0.1.1+10.0.2.1"]
+    );
+    let status = table.status();
+    assert_eq!(
+        (status.installed, status.degraded_count, status.failed_count),
+        (4, 3, 0)
+    );
+    assert!(status.unsettled.is_empty());
+    assert_eq!(status.degraded[0].0, prefix(P));
+    let text = &status.degraded[0].1;
+    assert!(
+        text.starts_with("installed via 10.0.1.1 only: next hop 10.0.9.1 is not on any connected")
+            && text.contains("give this node an address"),
+        "{text}"
+    );
+    // An unrelated network, then the right one.
+    table.retry_within(&prefix("10.0.8.0/24"));
+    assert!(!table.has_suspects());
+    table.retry_within(&prefix("10.0.9.0/24"));
+    assert_eq!(table.suspects(), [bad]);
+    assert_eq!(table.judge(&[(bad, Lookup::Connected)]), [bad]);
+    let mut lines = work(&mut table, now, Outcome::Done);
+    lines.sort();
+    assert_eq!(
+        lines,
+        [
+            "replace 10.244.2.0/24 10.0.1.1+10.0.9.1",
+            "replace 10.244.3.0/24 10.0.1.1+10.0.9.1",
+            "replace 10.244.5.0/24 10.0.1.1+10.0.2.1+10.0.9.1",
+        ]
+    );
+    assert_eq!(table.status().degraded_count, 0);
+}
+
+#[test]
+fn where_no_next_hop_is_usable_the_failure_names_each() {
+    let (mut table, now) = (table(), Instant::now());
+    table.want(prefix(P), hops(&["10.0.8.1", "10.0.9.1"]));
+    work(&mut table, now, Outcome::Refused(libc::ENETUNREACH));
+    let suspects = table.suspects();
+    let verdicts: Vec<_> = suspects
+        .into_iter()
+        .zip([Lookup::Own, Lookup::NotConnected])
+        .collect();
+    table.judge(&verdicts);
+    assert_eq!(
+        work(&mut table, now, Outcome::Refused(libc::ENETUNREACH)),
+        [format!("create {P} 10.0.8.1+10.0.9.1")]
+    );
+    let status = table.status();
+    assert_eq!((status.installed, status.failed_count), (0, 1));
+    let text = &status.failed[0].1;
+    assert!(
+        text.contains("10.0.8.1 is an address of this node")
+            && text.contains("10.0.9.1 is not on any connected network"),
+        "{text}"
+    );
+    // One of them comes: the route with that one.
+    table.judge(&[(hops(&["10.0.9.1"])[0], Lookup::Connected)]);
+    assert_eq!(
+        work(&mut table, now, Outcome::Done),
+        [format!("create {P} 10.0.9.1")]
+    );
+    assert_eq!(
+        (table.status().failed_count, table.status().degraded_count),
+        (0, 1)
+    );
+}
+
+#[test]
+fn a_refused_single_next_hop_is_named_with_what_to_do() {
+    let (mut table, now) = (table(), Instant::now());
+    table.want(prefix(P), hops(&["10.0.9.1"]));
+    work(&mut table, now, Outcome::Refused(libc::ENETUNREACH));
+    let bad = table.suspects()[0];
+    table.judge(&[(bad, Lookup::NotConnected)]);
+    assert!(!table.has_work(), "it waits for its date or for an event");
+    let text = table.status().failed.remove(0).1;
+    assert!(
+        text.starts_with("next hop 10.0.9.1 is not on any connected network: give this node"),
+        "{text}"
+    );
+    table.retry_within(&prefix("10.0.9.0/24"));
+    assert_eq!(
+        work(&mut table, now, Outcome::Done),
+        [format!("create {P} 10.0.9.1")]
+    );
+}
+
+const P6: &str = "2001:db8:2::/64";
+
+#[test]
+fn an_ipv6_route_that_loses_a_gateway_is_put_right() {
+    let (mut table, now) = (table(), Instant::now());
+    let both = hops(&["2001:db8::1", "2001:db8::2"]);
+    table.want(prefix(P6), both.clone());
+    work(&mut table, now, Outcome::Done);
+    assert!(table.vanished(prefix(P6), &both[1..]));
+    assert_eq!(
+        work(&mut table, now, Outcome::Done),
+        [format!("replace {P6} 2001:db8::1+2001:db8::2")]
+    );
+    assert!(table.vanished(prefix(P6), &both));
+    assert_eq!(
+        work(&mut table, now, Outcome::Done),
+        [format!("create {P6} 2001:db8::1+2001:db8::2")]
+    );
+    // Withdrawn: only what is ours is named. After an old notification: whatever is there.
+    table.want(prefix(P6), vec![]);
+    assert_eq!(
+        work(&mut table, now, Outcome::Done),
+        [format!("delete {P6} 2001:db8::1+2001:db8::2")]
+    );
+    table.want(prefix(P6), both.clone());
+    work(&mut table, now, Outcome::Done);
+    table.vanished(prefix(P6), &both[1..]);
+    table.want(prefix(P6), vec![]);
+    assert_eq!(
+        work(&mut table, now, Outcome::Done),
+        [format!("delete {P6}")]
+    );
+}
+
+#[test]
+fn gateways_that_others_added_to_an_ipv6_route_are_not_replaced() {
+    let (mut table, now) = (table(), Instant::now());
+    table.want(prefix(P6), hops(&["2001:db8::1"]));
+    work(&mut table, now, Outcome::Done);
+    // A dump tells all gateways as ours.
+    table.resync(found(&[(P6, &["2001:db8::1", "2001:db8::9"])], None));
+    assert_eq!(
+        work(&mut table, now, Outcome::Missing),
+        [format!("delete {P6} 2001:db8::1+2001:db8::9")]
+    );
+    let changes = table.next_changes(9);
+    assert!(table.settle(&changes[0], Outcome::Exists, now));
+    table.resync(found(&[], Some(&[(P6, 4)])));
+    assert_eq!(table.failure(prefix(P6)), Some(&Reason::Held(Some(4))));
+    // They were another run's of ours: created, and from then on replaced again.
+    table.foreign_vanished(prefix(P6));
+    work(&mut table, now, Outcome::Done);
+    table.want(prefix(P6), hops(&["2001:db8::2"]));
+    assert_eq!(
+        work(&mut table, now, Outcome::Done),
+        [format!("replace {P6} 2001:db8::2")]
+    );
 }
