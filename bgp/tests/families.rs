@@ -337,3 +337,84 @@ fn one_network_on_two_nodes_is_shouted() {
     assert_eq!(a.own_routes(), [""; 0]);
     assert_eq!(b.own_routes(), [""; 0]);
 }
+
+#[test]
+fn a_next_hop_that_cannot_be_resolved_is_named_in_status_and_used_once_it_can_be() {
+    let folder = tempfile::tempdir().unwrap();
+    // far (65003) - a (65001) - b (65001): b hears of far's network with far's next hop.
+    let (a, b) = dual_pair();
+    let far = Namespace::new();
+    a.ip(&format!(
+        "link add eth1 type veth peer name eth0 netns {}",
+        far.pid()
+    ));
+    for (namespace, link, number) in [(&a, "eth1", 1), (&far, "eth0", 3)] {
+        namespace.ip(&format!("address add 10.0.9.{number}/24 dev {link}"));
+        namespace.ip(&format!("address add fd00:9::{number}/64 dev {link} nodad"));
+        namespace.ip(&format!("link set {link} up"));
+    }
+    let to_far = "
+---
+apiVersion: rcni.io/v1alpha1
+kind: BGPPeer
+metadata: {name: to-far}
+spec: {peerIP: 10.0.9.3, asNumber: 65003, connectRetrySeconds: 1, filters: [all]}
+";
+    let internal = "peerIP: 10.0.0.2, asNumber: 65001";
+    let config = Speaker {
+        peer: internal,
+        ..A
+    }
+    .config();
+    let exporting = config.replace(
+        "  importV6: [{action: Accept}]\n",
+        "  importV6: [{action: Accept}]\n  exportV4: [{action: Accept}]\n  exportV6: [{action: Accept}]\n",
+    );
+    let _a = Daemon::start(&a, folder.path(), "a", &format!("{exporting}{to_far}"));
+    let of_far = Speaker {
+        asn: 65003,
+        id: "10.0.9.3",
+        networks: "{cidr: 10.244.3.0/24}, {cidr: 'fd00:10:244:3::/64'}",
+        peer: "peerIP: 10.0.9.1, asNumber: 65001",
+    };
+    let _far = Daemon::start(&far, folder.path(), "far", &of_far.config());
+    let daemon = Daemon::start(
+        &b,
+        folder.path(),
+        "b",
+        &Speaker { asn: 65001, ..B }.config(),
+    );
+
+    let failed = wait("both are known to have failed", || {
+        let json = daemon.json()?;
+        let failed = json["kernel"]["failed"].as_array()?.clone();
+        (failed.len() == 2).then_some(failed)
+    });
+    for (route, (prefix, next_hop)) in failed.iter().zip([
+        ("10.244.3.0/24", "10.0.9.3"),
+        ("fd00:10:244:3::/64", "fd00:9::3"),
+    ]) {
+        assert_eq!(route["prefix"], prefix);
+        let reason = route["reason"].as_str().unwrap();
+        assert!(reason.contains(next_hop), "{reason}");
+    }
+    let table = String::from_utf8(daemon.status(&[]).stdout).unwrap();
+    assert!(
+        table.contains("2 failed") && table.contains("10.0.9.3"),
+        "{table}"
+    );
+
+    b.ip("address add 10.0.9.4/24 dev eth0");
+    b.ip("address add fd00:9::4/64 dev eth0 nodad");
+    routes_are(
+        &b,
+        &[
+            "10.244.1.0/24 via 10.0.0.1 dev eth0 metric 77",
+            "10.244.3.0/24 via 10.0.9.3 dev eth0 metric 77",
+        ],
+        &[
+            "fd00:10:244:1::/64 via fd00:10::1 dev eth0 metric 77",
+            "fd00:10:244:3::/64 via fd00:9::3 dev eth0 metric 77",
+        ],
+    );
+}
