@@ -27,7 +27,7 @@ pub use asn::Asn;
 pub use cidr::Cidr;
 pub use error::{ConfigError, ConfigErrors};
 pub use hold_time::HoldTime;
-pub use load::{load_felix, load_speaker, parse_felix, parse_speaker};
+pub use load::{load_felix, load_speaker, parse_felix, parse_speaker, readable_passwords};
 pub use password::Password;
 pub use resolved::{
     Action, AddressFamily, CniConfig, FelixConfig, Filter, GracefulRestart, IptablesBackend,

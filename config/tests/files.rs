@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use std::fs;
 
 use rcni_config::load::{MAX_DOCUMENTS, MAX_FILE_BYTES};
-use rcni_config::{ConfigErrors, load_felix, load_speaker, parse_speaker};
+use rcni_config::{ConfigErrors, load_felix, load_speaker, parse_speaker, readable_passwords};
 
 const NODE: &str = "apiVersion: rcni.io/v1alpha1\nkind: BGPConfiguration\nmetadata: {name: default}\nspec:\n  asNumber: 65001\n  routerID: 10.0.1.11\n";
 
@@ -166,4 +166,32 @@ fn five_thousand_peers_are_fine() {
         .unwrap();
     }
     assert_eq!(parse_speaker("rr.yaml", &text).unwrap().peers.len(), 5_000);
+}
+
+#[test]
+fn passwords_that_others_can_read_are_told() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bgp.yaml");
+    let peer = "---\napiVersion: rcni.io/v1alpha1\nkind: BGPPeer\nmetadata: {name: a}\nspec: {peerIP: \
+                10.0.1.1, asNumber: 65000, password: geheim}\n";
+    let warning = |text: &str, mode| {
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let config = load_speaker(&path).unwrap();
+        readable_passwords(&path, &config).map(|warning| warning.to_string())
+    };
+    let with = format!("{NODE}{peer}");
+    assert_eq!(warning(NODE, 0o644), None, "nothing to hide");
+    for mode in [0o600, 0o400, 0o700] {
+        assert_eq!(warning(&with, mode), None, "{mode:o}");
+    }
+    for mode in [0o644, 0o640, 0o604, 0o602] {
+        let expected = format!(
+            "{}: has passwords, and others than its owner may use it (mode {mode:04o}); chmod 0600",
+            path.display()
+        );
+        assert_eq!(warning(&with, mode), Some(expected));
+    }
 }

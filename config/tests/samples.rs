@@ -46,7 +46,7 @@ fn every_sample_is_accepted() {
             seen += 1;
         }
     }
-    assert!(seen >= 5, "only {seen} samples found");
+    assert!(seen >= 9, "only {seen} samples found");
 }
 
 #[test]
@@ -209,4 +209,43 @@ spec:
         (export.operator, export.min_len, export.max_len),
         (Operator::NotEqual, 0, 0)
     );
+}
+
+#[test]
+fn both_families_over_one_signed_session() {
+    let config = speaker("dual-stack/node1-bgp.yaml");
+    assert_eq!(
+        config.networks,
+        [cidr("10.244.1.0/24"), cidr("fd00:10:244:1::/64")]
+    );
+    let [peer] = config.peers.as_slice() else {
+        panic!("{:?}", config.peers)
+    };
+    assert!(peer.address.is_ipv4());
+    assert_eq!(peer.families, AddressFamily::ALL);
+    assert_eq!(peer.password, Password::new("change-me").ok());
+    let filter = &peer.filters[0];
+    assert_eq!((filter.import_v4.len(), filter.import_v6.len()), (2, 2));
+    // As it comes with the sources, everybody can read it.
+    let path = samples().join("dual-stack/node1-bgp.yaml");
+    assert!(rcni_config::readable_passwords(&path, &config).is_some());
+
+    let config = felix("dual-stack/node1-felix.yaml");
+    assert_eq!(config.pod_cidrs.len(), 2);
+    assert!(config.masquerade && !config.masquerade_ipv6);
+}
+
+#[test]
+fn ipv6_alone() {
+    let config = speaker("ipv6-only/node1-bgp.yaml");
+    assert!(config.networks.iter().all(|network| !network.is_ipv4()));
+    let peer = &config.peers[0];
+    assert!(peer.address.is_ipv6());
+    assert_eq!(peer.families, [AddressFamily::Ipv6]);
+    assert!(peer.filters[0].import_v4.is_empty());
+
+    let config = felix("ipv6-only/node1-felix.yaml");
+    let lists = [&config.pod_cidrs, &config.cluster_cidrs, &config.node_cidrs];
+    assert!(lists.into_iter().flatten().all(|range| !range.is_ipv4()));
+    assert!(config.masquerade_ipv6);
 }

@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 
 use crate::raw::{FelixConfigurationSpec, Object, Place, SpeakerObjects};
 use crate::resolve::{self, Report};
-use crate::{ConfigErrors, FelixConfig, SpeakerConfig, paths};
+use crate::{ConfigError, ConfigErrors, FelixConfig, SpeakerConfig, paths};
 use document::Header;
 use split::Documents;
 use tree::Node;
@@ -46,6 +46,25 @@ pub fn load_speaker(path: &Path) -> Result<SpeakerConfig, ConfigErrors> {
 pub fn load_felix(path: &Path) -> Result<FelixConfig, ConfigErrors> {
     let name = path.display().to_string();
     parse_felix(&name, &read(&name, path)?)
+}
+
+/// What to say about a file that was accepted, but should not stay as it is: passwords that others
+/// than its owner can read. Not an error, since volumes of a cluster have such modes and no other
+/// users.
+#[must_use]
+pub fn readable_passwords(path: &Path, config: &SpeakerConfig) -> Option<ConfigError> {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    config.peers.iter().find(|peer| peer.password.is_some())?;
+    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
+    (mode & 0o077 != 0).then(|| ConfigError {
+        file: path.display().to_string(),
+        line: None,
+        column: None,
+        field: String::new(),
+        reason: format!("has passwords, and others than its owner may use it (mode {mode:04o})"),
+        hint: "chmod 0600".to_owned(),
+    })
 }
 
 /// As [`load_speaker`], for a text that was read already; `name` is the file's name in errors.
