@@ -2,13 +2,17 @@
 //!
 //! * A batch is one send. Only its last message asks for an acknowledgement; a message before it
 //!   that fails is answered without being asked, and is found by its sequence number.
-//! * The kernel works through a send before the call returns, so the answers are there when it
-//!   does. Still every wait has a deadline: what has no answer by then is [`Outcome::Unknown`].
+//! * The kernel works through a send before the call returns: several microseconds for each route.
+//!   Large sends are therefore made by another thread, while this one goes on reading what peers
+//!   announce. Answers are there when the call returns. Still every wait has a deadline: what has
+//!   no answer by then is [`Outcome::Unknown`].
 //! * Failures that do not fit the receive buffer are lost, and the kernel says so (`ENOBUFS`):
 //!   unknown, too.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -20,9 +24,14 @@ use super::message::{self, Lookup, RawMessage, family, flag, kind};
 use super::{KernelRoute, NextHop, NextHops, Ownership};
 
 /// Messages in one send at most; so many failures fit [`RECEIVE_BUFFER`].
-pub const BATCH: usize = 1000;
-/// Bytes in one send at most: the kernel refuses more than the send buffer holds.
-const SEND_BYTES: usize = 128 * 1024;
+pub const BATCH: usize = 2000;
+/// Bytes in one send at most.
+const SEND_BYTES: usize = 256 * 1024;
+/// The kernel refuses a send that is larger than the send buffer, bytes.
+const SEND_BUFFER: usize = 2 * SEND_BYTES;
+/// Bytes from which on a send is made by another thread; below, waking it costs more than it
+/// saves.
+const LARGE: usize = 4096;
 /// Room for answers, bytes.
 pub(super) const RECEIVE_BUFFER: usize = 8 * 1024 * 1024;
 /// The largest datagram that is read: dumps come in at most 32 KiB, a route with very many next
@@ -37,6 +46,8 @@ const DUMP_TRIES: u32 = 3;
 /// The socket.
 pub struct Netlink {
     socket: TokioSocket,
+    /// The same socket, for the thread that makes large sends.
+    sender: Arc<OwnedFd>,
     port: u32,
     sequence: u32,
     /// Answers.
@@ -60,8 +71,11 @@ impl Netlink {
         // Kernels before 4.20 do not know it: they send more than was asked for, and we filter.
         let _ = socket.socket_ref().set_netlink_get_strict_chk(true);
         enlarge_receive_buffer(socket.socket_ref());
+        enlarge_send_buffer(socket.socket_ref())?;
+        let sender = socket.socket_ref().as_fd().try_clone_to_owned()?;
         Ok(Self {
             socket,
+            sender: Arc::new(sender),
             port,
             sequence: 0,
             buffer: BytesMut::with_capacity(DATAGRAM),
@@ -279,8 +293,20 @@ impl Netlink {
 
     /// Sends what is in `out`.
     async fn send(&mut self, deadline: Instant) -> io::Result<()> {
-        let kernel = SocketAddr::new(0, 0);
-        timeout_at(deadline, self.socket.send_to(&self.out, &kernel)).await??;
+        if self.out.len() < LARGE {
+            let kernel = SocketAddr::new(0, 0);
+            timeout_at(deadline, self.socket.send_to(&self.out, &kernel)).await??;
+            return Ok(());
+        }
+        let bytes = std::mem::take(&mut self.out);
+        let sender = Arc::clone(&self.sender);
+        let send = move || {
+            let sent = rustix::net::send(&*sender, &bytes, rustix::net::SendFlags::empty());
+            (bytes, sent)
+        };
+        let (bytes, sent) = timeout_at(deadline, tokio::task::spawn_blocking(send)).await??;
+        self.out = bytes;
+        sent?;
         Ok(())
     }
 
@@ -303,6 +329,16 @@ pub(super) fn enlarge_receive_buffer(socket: &netlink_sys::Socket) {
         // Less room only means more dumps.
         let _ = rustix::net::sockopt::set_socket_recv_buffer_size(socket, RECEIVE_BUFFER);
     }
+}
+
+/// Room for the largest send; beyond the limit for all only with CAP_NET_ADMIN, which who writes
+/// routes has.
+fn enlarge_send_buffer(socket: &netlink_sys::Socket) -> io::Result<()> {
+    let forced = rustix::net::sockopt::set_socket_send_buffer_size_force(socket, SEND_BUFFER);
+    if forced.is_err() {
+        rustix::net::sockopt::set_socket_send_buffer_size(socket, SEND_BUFFER)?;
+    }
+    Ok(())
 }
 
 fn outcome_of(change: &Change, errno: i32) -> Outcome {
