@@ -338,21 +338,26 @@ fn one_network_on_two_nodes_is_shouted() {
     assert_eq!(b.own_routes(), [""; 0]);
 }
 
+/// A namespace behind another: 10.0.9.3 and fd00:9::3, joined to its `eth1` with 10.0.9.1 and
+/// fd00:9::1.
+fn behind(near: &Namespace) -> Namespace {
+    let far = Namespace::new();
+    let other_end = format!("link add eth1 type veth peer name eth0 netns {}", far.pid());
+    near.ip(&other_end);
+    for (namespace, link, number) in [(near, "eth1", 1), (&far, "eth0", 3)] {
+        namespace.ip(&format!("address add 10.0.9.{number}/24 dev {link}"));
+        namespace.ip(&format!("address add fd00:9::{number}/64 dev {link} nodad"));
+        namespace.ip(&format!("link set {link} up"));
+    }
+    far
+}
+
 #[test]
 fn a_next_hop_that_cannot_be_resolved_is_named_in_status_and_used_once_it_can_be() {
     let folder = tempfile::tempdir().unwrap();
     // far (65003) - a (65001) - b (65001): b hears of far's network with far's next hop.
     let (a, b) = dual_pair();
-    let far = Namespace::new();
-    a.ip(&format!(
-        "link add eth1 type veth peer name eth0 netns {}",
-        far.pid()
-    ));
-    for (namespace, link, number) in [(&a, "eth1", 1), (&far, "eth0", 3)] {
-        namespace.ip(&format!("address add 10.0.9.{number}/24 dev {link}"));
-        namespace.ip(&format!("address add fd00:9::{number}/64 dev {link} nodad"));
-        namespace.ip(&format!("link set {link} up"));
-    }
+    let far = behind(&a);
     let to_far = "
 ---
 apiVersion: rcni.io/v1alpha1
