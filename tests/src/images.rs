@@ -34,6 +34,8 @@ pub struct Image {
     pub entrypoint: &'static [&'static str],
     /// Arguments of it (CMD).
     pub cmd: &'static [&'static str],
+    /// What must succeed before `exec` lines are run: containers have long been up by then.
+    pub settled: &'static [&'static str],
 }
 
 /// Path in an rcni node of the script that the container image uses as well.
@@ -66,6 +68,13 @@ true
 /// BIRD wants its control socket's folder.
 const START_BIRD: &str = "mkdir -p /run/bird && exec /usr/sbin/bird -f -c /etc/bird/bird.conf";
 
+/// bgpd has introduced itself to zebra. What is changed on interfaces while the two still do that
+/// is not always told to bgpd (FRR 8.4), which then lacks an address for good.
+const FRR_SETTLED: &str = r#"
+. /etc/frr/daemons
+[ "$bgpd" != yes ] || vtysh -d zebra -c 'show zebra client summary' | grep -q '^bgp '
+"#;
+
 /// OpenBGPD wants its control socket's folder and its chroot before it starts.
 const START_OPENBGPD: &str = "mkdir -p /run/openbgpd && exec /usr/sbin/bgpd -d -f /etc/bgpd.conf";
 
@@ -84,6 +93,7 @@ const TABLE: &[Image] = &[
         rcni: true,
         entrypoint: &[ENTRYPOINT_PATH],
         cmd: &[],
+        settled: &[],
     },
     // A node that can run containers: podman and containerd are there beside rcni's programs.
     Image {
@@ -93,6 +103,7 @@ const TABLE: &[Image] = &[
         rcni: true,
         entrypoint: &[ENTRYPOINT_PATH],
         cmd: &[],
+        settled: &[],
     },
     Image {
         repositories: &["frrouting/frr"],
@@ -101,6 +112,7 @@ const TABLE: &[Image] = &[
         rcni: false,
         entrypoint: &[],
         cmd: &["/bin/bash", "-c", START_FRR],
+        settled: &["/bin/sh", "-c", FRR_SETTLED],
     },
     Image {
         repositories: &["bird", "rcni/bird"],
@@ -109,6 +121,7 @@ const TABLE: &[Image] = &[
         rcni: false,
         entrypoint: &[],
         cmd: &["/bin/sh", "-c", START_BIRD],
+        settled: &[],
     },
     Image {
         repositories: &["osrg/gobgp", "rcni/gobgp"],
@@ -123,6 +136,7 @@ const TABLE: &[Image] = &[
             "-f",
             "/etc/gobgp/gobgp.yml",
         ],
+        settled: &[],
     },
     Image {
         repositories: &["openbgpd/openbgpd", "rcni/openbgpd"],
@@ -131,6 +145,7 @@ const TABLE: &[Image] = &[
         rcni: false,
         entrypoint: &[],
         cmd: &["/bin/sh", "-c", START_OPENBGPD],
+        settled: &[],
     },
     Image {
         repositories: &["alpine", "debian", "busybox"],
@@ -139,6 +154,7 @@ const TABLE: &[Image] = &[
         rcni: false,
         entrypoint: &[],
         cmd: &[],
+        settled: &[],
     },
 ];
 

@@ -45,6 +45,26 @@ pub fn plugin_lists<'n>(
     Ok(())
 }
 
+/// Waits until no address of any node is tentative (RFC 4862 §5.4). For about two seconds after a
+/// link comes up its link-local address is, and a node without one asks for no neighbour.
+///
+/// # Errors
+/// One still is when the time is over; that is a duplicate, too.
+pub fn addresses<'n>(nodes: impl Iterator<Item = &'n Node>, deadline: Duration) -> Result<()> {
+    for node in nodes {
+        wait_until(deadline, "no tentative address", || -> Result<()> {
+            let question = ["ip", "-6", "-o", "address", "show", "tentative"];
+            let said = node.check(&question)?;
+            if said.is_empty() {
+                Ok(())
+            } else {
+                bail!("{}: {said}", node.name())
+            }
+        })?;
+    }
+    Ok(())
+}
+
 /// Waits until every session of every rcni-bgp is Established.
 ///
 /// # Errors

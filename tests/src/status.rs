@@ -2,6 +2,8 @@
 //!
 //! Own types on purpose: the shape is promised to users, so it is read here as a user reads it.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
@@ -25,6 +27,19 @@ pub struct Status {
     pub peers: Vec<Peer>,
     /// What is in the kernel.
     pub kernel: Kernel,
+    /// Own networks that others announce, too.
+    pub conflicts: Vec<Conflict>,
+}
+
+/// A network on two nodes.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Conflict {
+    /// What is announced.
+    pub prefix: String,
+    /// By which peer.
+    pub peer: String,
+    /// In words.
+    pub text: String,
 }
 
 /// One session.
@@ -43,8 +58,14 @@ pub struct Peer {
     pub since_seconds: f64,
     /// What went wrong last.
     pub last_error: Option<LastError>,
-    /// Counts.
+    /// Families of the session, as negotiated: `ipv4 unicast`.
+    pub families: Vec<String>,
+    /// Counts, all families together.
     pub prefixes: Prefixes,
+    /// Counts by `ipv4` and `ipv6`.
+    pub prefixes_by_family: BTreeMap<String, Prefixes>,
+    /// What deserves attention.
+    pub notes: Vec<String>,
 }
 
 /// Why a session went down or does not come up.
@@ -74,6 +95,17 @@ pub struct Prefixes {
 pub struct Kernel {
     /// How many are in.
     pub installed: u64,
+    /// What cannot be.
+    pub failed: Vec<Failed>,
+}
+
+/// A route that is not in the kernel.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Failed {
+    /// Which.
+    pub prefix: String,
+    /// Why.
+    pub reason: String,
 }
 
 impl Status {

@@ -52,6 +52,7 @@ pub(super) fn up(file: &Path, name: Option<String>, wait: bool) -> Result<()> {
 
 fn wait_ready(lab: &Lab) -> Result<()> {
     let start = Instant::now();
+    ready::addresses(lab.nodes(), ready::DEADLINE)?;
     ready::plugin_lists(lab.nodes(), ready::DEADLINE, &say)?;
     let rest = ready::DEADLINE.saturating_sub(start.elapsed());
     ready::sessions(lab.nodes(), rest, &say)

@@ -9,6 +9,7 @@ use super::node::{ExecOptions, Node};
 use super::{Lab, process};
 use crate::images::{self, Image};
 use crate::topology::{NodeSpec, Topology};
+use crate::wait_until;
 
 /// How long an `exec` line may take.
 const EXEC_DEADLINE: Duration = Duration::from_secs(60);
@@ -27,6 +28,8 @@ struct Started<'l> {
     /// Line of the file that asks for it.
     line: u64,
     argv: Vec<String>,
+    /// [`Image::settled`], of an image that runs its own command.
+    settled: &'static [&'static str],
 }
 
 impl Lab {
@@ -50,13 +53,34 @@ impl Lab {
                 pid,
                 line,
                 argv,
+                settled: if spec.entrypoint.is_none() && spec.cmd.is_none() {
+                    image.settled
+                } else {
+                    &[]
+                },
             });
         }
         let start = Instant::now();
-        let done = self.run_exec_lines(topology);
+        let done = self
+            .settle(&started)
+            .and_then(|()| self.run_exec_lines(topology));
         // Told first: an `exec` line may have failed because of it.
         check(&topology.file, &started, start)?;
         done
+    }
+
+    /// Waits until what has been started can be worked with.
+    fn settle(&self, started: &[Started<'_>]) -> Result<()> {
+        for one in started.iter().filter(|one| !one.settled.is_empty()) {
+            wait_until(EXEC_DEADLINE, "the image's command", || {
+                // One that has failed is told by its own words.
+                match one.node.ended(one.pid) {
+                    Ok(None | Some(0)) => one.node.check(one.settled).map(drop),
+                    _ => Ok(()),
+                }
+            })?;
+        }
+        Ok(())
     }
 
     fn run_exec_lines(&self, topology: &Topology) -> Result<()> {

@@ -1,10 +1,11 @@
 //! What several test files share: labs from text, and questions to routers.
 #![allow(dead_code, reason = "every test file uses another part")]
 
+pub(crate) mod family;
 pub(crate) mod flow;
 pub(crate) mod paths;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,17 +14,24 @@ use rcni_tests::lab::node::ExecOptions;
 use rcni_tests::lab::process::check;
 use rcni_tests::status::{ESTABLISHED, Status};
 use rcni_tests::traffic::Transfer;
-use rcni_tests::{Lab, Node, Options, Pod, containerlab, runtime, wait_until};
+use rcni_tests::{Lab, Node, Options, Pod, containerlab, ready, runtime, wait_until};
 use tempfile::TempDir;
 
 /// Generous: it only costs time when something is broken.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Deploys a topology of the repository and runs a test in it. If the test fails, what the
-/// nodes' logs and routes say is shown before the lab is gone.
-pub(crate) fn in_lab(folder: &str, test: impl FnOnce(&Lab) -> Result<()>) -> Result<()> {
-    let lab = Lab::deploy(&containerlab(folder), &Options::default())?;
-    test(&lab).inspect_err(|_| show(&lab))
+/// Deploys a topology of the repository ([`containerlab`] says how they are called) and runs a
+/// test in it. If the test fails, what the nodes' logs and routes say is shown before the lab is
+/// gone.
+pub(crate) fn in_lab(name: &str, test: impl FnOnce(&Lab) -> Result<()>) -> Result<()> {
+    in_file(&containerlab(name), test)
+}
+
+fn in_file(file: &Path, test: impl FnOnce(&Lab) -> Result<()>) -> Result<()> {
+    let lab = Lab::deploy(file, &Options::default())?;
+    ready::addresses(lab.nodes(), DEADLINE)
+        .and_then(|()| test(&lab))
+        .inspect_err(|_| show(&lab))
 }
 
 #[expect(
@@ -36,26 +44,77 @@ fn show(lab: &Lab) {
 
 /// As [`in_lab`], with replacements (file, old, new) in a copy of the topology's folder.
 pub(crate) fn in_patched_lab(
-    folder: &str,
+    name: &str,
     patches: &[(&str, &str, &str)],
     test: impl FnOnce(&Lab) -> Result<()>,
 ) -> Result<()> {
+    in_changed_lab(name, test, |folder| {
+        for (file, old, new) in patches {
+            let path = folder.join(file);
+            let text = std::fs::read_to_string(&path)?;
+            ensure!(text.contains(old), "{file} has no {old:?}");
+            std::fs::write(&path, text.replace(old, new))?;
+        }
+        Ok(())
+    })
+}
+
+/// As [`in_lab`], with the topology and its configurations without every line, and every item of
+/// a list, that has an IPv6 address.
+pub(crate) fn in_lab_without_ipv6(name: &str, test: impl FnOnce(&Lab) -> Result<()>) -> Result<()> {
+    in_changed_lab(name, test, |folder| {
+        // A topology may use files of another.
+        without_ipv6(folder.parent().context("the topologies")?)
+    })
+}
+
+fn without_ipv6(folder: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            without_ipv6(&path)?;
+        } else if path
+            .extension()
+            .is_some_and(|name| name == "yaml" || name == "yml")
+        {
+            let text = std::fs::read_to_string(&path)?;
+            let lines = text.lines().filter_map(line_without_ipv6);
+            let text = lines.collect::<Vec<_>>().join("\n") + "\n";
+            std::fs::write(&path, text)?;
+        }
+    }
+    Ok(())
+}
+
+fn line_without_ipv6(line: &str) -> Option<String> {
+    match (line.find(", fd00:"), line.rfind(']')) {
+        (Some(start), Some(end)) => Some(line[..start].to_owned() + &line[end..]),
+        _ if line.contains("::") => None,
+        _ => Some(line.to_owned()),
+    }
+}
+
+fn in_changed_lab(
+    name: &str,
+    test: impl FnOnce(&Lab) -> Result<()>,
+    change: impl FnOnce(&Path) -> Result<()>,
+) -> Result<()> {
     let copy = tempfile::tempdir()?;
-    let original = containerlab(folder);
-    let original = original.parent().context("the topology's folder")?;
-    let (from, to) = (original.join("."), copy.path());
+    let original = containerlab(name);
+    let folder = original.parent().context("the topology's folder")?;
+    // All of them, since a topology may use files of another.
+    let from = folder.parent().context("the topologies")?.join(".");
+    let to = copy.path();
     check(
         "cp",
         &["-r", &from.to_string_lossy(), &to.to_string_lossy()],
     )?;
-    for (file, old, new) in patches {
-        let path = to.join(file);
-        let text = std::fs::read_to_string(&path)?;
-        ensure!(text.contains(old), "{file} has no {old:?}");
-        std::fs::write(&path, text.replace(old, new))?;
-    }
-    let lab = Lab::deploy(&to.join("topology.clab.yml"), &Options::default())?;
-    test(&lab).inspect_err(|_| show(&lab))
+    let folder = to.join(folder.file_name().context("the folder's name")?);
+    change(&folder)?;
+    in_file(
+        &folder.join(original.file_name().context("the file")?),
+        test,
+    )
 }
 
 /// Where [`serve`] listens.
@@ -127,7 +186,12 @@ pub(crate) fn wait_no_route(node: &Node, prefix: &str) -> Result<()> {
 
 /// A TCP server in the pod that tells who asks. Returns when it answers.
 pub(crate) fn serve(pod: &Pod) -> Result<SocketAddr> {
-    let address = SocketAddr::new(pod.ip()?, PORT);
+    serve_at(pod, pod.ip()?)
+}
+
+/// The same at another address of the pod.
+pub(crate) fn serve_at(pod: &Pod, ip: IpAddr) -> Result<SocketAddr> {
+    let address = SocketAddr::new(ip, PORT);
     pod.spawn("serve", &["rcni-lab", "serve", &format!("[::]:{PORT}")])?;
     wait_until(DEADLINE, "the server in the pod", || {
         fetch_in(pod, address, 0)
