@@ -28,18 +28,19 @@ const ROUTERS: [&str; 3] = ["tor", "node1", "node2"];
 const CLUSTER_NODES: [&str; 2] = ["node1", "node2"];
 
 const PICTURE: &str = "
-                      internet   203.0.113.10
+                      internet   203.0.113.10   2001:db8:cafe::10
                           |
-                          | eth3 203.0.113.1
+                          | eth3
               +-----------------------+
               |  tor       AS 65000   |            rcni-bgp as a router
               +-----------------------+
-       eth1 10.0.1.1 |         | eth2 10.0.2.1
-                     |         |                   eBGP on both links
+       eth1 10.0.1.1 |         | eth2 10.0.2.1     eBGP on both links, one
+     fd00:10:0:1::1  |         | fd00:10:0:2::1    session for both families
       eth1 10.0.1.11 |         | eth1 10.0.2.12
     +--------------------+ +--------------------+
     |  node1   AS 65001  | |  node2   AS 65002  |  rcni-bgp and felix-lite
     |  10.244.1.0/24     | |  10.244.2.0/24     |
+    | fd00:10:244:1::/64 | | fd00:10:244:2::/64 |
     |    [ alice ]       | |       [ bob ]      |  pods, wired by rcni (CNI)
     +--------------------+ +--------------------+
 ";
@@ -92,6 +93,7 @@ pub fn run(keep: bool) -> Result<ExitCode> {
 }
 
 fn play(lab: &Lab, screen: &mut Screen) -> Result<()> {
+    ready::addresses(lab.nodes(), ready::DEADLINE)?;
     ready::plugin_lists(lab.nodes(), ready::DEADLINE, &|text| screen.step(text))?;
     let alice = add_pod(lab.node("node1")?, "alice", screen)?;
     let bob = add_pod(lab.node("node2")?, "bob", screen)?;
@@ -103,15 +105,17 @@ fn play(lab: &Lab, screen: &mut Screen) -> Result<()> {
     show::rules(lab, screen)?;
     show::pod(&alice, screen)?;
     traffic::pod_to_pod(lab, &alice, &bob, screen)?;
+    traffic::pod_to_pod_ipv6(&alice, &bob, screen)?;
     traffic::pod_to_internet(lab, &alice, screen)
 }
 
 fn add_pod(node: &Node, name: &str, screen: &Screen) -> Result<Pod> {
     let pod = Pod::add(node, name).with_context(|| format!("adding pod {name}"))?;
     screen.step(&format!(
-        "{}: rcni ADD gave pod {name} {}",
+        "{}: rcni ADD gave pod {name} {} and {}",
         node.name(),
-        pod.ip()?
+        pod.ipv4()?,
+        pod.ipv6()?
     ));
     Ok(pod)
 }
@@ -125,10 +129,15 @@ fn wait_routes(lab: &Lab) -> Result<()> {
         ("node2", "default"),
         ("tor", "10.244.1.0/24"),
         ("tor", "10.244.2.0/24"),
+        ("node1", "fd00:10:244:2::/64"),
+        ("node2", "fd00:10:244:1::/64"),
+        ("node1", "::/0"),
+        ("node2", "::/0"),
     ] {
         let node = lab.node(name)?;
+        let family = if prefix.contains(':') { "-6" } else { "-4" };
         let question = [
-            "ip", "route", "show", prefix, "proto", "rcni", "type", "unicast",
+            "ip", family, "route", "show", "exact", prefix, "proto", "rcni", "type", "unicast",
         ];
         wait_until(ready::DEADLINE, "a route from BGP", || -> Result<()> {
             let said = node.check(&question)?;
@@ -150,6 +159,7 @@ fn how_to_enter(screen: &Screen) -> Result<()> {
         ("node1", "ip route"),
         ("node2", "bash"),
         ("node1 --pod alice", "ping 10.244.2.2"),
+        ("node1 --pod alice", "ping fd00:10:244:2::2"),
         ("internet", "bash"),
     ] {
         screen.line(&format!("{program} exec {LAB} {place} -- {command}"));

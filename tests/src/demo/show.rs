@@ -69,6 +69,26 @@ pub(super) fn routes(lab: &Lab, screen: &mut Screen) -> Result<()> {
             .any(|line| line.starts_with(&wanted) && line.contains("proto rcni"));
         screen.claim(found, text);
     }
+    routes_ipv6(lab, screen)
+}
+
+fn routes_ipv6(lab: &Lab, screen: &mut Screen) -> Result<()> {
+    let node = lab.node(CLUSTER_NODES[0])?;
+    let said = command(
+        node,
+        &["ip", "-6", "route", "show", "proto", "rcni"],
+        screen,
+    )?;
+    for (prefix, text) in [
+        (
+            "fd00:10:244:2::/64",
+            "the pods of node2 in IPv6, from the same session",
+        ),
+        ("default", "and the IPv6 default route"),
+    ] {
+        let wanted = format!("{prefix} via fd00:10:0:1::1 ");
+        screen.claim(said.lines().any(|line| line.starts_with(&wanted)), text);
+    }
     Ok(())
 }
 
@@ -103,7 +123,11 @@ pub(super) fn rules(lab: &Lab, screen: &mut Screen) -> Result<()> {
 pub(super) fn pod(pod: &Pod, screen: &mut Screen) -> Result<()> {
     screen.heading("a pod's view, and its route on the node");
     let place = format!("{}/{}", pod.node().name(), pod.name());
-    for argv in [&["ip", "-4", "-br", "address"][..], &["ip", "route"]] {
+    for argv in [
+        &["ip", "-br", "address", "show", "eth0"][..],
+        &["ip", "route"],
+        &["ip", "-6", "route", "show", "default"],
+    ] {
         let said = pod.exec(argv)?.ok()?;
         screen.command(&place, &argv.join(" "), &said);
     }
@@ -119,5 +143,10 @@ pub(super) fn pod(pod: &Pod, screen: &mut Screen) -> Result<()> {
         route.contains("scope link"),
         "one /32 route per pod, no bridge",
     );
+    let ipv6 = pod.ipv6()?.to_string();
+    let argv = ["ip", "-6", "route", "show", &ipv6];
+    let route = pod.node().check(&argv)?;
+    screen.command(pod.node().name(), &argv.join(" "), &route);
+    screen.claim(route.contains("proto rcni"), "and one /128 route");
     Ok(())
 }

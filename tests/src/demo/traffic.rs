@@ -17,6 +17,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const MEBIBYTES: u32 = 256;
 /// The host that stands for the internet, and node1's address as it must appear there.
 const INTERNET: &str = "203.0.113.10";
+const INTERNET_IPV6: &str = "2001:db8:cafe::10";
 const NODE1: &str = "10.0.1.11";
 
 pub(super) fn pod_to_pod(lab: &Lab, alice: &Pod, bob: &Pod, screen: &mut Screen) -> Result<()> {
@@ -30,7 +31,7 @@ pub(super) fn pod_to_pod(lab: &Lab, alice: &Pod, bob: &Pod, screen: &mut Screen)
         "every ping is answered",
     );
     let server = SocketAddr::new(to, PORT);
-    bob.spawn("serve", &["rcni-lab", "serve", &format!("0.0.0.0:{PORT}")])?;
+    bob.spawn("serve", &["rcni-lab", "serve", &format!("[::]:{PORT}")])?;
     let transfer = fetch(alice, server, screen)?;
     screen.claim(
         transfer.seen_ip() == from,
@@ -45,10 +46,28 @@ pub(super) fn pod_to_pod(lab: &Lab, alice: &Pod, bob: &Pod, screen: &mut Screen)
     Ok(())
 }
 
+pub(super) fn pod_to_pod_ipv6(alice: &Pod, bob: &Pod, screen: &mut Screen) -> Result<()> {
+    screen.heading("the same in IPv6, from the first packet on");
+    let (from, to) = (alice.ipv6()?, bob.ipv6()?);
+    let ping = ["ping", "-c", "1", "-W", "1", &to.to_string()];
+    let said = alice.exec(&ping)?;
+    screen.command("node1/alice", &ping.join(" "), &said.stdout);
+    screen.claim(
+        said.success(),
+        "the first packet is answered: nothing waits for duplicate address detection",
+    );
+    let transfer = fetch(alice, SocketAddr::new(to, PORT), screen)?;
+    screen.claim(
+        transfer.seen_ip() == from,
+        &format!("bob sees {}, alice's own address", transfer.seen_ip()),
+    );
+    Ok(())
+}
+
 pub(super) fn pod_to_internet(lab: &Lab, alice: &Pod, screen: &mut Screen) -> Result<()> {
     screen.heading("pod to \"the internet\": translated to the node's address");
     let internet = lab.node("internet")?;
-    let listen = format!("0.0.0.0:{PORT}");
+    let listen = format!("[::]:{PORT}");
     internet.spawn(
         "serve",
         &["rcni-lab", "serve", &listen],
@@ -66,6 +85,11 @@ pub(super) fn pod_to_internet(lab: &Lab, alice: &Pod, screen: &mut Screen) -> Re
     screen.claim(
         transfer.local.ip() == alice.ip()?,
         &format!("alice herself sent from {}", transfer.local.ip()),
+    );
+    let transfer = fetch(alice, SocketAddr::new(INTERNET_IPV6.parse()?, PORT), screen)?;
+    screen.claim(
+        transfer.seen_ip() == alice.ipv6()?,
+        &format!("in IPv6 it sees {}: not translated", transfer.seen_ip()),
     );
     Ok(())
 }
