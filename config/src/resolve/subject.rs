@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::ops::RangeInclusive;
 
 use super::{Report, label};
@@ -202,7 +202,12 @@ impl<'a> Subject<'a> {
 
     /// An address that a single host can have.
     pub(super) fn address(&mut self, path: &str, given: &Located<String>) -> Option<IpAddr> {
-        let Ok(address) = given.value.parse::<IpAddr>() else {
+        // `fe80::1%eth0` is told what `fe80::1` is told.
+        let zoned = given.value.split_once('%');
+        let zoned = zoned.and_then(|(address, _)| address.parse::<Ipv6Addr>().ok());
+        let zoned = zoned.filter(Ipv6Addr::is_unicast_link_local);
+        let address = zoned.map_or_else(|| given.value.parse(), |address| Ok(address.into()));
+        let Ok(address) = address else {
             let reason = format!("{:?} is not an IP address", given.value);
             self.refuse(
                 given.place,
@@ -218,7 +223,7 @@ impl<'a> Subject<'a> {
                 ("an IPv4 address in IPv6 form", format!("write {v4}"))
             }
             IpAddr::V6(v6) if v6.is_unicast_link_local() => (
-                "a link-local address, which means nothing without an interface",
+                "a link-local address, and peers by interface are not supported yet",
                 "write a global or unique local address".to_owned(),
             ),
             _ if address.is_unspecified() => ("no host's address", HOST_HINT.to_owned()),

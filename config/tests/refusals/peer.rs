@@ -63,8 +63,17 @@ fn addresses_of_nobody() {
         "::ffff:10.0.1.1 is an IPv4 address in IPv6 form; write 10.0.1.1",
     );
     refuses(
+        "fd00::1%eth0",
+        r#""fd00::1%eth0" is not an IP address; write one such as 10.0.1.1 or fd00::1"#,
+    );
+    refuses(
+        "fe80::1%eth0",
+        "fe80::1 is a link-local address, and peers by interface are not supported yet; write a \
+         global or unique local address",
+    );
+    refuses(
         "fe80::1",
-        "fe80::1 is a link-local address, which means nothing without an interface; write a \
+        "fe80::1 is a link-local address, and peers by interface are not supported yet; write a \
          global or unique local address",
     );
 }

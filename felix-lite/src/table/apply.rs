@@ -122,18 +122,21 @@ impl<R: Runner> Applier<R> {
     }
 
     /// Carries out a plan by one `iptables-restore`, and verifies. If somebody was faster, it is
-    /// planned again, once.
+    /// planned again, once. Returns all that was found on the way, also by the second plan.
     ///
     /// # Errors
     /// The rules were refused, or are different again. Tables before the refused one are written.
-    pub async fn apply(&self, desired: &RuleSet, plan: &Plan) -> Result<(), TableError> {
+    pub async fn apply(&self, desired: &RuleSet, plan: &Plan) -> Result<Vec<String>, TableError> {
         let mut plan = plan.clone();
+        let mut found = Vec::new();
         let mut attempts = 0;
         while !plan.found.is_empty() {
             if attempts == 2 {
                 return Err(TableError::NotHeld(plan.found.join("; ")));
             }
             attempts += 1;
+            let new = plan.found.iter().filter(|what| !found.contains(*what));
+            found.extend(new.cloned().collect::<Vec<_>>());
             let outcome = self.write(&plan.text).await;
             let next = self.plan(desired).await?;
             // Refused for the rules' sake, and not because of a race: writing them again is
@@ -147,7 +150,7 @@ impl<R: Runner> Applier<R> {
         }
         match plan.in_use.first() {
             Some(rule) => Err(TableError::InUse(rule.clone())),
-            None => Ok(()),
+            None => Ok(found),
         }
     }
 

@@ -19,6 +19,7 @@ pub struct Keeper<R> {
     appliers: Vec<Applier<R>>,
     /// Families that have no pods any more were looked at.
     swept: bool,
+    told_sweeping: bool,
 }
 
 /// A table's name in the record: `nat` is IPv4's, `ip6 nat` is IPv6's.
@@ -47,6 +48,7 @@ impl<R: Runner + Clone> Keeper<R> {
             wanted,
             appliers: Vec::new(),
             swept: false,
+            told_sweeping: false,
         }
     }
 
@@ -64,17 +66,34 @@ impl<R: Runner + Clone> Keeper<R> {
                 Err(error) => failures.push(error),
             }
         }
-        if !self.swept {
-            for family in Family::ALL {
-                if !desired.iter().any(|rules| rules.family == family) {
-                    let (found, errors) = sweep(&self.runner, family).await;
-                    done.extend(found);
-                    failures.extend(errors.into_iter().map(StepError::from));
+        done.extend(self.sweep_others(desired).await);
+        (done, failures)
+    }
+
+    /// Removes what is left of families that are not wanted any more. That a node that does not use
+    /// a family cannot read its rules is no reason not to be ready: it is said once, and tried again.
+    async fn sweep_others(&mut self, desired: &[RuleSet]) -> Vec<String> {
+        let mut done = Vec::new();
+        let mut whole = true;
+        for family in Family::ALL {
+            let wanted = desired.iter().any(|rules| rules.family == family);
+            if self.swept || wanted {
+                continue;
+            }
+            let (found, errors) = sweep(&self.runner, family).await;
+            done.extend(found);
+            for error in &errors {
+                if self.told_sweeping {
+                    tracing::debug!("{error}");
+                } else {
+                    tracing::warn!("cannot look for own rules of a family without pods: {error}");
                 }
             }
-            self.swept = failures.is_empty();
+            whole &= errors.is_empty();
         }
-        (done, failures)
+        self.swept |= whole;
+        self.told_sweeping = !whole;
+        done
     }
 
     async fn family(
@@ -110,8 +129,7 @@ impl<R: Runner + Clone> Keeper<R> {
                 state.store()?;
             }
         }
-        applier.apply(rules, &plan).await?;
-        Ok(plan.found)
+        Ok(applier.apply(rules, &plan).await?)
     }
 
     /// The backend to use; what is ours in the other one is removed from there.
@@ -164,8 +182,7 @@ fn announce(choice: &Choice) {
 async fn remove_own<R: Runner>(applier: &Applier<R>) -> Result<Vec<String>, TableError> {
     let nothing = RuleSet::empty(applier.backend().family);
     let plan = applier.plan(&nothing).await?;
-    applier.apply(&nothing, &plan).await?;
-    Ok(plan.found)
+    applier.apply(&nothing, &plan).await
 }
 
 /// Removes what is ours of one family from every backend. Programs that are not there, and a kernel

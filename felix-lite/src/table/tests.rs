@@ -324,7 +324,14 @@ async fn somebody_faster_is_planned_again_once() {
         .map(|l| format!("{l}\n"))
         .collect();
     let fake = Fake::with(&moved, &[(race, &gone), (Ok(()), &in_place())]);
-    sync(&fake).await.unwrap();
+    let applier = fake.applier();
+    let plan = applier.plan(&desired()).await.unwrap();
+    let found = applier.apply(&desired(), &plan).await.unwrap();
+    assert_eq!(
+        found.len(),
+        2,
+        "what came in between is told too: {found:?}"
+    );
     assert_eq!(fake.restores().len(), 2);
 }
 

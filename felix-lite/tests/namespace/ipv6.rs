@@ -185,6 +185,20 @@ fn without_ip6tables_the_package_is_named_and_ipv4_is_done() {
     assert!(!node.conflist().exists());
 }
 
+#[test]
+fn a_broken_ip6tables_is_no_matter_without_ipv6_pods() {
+    let node = Node::new();
+    node.sh("mkdir /run/upper /run/work; \
+             mount -t overlay overlay -o lowerdir=/usr/sbin,upperdir=/run/upper,workdir=/run/work \
+             /usr/sbin; for kind in nft legacy; do rm /usr/sbin/ip6tables-$kind-save; \
+             printf '#!/bin/sh\\necho out of order >&2; exit 1' > /usr/sbin/ip6tables-$kind-save; \
+             chmod 755 /usr/sbin/ip6tables-$kind-save; done");
+    let (code, said) = node.felix("run --oneshot");
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("out of order"), "{said}");
+    assert_in_place(&node, "iptables-nft");
+}
+
 /// As `dataplane::WIRES`, for IPv6: the pod's gateway is the host end's link-local address, and
 /// nothing waits for duplicate address detection.
 const WIRES: &str = "
