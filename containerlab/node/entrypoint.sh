@@ -2,7 +2,8 @@
 # First program of an rcni node, in the container image and in the lab alike.
 #
 #   RCNI_WAIT_FOR   interfaces that must have an address first, at most 30 s ("eth1 eth2"):
-#                   containerlab adds links and runs `exec` while this already runs
+#                   containerlab adds links and runs `exec` while this already runs. One that
+#                   is still checked for duplicates (IPv6) does not count
 #
 # A daemon that ends is not started again: whoever tries out what then happens starts it by hand
 # with the command line that the log shows.
@@ -10,7 +11,7 @@ set -u
 
 waited=0
 for interface in ${RCNI_WAIT_FOR:-}; do
-    until ip -o address show dev "$interface" scope global 2>/dev/null | grep -q .; do
+    until ip -o address show dev "$interface" scope global -tentative 2>/dev/null | grep -q .; do
         if [ "$waited" -ge 300 ]; then
             echo "rcni-entrypoint: $interface has no address after 30 s, going on without" >&2
             break

@@ -42,7 +42,10 @@ impl Family {
 
     /// The pod's address, by the plugin's result.
     pub(crate) fn ip(self, pod: &Pod) -> Result<IpAddr> {
-        self.pick(Pod::ipv4, Pod::ipv6)(pod)
+        match self {
+            Self::V4 => pod.ipv4(),
+            Self::V6 => pod.ipv6(),
+        }
     }
 
     /// The host that stands for the internet.
