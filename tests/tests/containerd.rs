@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Result, ensure};
 use common::DEADLINE;
-use containers::{Calls, Container, ROOT, Traces, in_container_lab, run};
+use containers::{Calls, Container, DUAL, IPV6, ROOT, Traces, in_container_lab, run};
 use rcni_tests::lab::node::ExecOptions;
 use rcni_tests::{Node, wait_until};
 
@@ -54,11 +54,17 @@ fn start(node: &Node, name: &str) -> Result<Container> {
         "serve",
     ];
     node.spawn(&format!("ctr-{name}"), &argv, &ExecOptions::default())?;
-    let container = container(node, name);
-    wait_until(DEADLINE, &format!("container {name}"), || {
-        container.addresses()
+    // It runs once the plugin has answered; before, it is CREATED.
+    wait_until(DEADLINE, &format!("container {name}"), || -> Result<()> {
+        let tasks = run(node, &["ctr", "task", "ls"])?;
+        let runs = |line: &str| {
+            let words: Vec<&str> = line.split_ascii_whitespace().collect();
+            words.first() == Some(&name) && words.last() == Some(&"RUNNING")
+        };
+        ensure!(tasks.lines().any(runs), "{tasks}");
+        Ok(())
     })?;
-    Ok(container)
+    Ok(container(node, name))
 }
 
 fn container(node: &Node, name: &str) -> Container {
@@ -76,14 +82,14 @@ fn kill(node: &Node, name: &str) -> Result<()> {
     run(node, &["ctr", "task", "kill", "--signal", "SIGKILL", name]).map(drop)
 }
 
-#[test]
-fn a_container_of_ctr_is_a_pod_and_nothing_is_left_of_it() -> Result<()> {
-    in_container_lab(|_, node, bob| {
+fn a_container_is_a_pod(topology: &str, families: usize) -> Result<()> {
+    in_container_lab(topology, |node, bob| {
         set_up(node)?;
         let calls = Calls::record(node)?;
         let web = start(node, "web")?;
         web.check_attached()?;
         web.check_traffic(bob)?;
+        assert_eq!(web.ips()?.len(), families);
         kill(node, "web")?;
         Traces::wait_none(node)?;
         let calls = calls.all()?;
@@ -100,13 +106,26 @@ fn a_container_of_ctr_is_a_pod_and_nothing_is_left_of_it() -> Result<()> {
 }
 
 #[test]
+fn a_container_of_ctr_is_a_pod_and_nothing_is_left_of_it() -> Result<()> {
+    a_container_is_a_pod(DUAL, 2)
+}
+
+#[test]
+fn a_container_of_ctr_is_a_pod_without_ipv4_too() -> Result<()> {
+    a_container_is_a_pod(IPV6, 1)
+}
+
+#[test]
 fn the_end_of_one_container_does_not_touch_the_other() -> Result<()> {
-    in_container_lab(|_, node, bob| {
+    in_container_lab(DUAL, |node, bob| {
         set_up(node)?;
         let (web, other) = (start(node, "web")?, start(node, "web-2")?);
-        let (one, two) = (web.ipv4()?, other.ipv4()?);
-        ensure!(one != two, "one address for two containers");
-        let families = web.addresses()?.len();
+        let (one, two) = (web.ips()?, other.ips()?);
+        ensure!(
+            one.iter().all(|ip| !two.contains(ip)),
+            "one address for two containers"
+        );
+        let families = one.len();
         assert_eq!(Traces::of(node)?.count(families)?, 2);
         kill(node, "web")?;
         wait_until(DEADLINE, "one container is left", || -> Result<()> {
@@ -114,7 +133,7 @@ fn the_end_of_one_container_does_not_touch_the_other() -> Result<()> {
             ensure!(count == 1, "{count}");
             Ok(())
         })?;
-        assert_eq!(other.ipv4()?, two);
+        assert_eq!(other.ips()?, two);
         other.check_attached()?;
         other.check_traffic(bob)?;
         kill(node, "web-2")?;

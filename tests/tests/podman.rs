@@ -4,8 +4,10 @@
 mod common;
 mod containers;
 
+use std::net::IpAddr;
+
 use anyhow::{Context, Result, ensure};
-use containers::{Calls, Container, ROOT, Traces, in_container_lab, run, try_run};
+use containers::{Calls, Container, DUAL, IPV6, ROOT, Traces, in_container_lab, run, try_run};
 use rcni_tests::Node;
 use serde_json::Value;
 
@@ -57,42 +59,70 @@ fn container(node: &Node, name: &str) -> Container {
     Container::new(node, move || enter.clone())
 }
 
-#[test]
-fn a_container_of_podman_is_a_pod() -> Result<()> {
-    in_container_lab(|_, node, bob| {
+/// What podman tells about a container's network is what is.
+fn check_told(node: &Node, name: &str, ips: &[IpAddr]) -> Result<()> {
+    let path = "{{json .NetworkSettings.Networks.rcni}}";
+    let told = podman(node, &["inspect", name, "--format", path])?;
+    let told: Value = serde_json::from_str(&told)?;
+    for ip in ips {
+        let (address, gateway, expected) = match ip {
+            IpAddr::V4(_) => ("IPAddress", "Gateway", "169.254.1.1"),
+            IpAddr::V6(_) => (
+                "GlobalIPv6Address",
+                "IPv6Gateway",
+                "fe80::ecee:eeff:feee:eeee",
+            ),
+        };
+        ensure!(told[address] == ip.to_string(), "{ip}: {told}");
+        ensure!(told[gateway] == expected, "{expected}: {told}");
+    }
+    Ok(())
+}
+
+fn a_container_is_a_pod(topology: &str, families: usize) -> Result<()> {
+    in_container_lab(topology, |node, bob| {
         set_up(node)?;
-        let listed = podman(node, &["network", "ls", "--format", "{{.Name}}"])?;
-        ensure!(listed.lines().any(|name| name == "rcni"), "{listed}");
+        let listed = podman(
+            node,
+            &["network", "ls", "--format", "{{.Name}} {{.Driver}}"],
+        )?;
+        ensure!(listed.lines().any(|line| line == "rcni rcni"), "{listed}");
         let web = start(node, "web", &[])?;
         web.check_attached()?;
         web.check_traffic(bob)?;
-        // What podman itself tells is what is.
-        let path = "{{json .NetworkSettings.Networks.rcni}}";
-        let told = podman(node, &["inspect", "web", "--format", path])?;
-        let told: Value = serde_json::from_str(&told)?;
-        assert_eq!(told["IPAddress"], web.ipv4()?.to_string());
-        assert_eq!(told["Gateway"], "169.254.1.1");
-        let network = podman(node, &["network", "inspect", "rcni"])?;
-        let network: Value = serde_json::from_str(&network)?;
-        assert_eq!(network[0]["driver"], "rcni");
-        // Two containers of one node.
+        let ips = web.ips()?;
+        ensure!(ips.len() == families, "{ips:?}");
+        check_told(node, "web", &ips)?;
         let other = start(node, "other", &[])?;
+        other.check_attached()?;
+        other.check_traffic(bob)?;
         ensure!(
-            other.ipv4()? != web.ipv4()?,
+            other.ips()?.iter().all(|ip| !ips.contains(ip)),
             "one address for two containers"
         );
-        other.check_traffic(bob)
+        Ok(())
     })
 }
 
 #[test]
+fn a_container_of_podman_is_a_pod() -> Result<()> {
+    a_container_is_a_pod(DUAL, 2)
+}
+
+#[test]
+fn a_container_of_podman_is_a_pod_without_ipv4_too() -> Result<()> {
+    a_container_is_a_pod(IPV6, 1)
+}
+
+#[test]
 fn podman_may_ask_for_an_address_and_is_told_why_it_cannot_have_it() -> Result<()> {
-    in_container_lab(|_, node, bob| {
+    in_container_lab(DUAL, |node, bob| {
         set_up(node)?;
         let mac = "02:00:00:00:00:4d";
-        let wanted = ["--ip", "10.244.1.77", "--mac-address", mac];
+        let (ip, ip6) = ("10.244.1.77", "fd00:10:244:1::77");
+        let wanted = ["--ip", ip, "--ip6", ip6, "--mac-address", mac];
         let web = start(node, "web", &wanted)?;
-        assert_eq!(web.ipv4()?.to_string(), "10.244.1.77");
+        assert_eq!(web.ips()?, [ip.parse::<IpAddr>()?, ip6.parse()?]);
         assert_eq!(web.mac()?, mac);
         web.check_attached()?;
         web.check_traffic(bob)?;
@@ -113,8 +143,7 @@ fn podman_may_ask_for_an_address_and_is_told_why_it_cannot_have_it() -> Result<(
             );
         }
         // Nothing of the refused ones, everything of the other.
-        let families = web.addresses()?.len();
-        assert_eq!(Traces::of(node)?.count(families)?, 1);
+        assert_eq!(Traces::of(node)?.count(2)?, 1);
         web.check_traffic(bob)?;
         podman(node, &["rm", "-f", "-t", "0", "web"])?;
         Traces::wait_none(node)
@@ -123,19 +152,23 @@ fn podman_may_ask_for_an_address_and_is_told_why_it_cannot_have_it() -> Result<(
 
 #[test]
 fn nothing_is_left_of_a_container_however_it_ends() -> Result<()> {
-    in_container_lab(|_, node, bob| {
+    in_container_lab(DUAL, |node, bob| {
         set_up(node)?;
         let calls = Calls::record(node)?;
         Traces::wait_none(node)?;
         let web = start(node, "web", &[])?;
-        let first = web.ipv4()?;
+        let first = web.ips()?;
         podman(node, &["stop", "-t", "0", "web"])?;
         Traces::wait_none(node)?;
         // The same container again: another address, since that of the ended one rests.
         podman(node, &["start", "web"])?;
         web.check_attached()?;
         web.check_traffic(bob)?;
-        ensure!(web.ipv4()? != first, "{first} was given out again at once");
+        let again = web.ips()?;
+        ensure!(
+            again.iter().all(|ip| !first.contains(ip)),
+            "{first:?} were given out again at once: {again:?}"
+        );
         podman(node, &["kill", "web"])?;
         Traces::wait_none(node)?;
         podman(node, &["rm", "web"])?;
@@ -161,24 +194,25 @@ fn nothing_is_left_of_a_container_however_it_ends() -> Result<()> {
 
 #[test]
 fn a_reload_of_the_network_keeps_address_and_mac() -> Result<()> {
-    in_container_lab(|_, node, bob| {
+    in_container_lab(DUAL, |node, bob| {
         set_up(node)?;
         let web = start(node, "web", &[])?;
-        let before = (web.ipv4()?, web.mac()?);
+        let before = (web.ips()?, web.mac()?);
         let calls = Calls::record(node)?;
         podman(node, &["network", "reload", "web"])?;
         web.check_attached()?;
-        assert_eq!((web.ipv4()?, web.mac()?), before);
+        assert_eq!((web.ips()?, web.mac()?), before);
         web.check_traffic(bob)?;
-        let add = calls.all()?.into_iter().find(|call| call.command == "ADD");
-        let add = add.context("no ADD")?;
-        // How it asks for them: with one address in the arguments, with more as a capability.
-        let (ip, mac) = before;
-        let asked = |word: String| add.args.split(';').any(|one| one == word);
-        let ips = &add.config["runtimeConfig"]["ips"];
-        let ip_asked = asked(format!("IP={ip}")) || ips[0] == ip.to_string();
-        ensure!(ip_asked && asked(format!("MAC={mac}")), "{add:?}");
         assert_eq!(calls.commands()?, ["VERSION", "DEL", "ADD"]);
+        let add = calls.all()?.pop().context("no call")?;
+        // One address would be in the arguments; two are asked for as a capability, which podman
+        // says the plugin has.
+        let (ips, mac) = before;
+        let asked: Vec<IpAddr> = serde_json::from_value(add.config["runtimeConfig"]["ips"].clone())
+            .with_context(|| format!("{add:?}"))?;
+        assert_eq!(asked, ips);
+        let mac = format!("MAC={mac}");
+        ensure!(add.args.split(';').any(|one| one == mac), "{add:?}");
         Ok(())
     })
 }

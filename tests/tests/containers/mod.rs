@@ -16,20 +16,21 @@ use anyhow::{Context, Result, ensure};
 use ipnetwork::IpNetwork;
 use rcni_tests::lab::node::ExecOptions;
 use rcni_tests::traffic::Transfer;
-use rcni_tests::{Lab, Node, Output, Pod, ready, wait_until};
+use rcni_tests::{Node, Output, Pod, ready, wait_until};
 use serde_json::{Value, json};
 
 pub(crate) use calls::Calls;
 pub(crate) use traces::Traces;
 
-use crate::common::{DEADLINE, add_pod, fetch_in, in_patched_lab, wait_established, wait_route};
+use crate::common::{DEADLINE, add_pod, fetch_in, in_patched_lab, wait_established};
 
-/// node1 of `two-node` can run containers; all else is as everywhere, the plugin list also.
-const PATCH: &[(&str, &str, &str)] = &[(
-    "topology.clab.yml",
-    "    node1:\n      group: nodes\n",
-    "    node1:\n      group: nodes\n      image: rcni/node-runtimes\n",
-)];
+/// With both families, and without IPv4.
+pub(crate) const DUAL: &str = "two-node";
+pub(crate) const IPV6: &str = "two-node/ipv6-only";
+
+/// node1 can run containers; all else is as everywhere, the plugin list also.
+const NODE1: &str = "    node1:\n      group: nodes\n";
+const CAPABLE: &str = "    node1:\n      group: nodes\n      image: rcni/node-runtimes\n";
 /// A root file system for containers, in the node.
 pub(crate) const ROOT: &str = "/image";
 /// Where the server in a container listens.
@@ -54,8 +55,16 @@ done
 ";
 
 /// Runs a test in a lab whose node1 runs containers; bob is a pod on node2 that serves.
-pub(crate) fn in_container_lab(test: impl FnOnce(&Lab, &Node, &Pod) -> Result<()>) -> Result<()> {
-    in_patched_lab("two-node", PATCH, |lab| {
+pub(crate) fn in_container_lab(
+    topology: &str,
+    test: impl FnOnce(&Node, &Pod) -> Result<()>,
+) -> Result<()> {
+    let file = if topology == IPV6 {
+        "ipv6-only.clab.yml"
+    } else {
+        "topology.clab.yml"
+    };
+    in_patched_lab(topology, &[(file, NODE1, CAPABLE)], |lab| {
         let node = lab.node("node1")?;
         node.shell(PREPARE)?;
         ready::plugin_lists(lab.nodes(), DEADLINE, &|_| ())?;
@@ -63,9 +72,7 @@ pub(crate) fn in_container_lab(test: impl FnOnce(&Lab, &Node, &Pod) -> Result<()
         bob.spawn("serve", &["rcni-lab", "serve"])?;
         wait_established(node, "tor")?;
         wait_established(lab.node("node2")?, "tor")?;
-        wait_route(node, "10.244.2.0/24", "10.0.1.1")?;
-        wait_route(lab.node("node2")?, "10.244.1.0/24", "10.0.2.1")?;
-        test(lab, node, &bob)
+        test(node, &bob)
     })
 }
 
@@ -127,11 +134,11 @@ impl Container {
         found.with_context(|| format!("addresses of the container: {links}"))
     }
 
-    /// Its one address of IPv4.
-    pub(crate) fn ipv4(&self) -> Result<IpAddr> {
-        let addresses = self.addresses()?;
-        let v4 = addresses.iter().find(|address| address.is_ipv4());
-        v4.map(IpNetwork::ip).context("no IPv4 address")
+    /// The same without lengths, sorted: IPv4 first.
+    pub(crate) fn ips(&self) -> Result<Vec<IpAddr>> {
+        let mut ips: Vec<IpAddr> = self.addresses()?.iter().map(IpNetwork::ip).collect();
+        ips.sort();
+        Ok(ips)
     }
 
     pub(crate) fn mac(&self) -> Result<String> {
