@@ -6,7 +6,7 @@ use anyhow::{Result, bail, ensure};
 use rcni_tests::status::{ESTABLISHED, Status};
 use rcni_tests::{Lab, Node, Pod, wait_until};
 
-use super::{HOST, HOSTS, OF_EDGE, OF_ROUTER, PODS, Router, TOR, show};
+use super::{HOST, HOSTS, OF_EDGE, OF_ROUTER, PODS, Router, edge_announces, show, tor_for};
 use crate::common::{DEADLINE, add_pod, routes, wait_established, wait_no_route, wait_route};
 
 /// How soon a withdrawal must be on the other side.
@@ -18,31 +18,53 @@ const TRIES: u32 = 3;
 fn wait_fabric(router: Router, lab: &Lab) -> Result<()> {
     let (tor, node1) = (lab.node("tor")?, lab.node("node1")?);
     wait_established(node1, "tor")?;
+    wait_established(node1, "edge")?;
     router.wait_session(tor, true)?;
-    wait_route(node1, HOSTS, TOR)?;
+    // Promised to users in this shape.
+    let status = node1.check(&["rcni-bgp", "status", "-o", "json"])?;
+    let both = r#""families":["ipv4 unicast","ipv6 unicast"]"#;
+    ensure!(status.matches(both).count() == 2, "tor and edge: {status}");
+    wait_routes(node1, router.announces(&HOSTS))?;
     wait_has(router, tor, PODS)
 }
 
-fn wait_has(router: Router, tor: &Node, prefix: &str) -> Result<()> {
-    wait_until(DEADLINE, &format!("{prefix} in {}", router.name()), || {
-        router.has(tor, prefix)
+/// All through the router.
+fn wait_routes(node1: &Node, prefixes: &[&str]) -> Result<()> {
+    prefixes
+        .iter()
+        .try_for_each(|prefix| wait_route(node1, prefix, tor_for(prefix)))
+}
+
+fn wait_has(router: Router, tor: &Node, prefixes: [&str; 2]) -> Result<()> {
+    let what = format!("{prefixes:?} in {:?}", router.kind);
+    wait_until(DEADLINE, &what, || {
+        prefixes
+            .iter()
+            .try_for_each(|prefix| router.has(tor, prefix))
     })
 }
 
-fn wait_lacks(router: Router, tor: &Node, prefix: &str) -> Result<()> {
-    let what = format!("no {prefix} in {}", router.name());
-    wait_until(DEADLINE, &what, || router.lacks(tor, prefix))
+fn wait_lacks(router: Router, tor: &Node, prefixes: [&str; 2]) -> Result<()> {
+    let what = format!("no {prefixes:?} in {:?}", router.kind);
+    wait_until(DEADLINE, &what, || {
+        prefixes
+            .iter()
+            .try_for_each(|prefix| router.lacks(tor, prefix))
+    })
 }
 
 /// From the pod to the host and from the host to the pod.
-fn ping(lab: &Lab, pod: &Pod) -> Result<()> {
+fn ping(router: Router, lab: &Lab, pod: &Pod) -> Result<()> {
     let options = ["ping", "-n", "-c", "2", "-i", "0.2", "-W", "2"];
     let with = |target: &str| -> Vec<String> {
         let argv = options.iter().copied().chain([target]);
         argv.map(str::to_owned).collect()
     };
-    pod.exec(&with(HOST))?.ok()?;
-    lab.node("host")?.check(&with(&pod.ip()?.to_string()))?;
+    let pods = [pod.ipv4()?, pod.ipv6()?];
+    for (host, pod_ip) in router.announces(&HOST).iter().zip(pods) {
+        pod.exec(&with(host))?.ok()?;
+        lab.node("host")?.check(&with(&pod_ip.to_string()))?;
+    }
     Ok(())
 }
 
@@ -67,30 +89,34 @@ pub(crate) fn talks(router: Router) -> Result<()> {
         router.originate(tor)?;
         let pod = add_pod(lab, "node1", "alice")?;
         wait_fabric(router, lab)?;
-        ensure!(routes(node1, HOSTS)?.contains("proto rcni"), "ours by name");
-        ping(lab, &pod)?;
+        for prefix in router.announces(&HOSTS) {
+            let ours = routes(node1, prefix)?;
+            ensure!(ours.contains("proto rcni"), "{ours}");
+        }
+        ping(router, lab, &pod)?;
 
+        let announced = router.announces(&OF_ROUTER);
         within_a_second(router.name(), || {
             router.announce(tor, true)?;
-            wait_route(node1, OF_ROUTER, TOR)?;
+            wait_routes(node1, announced)?;
             let start = Instant::now();
             router.announce(tor, false)?;
-            wait_no_route(node1, OF_ROUTER)?;
+            for prefix in announced {
+                wait_no_route(node1, prefix)?;
+            }
             Ok(start.elapsed())
         })?;
-        wait_established(node1, "edge")?;
-        let edge_rib = |verb| edge.check(&["gobgp", "global", "rib", verb, OF_EDGE]);
         within_a_second(&format!("rcni, at {}", router.name()), || {
-            edge_rib("add")?;
+            edge_announces(edge, true)?;
             wait_has(router, tor, OF_EDGE)?;
             let start = Instant::now();
-            edge_rib("del")?;
+            edge_announces(edge, false)?;
             wait_lacks(router, tor, OF_EDGE)?;
             Ok(start.elapsed())
         })?;
         // Nothing else went with it.
         wait_fabric(router, lab)?;
-        ping(lab, &pod)
+        ping(router, lab, &pod)
     })
 }
 
@@ -115,16 +141,18 @@ pub(crate) fn comes_back(router: Router) -> Result<()> {
         router.start(tor, &killed)?;
         wait_fabric(router, lab)?;
         ensure!(Status::of(node1)?.pid == before, "rcni-bgp has restarted");
-        ping(lab, &pod)?;
+        ping(router, lab, &pod)?;
 
         let killed = node1.kill("rcni-bgp")?;
         router.wait_session(tor, false)?;
         // All four are helpers of a restart (RFC 4724 §4.2), and pods' packets go on meanwhile.
-        router.has(tor, PODS)?;
-        ping(lab, &pod)?;
+        for prefix in PODS {
+            router.has(tor, prefix)?;
+        }
+        ping(router, lab, &pod)?;
         node1.start_again(&killed)?;
         wait_fabric(router, lab)?;
         ensure!(Status::of(node1)?.pid != before, "it is the old one");
-        ping(lab, &pod)
+        ping(router, lab, &pod)
     })
 }
