@@ -25,6 +25,7 @@ use crate::transport::connection::Handle;
 use crate::transport::dialler::Dial;
 use crate::transport::interfaces::Interfaces;
 use crate::transport::md5;
+use crate::transport::mtu::{self, Sizes};
 use crate::transport::socket::{self, Options};
 use crate::{log, tasks};
 
@@ -75,6 +76,10 @@ struct Connection {
     handle: Handle,
     /// Own end.
     local: IpAddr,
+    /// The peer's.
+    remote: IpAddr,
+    /// Of packets at both ends, as they were when it was made.
+    sizes: Option<Sizes>,
     /// What the speaker was told of it.
     own: Option<OwnAddresses>,
     /// The speaker has closed it; it ends when its last message is queued.
@@ -241,6 +246,7 @@ impl Core {
             .settings_at(remote.ip())
             .map_or(SEND_HOLD, PeerSettings::send_hold);
         let events = self.events.clone();
+        let sizes = mtu::measure(&stream, remote.ip());
         let handle =
             tasks::spawn_connection(&mut self.running, conn, stream, place, events, send_hold);
         self.connections.insert(
@@ -248,6 +254,8 @@ impl Core {
             Connection {
                 handle,
                 local: local.ip().to_canonical(),
+                remote: remote.ip().to_canonical(),
+                sizes,
                 own: None,
                 closing: false,
             },
@@ -438,14 +446,31 @@ impl Core {
         });
     }
 
-    /// What the counters say about a peer that is down and that no dial of ours has told of.
+    /// What the transport knows of a peer that its session does not tell: of one that is up, that
+    /// the link's ends differ; of one that is down and that no dial of ours has told of, what the
+    /// counters say.
     fn hint(&self, peer: &PeerStatus, now: Instant) -> Option<String> {
+        if peer.session.is_some() {
+            return self.link_hint(peer.address);
+        }
         let told = peer.last_error.as_ref().map(|error| error.class) == Some(CauseClass::Md5);
         let settings = self.peers.get(peer.id.index())?;
-        if peer.session.is_some() || told {
+        if told {
             return None;
         }
         self.md5.explain(settings.password.is_some(), now)
+    }
+
+    fn link_hint(&self, peer: IpAddr) -> Option<String> {
+        let mut connections = self.connections.values();
+        let connection =
+            connections.find(|connection| connection.remote == peer && !connection.closing)?;
+        let sizes = connection.sizes.filter(|sizes| sizes.differ())?;
+        let own = connection.own.as_ref()?;
+        // Behind a router, smaller is nobody's mistake.
+        let near = own.networks.iter().any(|network| network.contains(peer));
+        let interface = own.interface.as_ref().filter(|_| near)?;
+        Some(sizes.explain(&interface.name).to_string())
     }
 
     /// Ends all sessions like for an upgrade: no Cease, and the kernel's routes stay, so that

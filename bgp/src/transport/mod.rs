@@ -14,6 +14,7 @@ pub mod dialler;
 pub mod interfaces;
 pub mod listener;
 pub mod md5;
+pub mod mtu;
 pub mod socket;
 
 use bytes::Bytes;
