@@ -3,10 +3,13 @@
 use proptest::prelude::*;
 use rcni_config::{ConfigErrors, parse_felix, parse_speaker};
 
-const SAMPLES: [&str; 3] = [
+const SAMPLES: [&str; 6] = [
     include_str!("../samples/two-node/node1-bgp.yaml"),
     include_str!("../samples/two-node/tor-bgp.yaml"),
     include_str!("../samples/two-node/node1-felix.yaml"),
+    include_str!("../samples/dual-stack/node1-bgp.yaml"),
+    include_str!("golden/mistakes-bgp.yaml"),
+    include_str!("golden/mistakes-felix.yaml"),
 ];
 
 /// Words that YAML or the fields care about, to be put anywhere.
@@ -87,7 +90,7 @@ fn mutated() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn random_text(text in any::<String>()) {
