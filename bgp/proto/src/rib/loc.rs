@@ -30,8 +30,9 @@ pub struct LocRoute {
     pub source: Source,
     /// Its attributes as received.
     pub attributes: Arc<PathAttributes>,
-    /// Next hops of the best path and its equals, sorted; empty for own networks.
-    pub next_hops: Box<[NextHop]>,
+    /// Next hops of the best path and its equals, sorted; empty for own networks. Shared between
+    /// prefixes that have the same.
+    pub next_hops: Arc<[NextHop]>,
 }
 
 /// What a change of the Loc-RIB means to others.
@@ -84,13 +85,8 @@ impl LocRib {
 
     /// Replaces (or with `None` removes) the route of a prefix, and says what that changed.
     pub fn update(&mut self, prefix: Prefix, route: Option<LocRoute>) -> LocChange {
-        let next_hops = |route: &Option<LocRoute>| {
-            route
-                .as_ref()
-                .map(|route| route.next_hops.to_vec())
-                .unwrap_or_default()
-        };
-        let new_hops = next_hops(&route);
+        let new_hops = route.as_ref().map(|route| Arc::clone(&route.next_hops));
+        let new_hops = new_hops.unwrap_or_default();
         let told = route
             .as_ref()
             .map(|route| (route.source, Arc::clone(&route.attributes)));
@@ -98,10 +94,11 @@ impl LocRib {
             Some(route) => self.routes.insert(prefix, route),
             None => self.routes.remove(&prefix),
         };
-        let changed = next_hops(&old) != new_hops;
+        let old_hops: &[NextHop] = old.as_ref().map_or(&[], |route| &route.next_hops);
+        let changed = *old_hops != *new_hops;
         let was_told = old.map(|route| (route.source, route.attributes));
         LocChange {
-            fib: changed.then_some(new_hops),
+            fib: changed.then(|| new_hops.to_vec()),
             export: was_told != told,
         }
     }

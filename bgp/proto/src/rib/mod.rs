@@ -52,7 +52,8 @@ pub struct Rib {
     reach: Vec<Reach>,
     maximum_paths: usize,
     undecided: BTreeSet<Prefix>,
-    interner: Interner,
+    interner: Interner<PathAttributes>,
+    gateways: Interner<[NextHop]>,
 }
 
 impl Rib {
@@ -66,7 +67,7 @@ impl Rib {
             let route = LocRoute {
                 source: Source::Own,
                 attributes,
-                next_hops: Box::default(),
+                next_hops: Arc::default(),
             };
             loc.update(*prefix, Some(route));
         }
@@ -80,6 +81,7 @@ impl Rib {
             maximum_paths,
             undecided: BTreeSet::new(),
             interner: Interner::default(),
+            gateways: Interner::default(),
         }
     }
 
@@ -212,20 +214,22 @@ impl Rib {
             .collect();
         let decision = decide(&candidates, self.maximum_paths);
         let best = decision.best.and_then(|best| paths.get(best));
-        let route = best.map(|(attributes, source, _)| LocRoute {
-            source: *source,
-            attributes: Arc::clone(attributes),
-            next_hops: self.next_hops(&candidates, &decision.statuses),
-        });
+        let best = best.map(|(attributes, source, _)| (*source, Arc::clone(attributes)));
+        let next_hops = self.next_hops(&candidates, &decision.statuses);
         let learned_statuses = decision
             .statuses
             .into_iter()
             .skip(usize::from(own.is_some()));
         self.adj_in.decided(&prefix, learned_statuses);
+        let route = best.map(|(source, attributes)| LocRoute {
+            source,
+            attributes,
+            next_hops: self.gateways.intern(next_hops),
+        });
         Some((prefix, self.loc.update(prefix, route)))
     }
 
-    fn next_hops(&self, candidates: &[Candidate<'_>], statuses: &[PathStatus]) -> Box<[NextHop]> {
+    fn next_hops(&self, candidates: &[Candidate<'_>], statuses: &[PathStatus]) -> Vec<NextHop> {
         let used = candidates
             .iter()
             .zip(statuses)
@@ -241,6 +245,6 @@ impl Rib {
             .collect();
         hops.sort_unstable();
         hops.dedup();
-        hops.into_boxed_slice()
+        hops
     }
 }

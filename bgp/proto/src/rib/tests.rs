@@ -443,7 +443,7 @@ fn each_reason_to_withhold_a_route_is_given() {
     let route = |source: Source, path: &[u32]| LocRoute {
         source,
         attributes: Arc::new(attributes(path)),
-        next_hops: Box::default(),
+        next_hops: Arc::default(),
     };
     let all = Policy::accept_all;
     let from = |id, external| Source::Peer {
