@@ -87,7 +87,12 @@ fn load(file: &Path) -> Option<SpeakerConfig> {
         let _ = writeln!(io::stderr(), "{text}");
     };
     match rcni_config::load_speaker(file) {
-        Ok(config) => Some(config),
+        Ok(config) => {
+            if let Some(warning) = rcni_config::readable_passwords(file, &config) {
+                say(&format_args!("warning: {warning}"));
+            }
+            Some(config)
+        }
         Err(errors) => {
             errors.iter().for_each(|error| say(error));
             None
