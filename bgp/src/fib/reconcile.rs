@@ -16,6 +16,7 @@
 //! kernel refuses a route for one of them, and traffic can use the others.
 
 mod gateways;
+mod hash;
 mod status;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -73,7 +74,7 @@ impl Entry {
 
 /// All prefixes; see the module's documentation.
 pub struct Table {
-    entries: HashMap<Prefix, Entry>,
+    entries: HashMap<Prefix, Entry, hash::Seed>,
     queue: VecDeque<Prefix>,
     failures: BTreeMap<Prefix, Failure>,
     retries: BTreeSet<(Instant, Prefix)>,
@@ -88,7 +89,7 @@ impl Table {
     #[must_use]
     pub fn new(jitter: fn(Duration) -> Duration) -> Self {
         Self {
-            entries: HashMap::new(),
+            entries: HashMap::default(),
             queue: VecDeque::new(),
             failures: BTreeMap::new(),
             retries: BTreeSet::new(),
