@@ -94,7 +94,7 @@ pub fn run(subject: &Subject, routes: u32, per_update: u32) -> Result<Run> {
         kernel_gone,
         passed_gone: Some(passed_gone),
         peak: Some(measure::peak(&processes)?),
-        cpu: measure::cpu(&processes)? - before,
+        cpu: measure::cpu(&processes)?.saturating_sub(before),
     })
 }
 
