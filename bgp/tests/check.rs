@@ -1,5 +1,10 @@
 //! `rcni-bgp check FILE`: every mistake in one run, exit code 2; no root needed.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails, also in its helpers"
+)]
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
