@@ -23,7 +23,8 @@ impl fmt::Display for Table {
         let all = || std::iter::once(&header).chain(&self.rows);
         let width = |column: usize| {
             let cells = all().filter_map(|row| row.get(column));
-            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+            // Markdown wants at least three dashes below a heading.
+            cells.map(|cell| cell.chars().count()).fold(3, usize::max)
         };
         let widths: Vec<usize> = (0..header.len()).map(width).collect();
         writeln!(f, "**{}.** {}\n", self.title, self.about)?;
