@@ -34,6 +34,24 @@ use state::{NodeState, State};
 const RCNI_ENTRYPOINT: &str = include_str!("../../../containerlab/node/entrypoint.sh");
 /// Makes `ip route` print `proto rcni`; from this crate's folder.
 const PROTOCOL_NAMES: &str = "../bgp/dist/rt_protos.d/rcni.conf";
+/// What a failed test shows of every node. Those without such a program show nothing.
+const REPORTED: &[&[&str]] = &[
+    &["ip", "-br", "addr"],
+    &["ip", "route"],
+    &["ip", "-6", "route"],
+    &["ip", "neigh"],
+    &[
+        "sh",
+        "-c",
+        "! [ -S /run/rcni/bgp.sock ] || rcni-bgp status || :",
+    ],
+    &[
+        "sh",
+        "-c",
+        "! [ -e /etc/frr/frr.conf ] || \
+         vtysh -c 'show bgp summary' -c 'show bgp ipv4 unicast' -c 'show bgp ipv6 unicast' || :",
+    ],
+];
 /// How much of each log a failed test shows, in lines.
 const LOG_TAIL: usize = 60;
 
@@ -314,11 +332,7 @@ impl Lab {
         let mut text = String::new();
         for node in self.nodes.values() {
             let _ = writeln!(text, "==== {} of lab {}", node.name(), self.name());
-            for command in [
-                &["ip", "-br", "addr"][..],
-                &["ip", "route"],
-                &["ip", "neigh"],
-            ] {
+            for command in REPORTED {
                 let said = node.exec(command).and_then(process::Output::ok);
                 let said = said.unwrap_or_else(|error| format!("{error:#}"));
                 let _ = writeln!(text, "$ {}\n{}", command.join(" "), said.trim_end());
