@@ -8,7 +8,7 @@ use rcni_bgp_proto::fsm::State;
 use rcni_bgp_proto::speaker::{self, PeerStatus, PrefixCounts, SpeakerStatus};
 use serde::{Deserialize, Serialize};
 
-use crate::fib::{FibStatus, Ownership};
+use crate::fib::{FibStatus, Ownership, Prefix};
 
 /// The version of this shape.
 pub const VERSION: u32 = 1;
@@ -160,9 +160,15 @@ pub struct Kernel {
     pub failed_count: usize,
     /// Refused, and tried again from time to time; the first hundred.
     pub failed: Vec<Failed>,
+    /// How many are in `degraded`, or would be if it were not cut off.
+    #[serde(default)]
+    pub degraded_count: usize,
+    /// Installed, but without some of their next hops; the first hundred.
+    #[serde(default)]
+    pub degraded: Vec<Failed>,
 }
 
-/// A route that is not in the kernel.
+/// A route that is not in the kernel, or not as BGP has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failed {
     /// Which.
@@ -227,14 +233,9 @@ impl Status {
                 pending: fib.pending,
                 repaired: fib.repaired,
                 failed_count: fib.failed_count,
-                failed: fib
-                    .failed
-                    .into_iter()
-                    .map(|(prefix, reason)| Failed {
-                        prefix: prefix.to_string(),
-                        reason,
-                    })
-                    .collect(),
+                failed: listed(fib.failed),
+                degraded_count: fib.degraded_count,
+                degraded: listed(fib.degraded),
             },
             conflicts,
         }
@@ -300,6 +301,14 @@ impl Prefixes {
             advertised: counts.advertised,
         }
     }
+}
+
+fn listed(routes: Vec<(Prefix, String)>) -> Vec<Failed> {
+    let told = |(prefix, reason): (Prefix, String)| Failed {
+        prefix: prefix.to_string(),
+        reason,
+    };
+    routes.into_iter().map(told).collect()
 }
 
 fn conflicts(speaker: &SpeakerStatus) -> Vec<Conflict> {

@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use super::model::{Peer, Prefixes, Status};
+use super::model::{Failed, Peer, Prefixes, Status};
 use crate::text::escape;
 
 /// Columns that a table may use.
@@ -65,6 +65,7 @@ fn header(out: &mut String, status: &Status) {
             (kernel.pending, "pending"),
             (kernel.stale, "stale"),
             (kernel.failed_count, "failed"),
+            (kernel.degraded_count, "degraded"),
         ] {
             if count > 0 {
                 let _ = write!(out, ", {count} {word}");
@@ -229,20 +230,31 @@ fn trouble(out: &mut String, peer: &Peer) {
 
 fn failed(out: &mut String, status: &Status) {
     let kernel = &status.kernel;
-    if kernel.failed.is_empty() {
+    listed(
+        out,
+        "not in the kernel",
+        &kernel.failed,
+        kernel.failed_count,
+    );
+    listed(
+        out,
+        "in the kernel without some of their next hops",
+        &kernel.degraded,
+        kernel.degraded_count,
+    );
+}
+
+fn listed(out: &mut String, title: &str, routes: &[Failed], count: usize) {
+    if routes.is_empty() {
         return;
     }
-    out.push_str("\nnot in the kernel:\n");
-    for route in kernel.failed.iter().take(FAILED_SHOWN) {
+    let _ = writeln!(out, "\n{title}:");
+    for route in routes.iter().take(FAILED_SHOWN) {
         wrapped(out, &format!("{}: {}", route.prefix, route.reason));
     }
-    let shown = kernel.failed.len().min(FAILED_SHOWN);
-    if kernel.failed_count > shown {
-        let _ = writeln!(
-            out,
-            "  and {} more: `-o json` lists them",
-            kernel.failed_count - shown
-        );
+    let shown = routes.len().min(FAILED_SHOWN);
+    if count > shown {
+        let _ = writeln!(out, "  and {} more: `-o json` lists them", count - shown);
     }
 }
 

@@ -63,6 +63,8 @@ fn status(peers: Vec<Peer>) -> Status {
             repaired: 0,
             failed_count: 0,
             failed: vec![],
+            degraded_count: 0,
+            degraded: vec![],
         },
         conflicts: vec![],
     }
@@ -168,6 +170,23 @@ fn routes_that_the_kernel_refused() {
     );
     status.kernel.install = false;
     assert!(table(&status, false).contains("spec.kernel.install is false"));
+}
+
+#[test]
+fn routes_with_fewer_next_hops_than_bgp_has() {
+    let mut status = status(vec![]);
+    status.kernel.degraded_count = 1;
+    status.kernel.degraded = vec![Failed {
+        prefix: "10.9.0.0/24".to_owned(),
+        reason: "installed via 10.0.1.1 only: next hop 10.0.2.1 is away".to_owned(),
+    }];
+    let text = table(&status, false);
+    assert!(text.contains("2 installed, 1 degraded\n"), "{text}");
+    let expected = "
+in the kernel without some of their next hops:
+  10.9.0.0/24: installed via 10.0.1.1 only: next hop 10.0.2.1 is away
+";
+    assert!(text.ends_with(expected), "{text}");
 }
 
 #[test]
