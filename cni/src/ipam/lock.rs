@@ -9,6 +9,10 @@ use std::time::{Duration, Instant};
 use super::{IpamError, Store};
 use crate::jitter::jitter;
 
+/// Others hold the lock for parts of a millisecond: as long as it may be some of them one after the
+/// other, it is looked at often; beyond it is one that hangs.
+const CROWD: Duration = Duration::from_millis(50);
+
 /// The store of one network, locked until this is dropped. The kernel drops the lock of a process
 /// that dies.
 #[derive(Debug)]
@@ -68,7 +72,9 @@ impl Store {
                 }
             }
             sleep(pause.mul_f64(jitter()));
-            pause = (pause * 2).min(Duration::from_millis(5));
+            if start.elapsed() > CROWD {
+                pause = (pause * 2).min(Duration::from_millis(5));
+            }
         }
     }
 }
