@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help build demo demo-down test test-long lint bench bench-long fuzz packages-demo packages-test clean
+.PHONY: help build demo demo-down test test-long lint bench bench-quick bench-long bench-codec fuzz packages-demo packages-test clean
 
 CARGO      := .ci/cargo
 CACHE      := $(or $(RCNI_CACHE),/var/cache/rcni)
