@@ -4,7 +4,7 @@ mod common;
 
 use anyhow::{Result, ensure};
 use common::family::{BOTH, Family, V6_ONLY, first_packet, no_ipv4};
-use common::paths::{hops, next_hops, wait_as_paths, wait_next_hops};
+use common::paths::{hops, next_hops, wait_as_paths, wait_frr_next_hops, wait_next_hops};
 use common::{
     DEADLINE, add_pod, in_lab, in_patched_lab, routes, serve_on, wait_established, wait_no_route,
 };
@@ -85,17 +85,17 @@ fn wait_routers(lab: &Lab, family: Family, number: u8, rack: u8) -> Result<()> {
     let block = family.block(number);
     for spine in [1, 2] {
         let leaf = below(family, spine, rack);
-        wait_next_hops(lab.node(&format!("spine{spine}"))?, &block, &[&leaf])?;
+        wait_frr_next_hops(lab.node(&format!("spine{spine}"))?, &block, &[&leaf])?;
     }
     let [one, two] = spines(family, BORDER);
-    wait_next_hops(lab.node("border")?, &block, &[&one, &two])?;
+    wait_frr_next_hops(lab.node("border")?, &block, &[&one, &two])?;
     for leaf in [1, 2] {
         let router = lab.node(&format!("leaf{leaf}"))?;
         if leaf == rack {
             wait_next_hops(router, &block, &[&node_address(family, number, rack)])?;
         } else {
             let [one, two] = spines(family, leaf);
-            wait_next_hops(router, &block, &[&one, &two])?;
+            wait_frr_next_hops(router, &block, &[&one, &two])?;
         }
     }
     Ok(())
@@ -261,9 +261,9 @@ fn without_spine1(topology: &str, families: &[Family]) -> Result<()> {
             let [_, leaf1] = spines(family, 1);
             let [_, leaf2] = spines(family, 2);
             let [_, border] = spines(family, BORDER);
-            wait_next_hops(lab.node("leaf1")?, &family.block(21), &[&leaf1])?;
-            wait_next_hops(lab.node("leaf2")?, &family.block(11), &[&leaf2])?;
-            wait_next_hops(lab.node("border")?, &family.block(11), &[&border])?;
+            wait_frr_next_hops(lab.node("leaf1")?, &family.block(21), &[&leaf1])?;
+            wait_frr_next_hops(lab.node("leaf2")?, &family.block(11), &[&leaf2])?;
+            wait_frr_next_hops(lab.node("border")?, &family.block(11), &[&border])?;
             let at_far = family.serve(&far)?;
             assert_eq!(family.seen(&one, at_far)?, family.ip(&one)?);
             let way = hops(&one, family.ip(&far)?)?;
@@ -284,7 +284,9 @@ fn without_spine1(topology: &str, families: &[Family]) -> Result<()> {
                     Ok(())
                 })?;
             }
-            first_packet(&one, &family.ip(&far)?.to_string())?;
+            // Not the first packet: the spine's new link-local addresses are tentative for a while.
+            let target = family.ip(&far)?.to_string();
+            wait_until(DEADLINE, "an answer", || first_packet(&one, &target))?;
         }
         Ok(())
     })

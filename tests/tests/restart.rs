@@ -85,8 +85,11 @@ impl<'l> Monitor<'l> {
     /// Makes a change and waits until it was seen: all that came before it was seen too.
     fn mark(&self, marker: &str) -> Result<()> {
         wait_until(DEADLINE, "the monitor", || -> Result<()> {
-            self.node
-                .shell(&format!("ip route replace blackhole {marker}"))?;
+            // Away first: adding what is there would be no event for a monitor that began late.
+            let add = format!("ip route add blackhole {marker}");
+            self.node.shell(&format!(
+                "ip route del blackhole {marker} 2>/dev/null; {add}"
+            ))?;
             let text = std::fs::read_to_string(&self.log)?;
             ensure!(text.contains(marker), "{marker} is not in {text:?}");
             Ok(())

@@ -37,6 +37,25 @@ pub(crate) fn wait_next_hops(node: &Node, prefix: &str, wanted: &[&str]) -> Resu
     })
 }
 
+/// As [`wait_next_hops`], for routes between two FRR over one link: it sends its global and its
+/// link-local address, and which of them the other uses depends on what it knew of its interface
+/// when the session came up.
+pub(crate) fn wait_frr_next_hops(node: &Node, prefix: &str, wanted: &[&str]) -> Result<()> {
+    let what = format!(
+        "{prefix} via {wanted:?} (or their link-local addresses) in the kernel of {}",
+        node.name()
+    );
+    wait_until(DEADLINE, &what, || -> Result<()> {
+        let seen = next_hops(node, prefix)?;
+        let known = |hop: &String| wanted.contains(&hop.as_str()) || hop.starts_with("fe80:");
+        ensure!(
+            seen.len() == wanted.len() && seen.iter().all(known),
+            "next hops {seen:?}"
+        );
+        Ok(())
+    })
+}
+
 /// The routers that a packet passes from the pod to `target`, by their answers to packets that
 /// die on the way. Waits for each answer: routers limit them.
 pub(crate) fn hops(from: &Pod, target: IpAddr) -> Result<Vec<String>> {
