@@ -5,8 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use rcni_bgp_proto::fsm::{CauseClass, State};
+use rcni_bgp_proto::rib::PrefixMap;
 use rcni_bgp_proto::speaker::{
-    ConnId, ConnectError, EventKind, Input, NextHop, Output, OwnAddresses, PeerId, PeerStatus,
+    ConnId, ConnectError, EventKind, Input, NextHops, Output, OwnAddresses, PeerId, PeerStatus,
     Speaker, StopMode,
 };
 use rcni_config::Password;
@@ -96,7 +97,7 @@ pub struct Core {
     running: JoinSet<()>,
     events: mpsc::Sender<Event>,
     /// Changes on the way to the fib task: the last word per prefix.
-    fib: HashMap<Prefix, Vec<NextHop>>,
+    fib: PrefixMap<NextHops>,
     fib_synced: bool,
     stopped: bool,
     /// Left at the first session.
@@ -116,7 +117,7 @@ impl Core {
             dials: HashMap::new(),
             running: JoinSet::new(),
             events,
-            fib: HashMap::new(),
+            fib: PrefixMap::default(),
             fib_synced: false,
             stopped: false,
             marker: None,
@@ -407,15 +408,15 @@ impl Core {
         if self.fib.is_empty() && std::mem::take(&mut self.fib_synced) {
             return Command::Synced;
         }
-        if self.fib.len() <= FIB_CHUNK {
-            return Command::Want(std::mem::take(&mut self.fib).into_iter().collect());
-        }
-        let prefixes: Vec<Prefix> = self.fib.keys().take(FIB_CHUNK).copied().collect();
-        let changes = prefixes
-            .into_iter()
-            .filter_map(|prefix| self.fib.remove_entry(&prefix))
-            .collect();
-        Command::Want(changes)
+        // The kernel removes routes in half the time if it does not get them in order: then it need
+        // not rebuild its trie, and wait for all CPUs, again and again.
+        let removals = self.fib.iter().next();
+        let removals = removals.is_some_and(|(_, next_hops)| next_hops.is_empty());
+        Command::Want(if removals {
+            self.fib.pop_spread(FIB_CHUNK)
+        } else {
+            self.fib.pop_first(FIB_CHUNK)
+        })
     }
 
     /// Answers a question about sessions.
@@ -477,7 +478,7 @@ impl Core {
     /// peers with graceful restart go on using us.
     pub fn stop(&mut self) {
         self.stopped = true;
-        self.fib.clear();
+        self.fib = PrefixMap::default();
         self.fib_synced = false;
         self.input(Input::Stop(StopMode::Restart));
         for (_, (dial, _)) in self.dials.drain() {

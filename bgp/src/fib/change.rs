@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use super::{NextHop, NextHops, Prefix};
+use rcni_bgp_proto::rib::PrefixMap;
+
+use super::{NextHops, Prefix};
 
 /// One write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,10 +105,21 @@ impl fmt::Display for Reason {
 #[derive(Debug, Default)]
 pub struct Found {
     /// Own routes.
-    pub ours: HashMap<Prefix, Vec<NextHop>>,
+    pub ours: PrefixMap<NextHops>,
     /// Protocol of foreign routes that stand where ours would; `None` if only own routes were
     /// asked for.
     pub foreign: Option<HashMap<Prefix, u8>>,
+}
+
+impl Found {
+    /// Forgets a family (`AF_*`).
+    pub(super) fn forget(&mut self, family: u8) {
+        let keep = |prefix: &Prefix| prefix.is_ipv4() != (family == super::message::family::INET);
+        self.ours.retain(|prefix, _| keep(&prefix));
+        if let Some(foreign) = &mut self.foreign {
+            foreign.retain(|prefix, _| keep(prefix));
+        }
+    }
 }
 
 /// What a dump showed to be different from what was believed; prefixes as samples for the log.

@@ -19,16 +19,11 @@ pub mod netlink;
 pub mod reconcile;
 pub mod task;
 
-use std::sync::Arc;
-
 use ipnetwork::IpNetwork;
-pub use rcni_bgp_proto::speaker::NextHop;
+pub use rcni_bgp_proto::speaker::{NextHop, NextHops};
 
 /// A destination, without host bits.
 pub type Prefix = IpNetwork;
-
-/// The gateways of one route: sorted, without duplicates, shared between routes that have the same.
-pub type NextHops = Arc<[NextHop]>;
 
 /// How own routes are told from all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -192,20 +192,30 @@ impl Netlink {
             foreign: with_foreign.then(Default::default),
             ..Found::default()
         };
+        // Routes that follow each other mostly have the same gateways.
+        let mut last = NextHops::default();
         let protocol = (!with_foreign).then_some(owner.protocol);
         for family in [family::INET, family::INET6] {
             if family == family::INET6 && !self.has_ipv6 {
                 continue;
             }
-            for route in self.dump(family, owner.table, protocol).await? {
-                if owner.owns(&route) {
-                    found.ours.insert(route.prefix, route.next_hops);
-                } else if owner.same_place(&route)
-                    && let Some(foreign) = &mut found.foreign
-                {
-                    foreign.insert(route.prefix, route.protocol);
+            let mut take = |route: Option<KernelRoute>| match route {
+                // Once more from the start.
+                None => found.forget(family),
+                Some(route) if owner.owns(&route) => {
+                    if *last != *route.next_hops {
+                        last = route.next_hops.into();
+                    }
+                    found.ours.insert(route.prefix, last.clone());
                 }
-            }
+                Some(route) if owner.same_place(&route) => {
+                    if let Some(foreign) = &mut found.foreign {
+                        foreign.insert(route.prefix, route.protocol);
+                    }
+                }
+                Some(_) => {}
+            };
+            self.dump(family, owner.table, protocol, &mut take).await?;
         }
         Ok(found)
     }
@@ -215,14 +225,16 @@ impl Netlink {
         family: u8,
         table: u32,
         protocol: Option<u8>,
-    ) -> io::Result<Vec<KernelRoute>> {
+        take: &mut (impl FnMut(Option<KernelRoute>) + Send),
+    ) -> io::Result<()> {
         let mut tries = 0;
         loop {
             tries += 1;
-            let (routes, interrupted) = self.dump_once(family, table, protocol).await?;
+            let interrupted = self.dump_once(family, table, protocol, take).await?;
             if !interrupted || tries == DUMP_TRIES {
-                return Ok(routes);
+                return Ok(());
             }
+            take(None);
         }
     }
 
@@ -231,13 +243,13 @@ impl Netlink {
         family: u8,
         table: u32,
         protocol: Option<u8>,
-    ) -> io::Result<(Vec<KernelRoute>, bool)> {
+        take: &mut (impl FnMut(Option<KernelRoute>) + Send),
+    ) -> io::Result<bool> {
         self.sequence = self.sequence.wrapping_add(1);
         let sequence = self.sequence;
         self.out.clear();
         message::dump_routes(&mut self.out, sequence, family, table, protocol);
         self.send(Instant::now() + ANSWER).await?;
-        let mut routes = Vec::new();
         let mut interrupted = false;
         loop {
             timeout_at(Instant::now() + ANSWER, self.receive()).await??;
@@ -249,12 +261,14 @@ impl Netlink {
                 match answer.kind {
                     // A kernel that does not know a family answers with those that it knows.
                     kind::NEW_ROUTE if answer.payload.first() == Some(&family) => {
-                        routes.extend(message::parse_route(answer.payload));
+                        if let Some(route) = message::parse_route(answer.payload) {
+                            take(Some(route));
+                        }
                     }
                     kind::DONE | kind::ERROR => {
                         return match message::errno_of(answer.payload) {
                             // A dump of an empty table that does not exist yet.
-                            0 | libc::ENOENT => Ok((routes, interrupted)),
+                            0 | libc::ENOENT => Ok(interrupted),
                             errno => Err(io::Error::from_raw_os_error(errno)),
                         };
                     }

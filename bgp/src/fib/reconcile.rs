@@ -16,11 +16,12 @@
 //! kernel refuses a route for one of them, and traffic can use the others.
 
 mod gateways;
-mod hash;
 mod status;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
+
+use rcni_bgp_proto::rib::PrefixMap;
 
 use self::gateways::Gateways;
 use super::change::{Change, Drift, Found, Outcome, Reason};
@@ -31,6 +32,9 @@ use super::{NextHop, NextHops, Prefix};
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 /// The longest pause.
 const RETRY_MOST: Duration = Duration::from_secs(60);
+
+/// Beyond so many prefixes that wait to be written, more should not be wanted.
+const QUEUED: usize = 8192;
 
 struct Failure {
     reason: Reason,
@@ -74,7 +78,7 @@ impl Entry {
 
 /// All prefixes; see the module's documentation.
 pub struct Table {
-    entries: HashMap<Prefix, Entry, hash::Seed>,
+    entries: PrefixMap<Entry>,
     queue: VecDeque<Prefix>,
     failures: BTreeMap<Prefix, Failure>,
     retries: BTreeSet<(Instant, Prefix)>,
@@ -89,7 +93,7 @@ impl Table {
     #[must_use]
     pub fn new(jitter: fn(Duration) -> Duration) -> Self {
         Self {
-            entries: HashMap::default(),
+            entries: PrefixMap::default(),
             queue: VecDeque::new(),
             failures: BTreeMap::new(),
             retries: BTreeSet::new(),
@@ -103,17 +107,15 @@ impl Table {
     /// Takes over a route that an earlier run left.
     pub fn adopt(&mut self, prefix: Prefix, next_hops: &[NextHop]) {
         let installed = Some(self.gateways.share(next_hops));
-        let entry = self.entries.entry(prefix).or_default();
+        let entry = self.entries.get_or_insert_with(prefix, Entry::default);
         entry.installed = installed;
         entry.adopted = true;
     }
 
     /// The speaker's word: these next hops, or none.
-    pub fn want(&mut self, prefix: Prefix, mut next_hops: Vec<NextHop>) {
-        next_hops.sort_unstable();
-        next_hops.dedup();
-        let desired = (!next_hops.is_empty()).then(|| self.gateways.share(&next_hops));
-        let entry = self.entries.entry(prefix).or_default();
+    pub fn want(&mut self, prefix: Prefix, next_hops: &NextHops) {
+        let desired = (!next_hops.is_empty()).then(|| self.gateways.share(next_hops));
+        let entry = self.entries.get_or_insert_with(prefix, Entry::default);
         entry.desired = desired;
         entry.adopted = false;
         self.forget_failure(prefix);
@@ -126,7 +128,7 @@ impl Table {
         let stale: Vec<Prefix> = self
             .entries
             .iter_mut()
-            .filter_map(|(prefix, entry)| std::mem::take(&mut entry.adopted).then_some(*prefix))
+            .filter_map(|(prefix, entry)| std::mem::take(&mut entry.adopted).then_some(prefix))
             .collect();
         for prefix in &stale {
             self.review(*prefix);
@@ -270,7 +272,7 @@ impl Table {
     /// Somebody else made or changed a route with our marks. True if it will be put right.
     pub fn appeared(&mut self, prefix: Prefix, next_hops: &[NextHop]) -> bool {
         let installed = self.gateways.share(next_hops);
-        let entry = self.entries.entry(prefix).or_default();
+        let entry = self.entries.get_or_insert_with(prefix, Entry::default);
         entry.contested |= is_mixed(prefix, entry.installed.as_ref(), &installed);
         entry.installed = Some(installed);
         let settled = entry.settled(&self.gateways);
@@ -307,8 +309,12 @@ impl Table {
     /// Corrects what is believed by what a dump showed, and queues the differences.
     pub fn resync(&mut self, mut found: Found) -> Drift {
         let mut drift = Drift::default();
-        let prefixes: Vec<Prefix> = self.entries.keys().copied().collect();
-        for prefix in prefixes {
+        let prefixes: PrefixMap<()> = self
+            .entries
+            .iter()
+            .map(|(prefix, _)| (prefix, ()))
+            .collect();
+        for (prefix, ()) in prefixes.iter() {
             let installed = found
                 .ours
                 .remove(&prefix)
@@ -338,11 +344,11 @@ impl Table {
             entry.unsure = false;
             self.after_dump(prefix, holder);
         }
-        for (prefix, next_hops) in found.ours {
+        for (prefix, next_hops) in found.ours.iter() {
             drift.unexpected.push(prefix);
-            let installed = Some(self.gateways.share(&next_hops));
+            let installed = Some(self.gateways.share(next_hops));
             let adopted = !self.synced;
-            let entry = self.entries.entry(prefix).or_default();
+            let entry = self.entries.get_or_insert_with(prefix, Entry::default);
             entry.installed = installed;
             entry.adopted = adopted;
             self.review(prefix);
@@ -450,7 +456,7 @@ impl Table {
                 // With one next hop there is nothing to leave out.
                 desired.len() > 1 && changed.iter().any(|hop| desired.contains(hop))
             })
-            .map(|(prefix, _)| *prefix)
+            .map(|(prefix, _)| prefix)
             .collect();
         for prefix in concerned {
             if !matches!(self.failure(prefix), Some(Reason::Held(_))) {
@@ -471,6 +477,13 @@ impl Table {
     #[must_use]
     pub fn has_work(&self) -> bool {
         !self.queue.is_empty()
+    }
+
+    /// Whether [`Table::want`] should be called: who wants more while much waits only makes more
+    /// wait here, and what waits elsewhere is smaller.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.queue.len() < QUEUED
     }
 
     /// Why `prefix` is not as it should be.

@@ -12,7 +12,7 @@ use super::change::{Change, Drift, Outcome, Reason};
 use super::monitor::{Monitor, Observed};
 use super::netlink::{BATCH, Netlink};
 use super::reconcile::Table;
-use super::{FibStatus, NextHop, Ownership, Prefix};
+use super::{FibStatus, NextHops, Ownership, Prefix};
 use crate::jitter::jitter;
 use crate::log::Quiet;
 
@@ -29,7 +29,7 @@ const NAMED: usize = 3;
 #[derive(Debug)]
 pub enum Command {
     /// Next hops per prefix; none: remove.
-    Want(Vec<(Prefix, Vec<NextHop>)>),
+    Want(Vec<(Prefix, NextHops)>),
     /// The desired set is complete.
     Synced,
 }
@@ -64,8 +64,8 @@ impl Fib {
         let mut table = Table::new(jitter);
         let found = netlink.find(&owner, false).await?;
         let adopted = found.ours.len();
-        for (prefix, next_hops) in found.ours {
-            table.adopt(prefix, &next_hops);
+        for (prefix, next_hops) in found.ours.iter() {
+            table.adopt(prefix, next_hops);
         }
         let fib = Self {
             owner,
@@ -95,7 +95,7 @@ impl Fib {
             let work = self.table.has_work() || self.table.has_suspects();
             // Not biased: neither commands nor notifications nor writing can starve the others.
             tokio::select! {
-                command = commands.recv() => match command {
+                command = commands.recv(), if self.table.has_room() => match command {
                     Some(command) => self.obey(command),
                     None => return Ok(()),
                 },
@@ -114,7 +114,7 @@ impl Fib {
         match command {
             Command::Want(changes) => {
                 for (prefix, next_hops) in changes {
-                    self.table.want(prefix, next_hops);
+                    self.table.want(prefix, &next_hops);
                 }
             }
             Command::Synced => {

@@ -26,7 +26,7 @@ use super::socket::close_cause;
 /// Messages that wait for the socket at most; a message is up to 4,096 bytes (65,535 extended).
 pub const WRITE_QUEUE: usize = 32;
 /// How much is read at a time, bytes.
-const READ_BYTES: usize = 64 * 1024;
+const READ_BYTES: usize = 16 * 1024;
 /// How many bytes are handed to the socket in one call, about.
 const WRITE_BYTES: usize = 64 * 1024;
 /// From the core's goodbye: for what is queued to be written.

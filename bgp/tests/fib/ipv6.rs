@@ -48,7 +48,7 @@ fn routes_of_every_shape_are_created_exclusively_and_read_back() {
             };
             let mut expected = next_hops.to_vec();
             expected.sort_unstable();
-            assert_eq!(ours[prefix], expected, "{prefix}");
+            assert_eq!(**ours.get(prefix).unwrap(), expected, "{prefix}");
         }
     });
     let shown = own_ipv6_routes(&namespace).join("\n");
@@ -89,9 +89,12 @@ fn a_replacement_takes_all_gateways_and_a_delete_leaves_nothing() {
             ]
         );
         let ours = netlink.find(&OWNER, false).await.unwrap().ours;
-        assert_eq!(ours[&prefix(ONE)], [hop("fd00::5"), hop("fd00::6")]);
-        assert_eq!(ours[&prefix(TWO)], [hop("fd00::3")]);
-        assert_eq!(ours[&prefix("::/0")].len(), 3);
+        assert_eq!(
+            **ours.get(&prefix(ONE)).unwrap(),
+            [hop("fd00::5"), hop("fd00::6")]
+        );
+        assert_eq!(**ours.get(&prefix(TWO)).unwrap(), [hop("fd00::3")]);
+        assert_eq!(ours.get(&prefix("::/0")).unwrap().len(), 3);
         let deletes = [
             // With gateways and without.
             delete(prefix(ONE), &["fd00::5", "fd00::6"]),

@@ -4,10 +4,10 @@
 //! prefix with one lookup, and a prefix that many peers tell costs its key once. Losing a peer
 //! walks the table, which is as rare as it is linear.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::decision::PathStatus;
+use super::table::PrefixMap;
 use crate::attr::PathAttributes;
 use crate::iana::Family;
 use crate::speaker::PeerId;
@@ -24,6 +24,59 @@ pub struct Path {
     pub stale: bool,
     /// What became of it.
     pub status: PathStatus,
+}
+
+/// The paths of one prefix. Most prefixes have one.
+#[derive(Debug)]
+enum Paths {
+    One(Path),
+    #[expect(
+        clippy::box_collection,
+        reason = "one word, so that the common case is no larger than a path"
+    )]
+    Many(Box<Vec<Path>>),
+}
+
+const _: () = assert!(size_of::<Paths>() == size_of::<Path>() && size_of::<Path>() <= 24);
+
+impl Paths {
+    fn as_slice(&self) -> &[Path] {
+        match self {
+            Self::One(path) => std::slice::from_ref(path),
+            Self::Many(paths) => paths,
+        }
+    }
+
+    fn as_mut_slice(&mut self) -> &mut [Path] {
+        match self {
+            Self::One(path) => std::slice::from_mut(path),
+            Self::Many(paths) => paths,
+        }
+    }
+
+    fn push(&mut self, path: Path) {
+        match self {
+            Self::One(first) => *self = Self::Many(Box::new(vec![first.clone(), path])),
+            Self::Many(paths) => {
+                paths.reserve_exact(1);
+                paths.push(path);
+            }
+        }
+    }
+
+    /// Is one left?
+    fn retain(&mut self, mut keep: impl FnMut(&Path) -> bool) -> bool {
+        match self {
+            Self::One(path) => return keep(path),
+            Self::Many(paths) => paths.retain(keep),
+        }
+        if let Self::Many(paths) = self
+            && let [path] = &paths[..]
+        {
+            *self = Self::One(path.clone());
+        }
+        !self.as_slice().is_empty()
+    }
 }
 
 /// Counts of one peer's paths.
@@ -77,7 +130,7 @@ impl FamilyCounts {
 /// The table. Invariant: the counts are those of the paths in it.
 #[derive(Debug)]
 pub struct AdjRibIn {
-    table: BTreeMap<Prefix, Vec<Path>>,
+    table: PrefixMap<Paths>,
     counts: Vec<FamilyCounts>,
 }
 
@@ -86,7 +139,7 @@ impl AdjRibIn {
     #[must_use]
     pub fn new(peers: usize) -> Self {
         Self {
-            table: BTreeMap::new(),
+            table: PrefixMap::default(),
             counts: vec![FamilyCounts::default(); peers],
         }
     }
@@ -94,14 +147,15 @@ impl AdjRibIn {
     /// All paths of a prefix.
     #[must_use]
     pub fn paths(&self, prefix: &Prefix) -> &[Path] {
-        self.table.get(prefix).map_or(&[], Vec::as_slice)
+        self.table.get(prefix).map_or(&[], Paths::as_slice)
     }
 
     /// All paths of all prefixes.
-    pub fn iter(&self) -> impl Iterator<Item = (&Prefix, &Path)> {
-        self.table
-            .iter()
-            .flat_map(|(prefix, paths)| paths.iter().map(move |path| (prefix, path)))
+    pub fn iter(&self) -> impl Iterator<Item = (Prefix, &Path)> {
+        self.table.iter().flat_map(|(prefix, paths)| {
+            let paths = paths.as_slice().iter();
+            paths.map(move |path| (prefix, path))
+        })
     }
 
     /// Counts of a peer, all families together.
@@ -128,14 +182,17 @@ impl AdjRibIn {
     }
 
     /// All paths of the prefixes that lie in `network`, itself included.
-    pub fn within(&self, network: Prefix) -> impl Iterator<Item = (&Prefix, &Path)> {
+    pub fn within(&self, network: Prefix) -> impl Iterator<Item = (Prefix, &Path)> {
         // Ordered by address first, so that these are neighbours.
         let from = Prefix::new(network.network(), 0).unwrap_or(network);
         self.table
-            .range(from..)
+            .range_from(from)
             .take_while(move |(prefix, _)| network.contains(prefix.ip()))
             .filter(move |(prefix, _)| prefix.prefix() >= network.prefix())
-            .flat_map(|(prefix, paths)| paths.iter().map(move |path| (prefix, path)))
+            .flat_map(|(prefix, paths)| {
+                let paths = paths.as_slice().iter();
+                paths.map(move |path| (prefix, path))
+            })
     }
 
     /// Takes a path, in place of the peer's earlier one. `status` is `Pending`, `Unusable` or
@@ -151,20 +208,22 @@ impl AdjRibIn {
             return false;
         };
         let counts = counts.of(&prefix);
-        let paths = self.table.entry(prefix).or_default();
         let mut new = Path {
             attributes,
             peer,
             stale: false,
             status,
         };
-        let Some(old) = paths.iter_mut().find(|path| path.peer == peer) else {
+        let Some(paths) = self.table.get_mut(&prefix) else {
             counts.count(&new, true);
-            let changed = status.is_eligible();
-            // Most prefixes have one or two paths: no spare room.
-            paths.reserve_exact(1);
+            self.table.insert(prefix, Paths::One(new));
+            return status.is_eligible();
+        };
+        let mut known = paths.as_mut_slice().iter_mut();
+        let Some(old) = known.find(|path| path.peer == peer) else {
+            counts.count(&new, true);
             paths.push(new);
-            return changed;
+            return status.is_eligible();
         };
         let unchanged = old.status.is_eligible() == status.is_eligible()
             && (!status.is_eligible() || old.attributes == new.attributes);
@@ -183,17 +242,22 @@ impl AdjRibIn {
         let Some(paths) = self.table.get_mut(prefix) else {
             return false;
         };
-        let Some(index) = paths.iter().position(|path| path.peer == peer) else {
-            return false;
-        };
-        let path = paths.swap_remove(index);
-        if paths.is_empty() {
+        let mut counts = self.counts.get_mut(peer.index());
+        let mut lost = false;
+        let left = paths.retain(|path| {
+            let goes = path.peer == peer;
+            if goes {
+                lost = path.status.is_eligible();
+                if let Some(counts) = &mut counts {
+                    counts.of(prefix).count(path, false);
+                }
+            }
+            !goes
+        });
+        if !left {
             self.table.remove(prefix);
         }
-        if let Some(counts) = self.counts.get_mut(peer.index()) {
-            counts.of(prefix).count(&path, false);
-        }
-        path.status.is_eligible()
+        lost
     }
 
     /// The peer may be restarting: marks its paths of these families as stale. What was stale
@@ -206,9 +270,10 @@ impl AdjRibIn {
         let Some(counts) = self.counts.get_mut(peer.index()) else {
             return gone;
         };
-        for (prefix, paths) in &mut self.table {
-            let counts = counts.of(prefix);
-            for path in paths.iter_mut().filter(|path| path.peer == peer) {
+        for (prefix, paths) in self.table.iter_mut() {
+            let counts = counts.of(&prefix);
+            let paths = paths.as_mut_slice().iter_mut();
+            for path in paths.filter(|path| path.peer == peer) {
                 counts.count(path, false);
                 path.stale = true;
                 counts.count(path, true);
@@ -233,16 +298,15 @@ impl AdjRibIn {
         }
         self.table.retain(|prefix, paths| {
             paths.retain(|path| {
-                let goes = path.peer == peer && which(prefix, path);
+                let goes = path.peer == peer && which(&prefix, path);
                 if goes {
-                    counts.of(prefix).count(path, false);
+                    counts.of(&prefix).count(path, false);
                     if path.status.is_eligible() {
-                        changed.push(*prefix);
+                        changed.push(prefix);
                     }
                 }
                 !goes
-            });
-            !paths.is_empty()
+            })
         });
         changed
     }
@@ -251,7 +315,7 @@ impl AdjRibIn {
     pub fn eligible_of(&self, peer: PeerId) -> impl Iterator<Item = Prefix> + '_ {
         self.iter()
             .filter(move |(_, path)| path.peer == peer && path.status.is_eligible())
-            .map(|(prefix, _)| *prefix)
+            .map(|(prefix, _)| prefix)
     }
 
     /// Stores the decision: one status for each eligible path of the prefix, in their order.
@@ -259,7 +323,10 @@ impl AdjRibIn {
         let Some(paths) = self.table.get_mut(prefix) else {
             return;
         };
-        let eligible = paths.iter_mut().filter(|path| path.status.is_eligible());
+        let eligible = paths
+            .as_mut_slice()
+            .iter_mut()
+            .filter(|path| path.status.is_eligible());
         for (path, status) in eligible.zip(statuses) {
             if let Some(counts) = self.counts.get_mut(path.peer.index()) {
                 let counts = counts.of(prefix);

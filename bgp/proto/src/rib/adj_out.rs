@@ -11,13 +11,14 @@
 //! entry per prefix, and gets the newest state rather than the history. The initial transfer is
 //! not even an entry: a walk over the Loc-RIB that remembers where it stopped.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::export::{Target, permit, transform};
 use super::loc::{LocRib, LocRoute, Source};
+use super::table::PrefixMap;
 use crate::attr::PathAttributes;
 use crate::iana::Family;
 use crate::message::{end_of_rib, pack_announcements, pack_withdrawals};
@@ -48,7 +49,7 @@ struct Group {
 pub struct AdjRibOut {
     /// The route's attributes before they were transformed: what came out of them is a function
     /// of these, and they are shared with the Loc-RIB.
-    advertised: BTreeMap<Prefix, Arc<PathAttributes>>,
+    advertised: PrefixMap<Arc<PathAttributes>>,
     /// How many of them are IPv6.
     advertised_v6: usize,
     dirty: BTreeSet<Prefix>,

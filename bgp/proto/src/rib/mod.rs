@@ -20,6 +20,7 @@ pub mod export;
 mod intern;
 pub mod loc;
 pub mod reach;
+pub mod table;
 
 #[cfg(test)]
 mod tests;
@@ -33,10 +34,11 @@ pub use decision::{Candidate, Decision, PathStatus, Step, Teller, Unusable, deci
 pub use export::{Target, Withheld};
 pub use loc::{LocChange, LocRib, LocRoute, Source};
 pub use reach::Reach;
+pub use table::PrefixMap;
 
 use crate::attr::PathAttributes;
 use crate::iana::Family;
-use crate::speaker::{NextHop, PeerId};
+use crate::speaker::{NextHop, NextHops, PeerId};
 use crate::wire::Prefix;
 use intern::Interner;
 
@@ -52,8 +54,8 @@ pub struct Rib {
     reach: Vec<Reach>,
     maximum_paths: usize,
     undecided: BTreeSet<Prefix>,
-    interner: Interner<PathAttributes>,
-    gateways: Interner<[NextHop]>,
+    interner: Interner<Arc<PathAttributes>>,
+    gateways: Interner<NextHops>,
 }
 
 impl Rib {
@@ -67,7 +69,7 @@ impl Rib {
             let route = LocRoute {
                 source: Source::Own,
                 attributes,
-                next_hops: Arc::default(),
+                next_hops: NextHops::default(),
             };
             loc.update(*prefix, Some(route));
         }

@@ -233,7 +233,7 @@ fn announce(rib: &mut Rib, peer: u32, n: u32, path: &[u32]) {
 fn only_what_changes_is_a_change() {
     let mut rib = rib();
     announce(&mut rib, 0, 1, &[65001]);
-    let hops = || Some(vec![IpAddr::from([10, 0, 0, 9]).into()]);
+    let hops = || Some([IpAddr::from([10, 0, 0, 9]).into()].into());
     assert_eq!(
         settle(&mut rib),
         [(
@@ -278,7 +278,7 @@ fn only_what_changes_is_a_change() {
     rib.flush(PeerId(0));
     rib.flush(PeerId(1));
     let gone = LocChange {
-        fib: Some(vec![]),
+        fib: Some(NextHops::default()),
         export: true,
     };
     assert_eq!(settle(&mut rib), [(prefix(1), gone)]);
@@ -443,7 +443,7 @@ fn each_reason_to_withhold_a_route_is_given() {
     let route = |source: Source, path: &[u32]| LocRoute {
         source,
         attributes: Arc::new(attributes(path)),
-        next_hops: Arc::default(),
+        next_hops: NextHops::default(),
     };
     let all = Policy::accept_all;
     let from = |id, external| Source::Peer {

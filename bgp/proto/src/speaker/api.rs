@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use super::next_hops::NextHops;
 use super::own::OwnAddresses;
 use crate::error::Notification;
 use crate::fsm::{LastError, State};
@@ -248,7 +249,7 @@ pub struct FibChange {
     /// Which prefix. Never one of the own networks.
     pub prefix: Prefix,
     /// Empty: remove. More than one: ECMP. Sorted, without duplicates.
-    pub next_hops: Vec<NextHop>,
+    pub next_hops: NextHops,
 }
 
 /// A gateway of the forwarding table.

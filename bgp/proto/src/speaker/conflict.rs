@@ -36,8 +36,8 @@ impl Speaker {
         let networks = &self.config.networks;
         let found = networks.iter().flat_map(|network| {
             let within = self.rib.adj_in().within(*network);
-            let within = within.filter(|(prefix, _)| collides(*network, **prefix));
-            within.filter_map(|(prefix, path)| self.conflict(*network, *prefix, path))
+            let within = within.filter(|(prefix, _)| collides(*network, *prefix));
+            within.filter_map(|(prefix, path)| self.conflict(*network, prefix, path))
         });
         found.take(CONFLICTS_SHOWN).collect()
     }

@@ -19,6 +19,7 @@
 mod api;
 mod conflict;
 mod neighbor;
+mod next_hops;
 mod own;
 pub mod restart;
 mod routes;
@@ -32,6 +33,7 @@ pub use api::{
     NextHop, Output, PeerConfig, PeerId, SpeakerConfig, StopMode,
 };
 pub use conflict::{CONFLICTS_SHOWN, Conflict};
+pub use next_hops::NextHops;
 pub(crate) use own::is_link_local;
 pub use own::{Interface, OwnAddresses};
 pub use status::{PeerStatus, PrefixCounts, RouteStatus, SessionStatus, SpeakerStatus};

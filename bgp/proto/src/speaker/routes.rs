@@ -25,14 +25,14 @@ impl Speaker {
             .iter()
             .filter(|(_, route)| route.source == Source::Own);
         let own = own.map(|(prefix, route)| RouteStatus {
-            prefix: *prefix,
+            prefix,
             peer: None,
             attributes: Arc::clone(&route.attributes),
             stale: false,
             status: PathStatus::Best,
         });
         let learned = self.rib.adj_in().iter().map(|(prefix, path)| RouteStatus {
-            prefix: *prefix,
+            prefix,
             peer: Some(path.peer),
             attributes: Arc::clone(&path.attributes),
             stale: path.stale,

@@ -1,8 +1,7 @@
 use super::*;
 use crate::fib::change::Change;
-use crate::fib::{KernelRoute, NextHop, Ownership};
+use crate::fib::{KernelRoute, NextHop, NextHops, Ownership};
 use std::net::IpAddr;
-use std::sync::Arc;
 
 const OWNER: Ownership = Ownership {
     protocol: 77,
@@ -11,7 +10,7 @@ const OWNER: Ownership = Ownership {
     table: 254,
 };
 
-fn hops(texts: &[&str]) -> Arc<[NextHop]> {
+fn hops(texts: &[&str]) -> NextHops {
     let address = |text: &&str| text.parse::<IpAddr>().unwrap();
     texts.iter().map(|text| address(text).into()).collect()
 }

@@ -1,7 +1,6 @@
 //! Sets of next hops: shared between routes, and thinned out by those that cannot be gateways now.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
 
 use super::super::message::Lookup;
 use super::super::{NextHop, NextHops};
@@ -29,8 +28,8 @@ impl Gateways {
         }
         if self.shared.len() >= MANY && self.shared.len().is_power_of_two() {
             // `shared` has one, `thinned` another.
-            self.thinned.retain(|set, _| Arc::strong_count(set) > 2);
-            self.shared.retain(|set| Arc::strong_count(set) > 1);
+            self.thinned.retain(|set, _| set.copies() > 2);
+            self.shared.retain(|set| set.copies() > 1);
         }
         let set = NextHops::from(next_hops);
         self.shared.insert(set.clone());

@@ -21,17 +21,17 @@ impl Table {
             ..FibStatus::default()
         };
         let mut degraded = Vec::new();
-        for (prefix, entry) in &self.entries {
+        for (prefix, entry) in self.entries.iter() {
             if entry.adopted {
                 status.stale += 1;
             } else if entry.desired.is_some() {
                 if !entry.settled(&self.gateways) {
-                    status.unsettled.push(*prefix);
+                    status.unsettled.push(prefix);
                     continue;
                 }
                 status.installed += 1;
                 if entry.desired != entry.installed {
-                    degraded.push((*prefix, entry));
+                    degraded.push((prefix, entry));
                 }
             }
         }

@@ -5,7 +5,7 @@ fn prefix(text: &str) -> Prefix {
     text.parse().unwrap()
 }
 
-fn hops(texts: &[&str]) -> Vec<NextHop> {
+fn hops(texts: &[&str]) -> NextHops {
     let address = |text: &&str| text.parse::<IpAddr>().unwrap();
     texts.iter().map(|text| address(text).into()).collect()
 }
@@ -57,28 +57,28 @@ const P: &str = "10.244.2.0/24";
 #[test]
 fn create_replace_delete_and_nothing_for_nothing() {
     let (mut table, now) = (table(), Instant::now());
-    table.want(prefix(P), hops(&["10.0.2.1", "10.0.1.1", "10.0.2.1"]));
+    table.want(prefix(P), &hops(&["10.0.2.1", "10.0.1.1", "10.0.2.1"]));
     assert_eq!(
         work(&mut table, now, Outcome::Done),
         [format!("create {P} 10.0.1.1+10.0.2.1")]
     );
-    table.want(prefix(P), hops(&["10.0.1.1", "10.0.2.1"]));
+    table.want(prefix(P), &hops(&["10.0.1.1", "10.0.2.1"]));
     assert_eq!(work(&mut table, now, Outcome::Done), [""; 0]);
-    table.want(prefix(P), hops(&["10.0.1.1"]));
+    table.want(prefix(P), &hops(&["10.0.1.1"]));
     assert_eq!(
         work(&mut table, now, Outcome::Done),
         [format!("replace {P} 10.0.1.1")]
     );
     assert_eq!(table.status().installed, 1);
-    table.want(prefix(P), vec![]);
+    table.want(prefix(P), &NextHops::default());
     assert_eq!(
         work(&mut table, now, Outcome::Done),
         [format!("delete {P}")]
     );
     assert!(table.entries.is_empty());
     // Announced and withdrawn before anything was written.
-    table.want(prefix(P), hops(&["10.0.1.1"]));
-    table.want(prefix(P), vec![]);
+    table.want(prefix(P), &hops(&["10.0.1.1"]));
+    table.want(prefix(P), &NextHops::default());
     assert_eq!(work(&mut table, now, Outcome::Done), [""; 0]);
     assert!(table.entries.is_empty() && !table.has_work());
 }
@@ -90,8 +90,8 @@ fn adopted_routes_stay_until_synced_and_the_same_again_is_no_work() {
         table.adopt(prefix(text), &hops(&["10.0.1.1"]));
     }
     assert_eq!(table.status().stale, 3);
-    table.want(prefix(P), hops(&["10.0.1.1"]));
-    table.want(prefix("10.244.3.0/24"), hops(&["10.0.1.2"]));
+    table.want(prefix(P), &hops(&["10.0.1.1"]));
+    table.want(prefix("10.244.3.0/24"), &hops(&["10.0.1.2"]));
     assert_eq!(
         work(&mut table, now, Outcome::Done),
         ["replace 10.244.3.0/24 10.0.1.2"]
@@ -112,8 +112,8 @@ fn adopted_routes_stay_until_synced_and_the_same_again_is_no_work() {
 fn an_adopted_route_that_was_learned_and_withdrawn_goes_at_once() {
     let (mut table, now) = (table(), Instant::now());
     table.adopt(prefix(P), &hops(&["10.0.1.1"]));
-    table.want(prefix(P), hops(&["10.0.1.1"]));
-    table.want(prefix(P), vec![]);
+    table.want(prefix(P), &hops(&["10.0.1.1"]));
+    table.want(prefix(P), &NextHops::default());
     assert_eq!(
         work(&mut table, now, Outcome::Missing),
         [format!("delete {P}")]
@@ -125,7 +125,7 @@ fn an_adopted_route_that_was_learned_and_withdrawn_goes_at_once() {
 fn a_missing_route_is_created_when_it_cannot_be_replaced() {
     let (mut table, now) = (table(), Instant::now());
     table.adopt(prefix(P), &hops(&["10.0.1.1"]));
-    table.want(prefix(P), hops(&["10.0.1.2"]));
+    table.want(prefix(P), &hops(&["10.0.1.2"]));
     assert_eq!(
         work(&mut table, now, Outcome::Missing),
         [format!("replace {P} 10.0.1.2")]
@@ -139,9 +139,9 @@ fn a_missing_route_is_created_when_it_cannot_be_replaced() {
 #[test]
 fn a_route_that_vanished_while_its_replacement_was_refused_is_created() {
     let (mut table, now) = (table(), Instant::now());
-    table.want(prefix(P), hops(&["10.0.1.1"]));
+    table.want(prefix(P), &hops(&["10.0.1.1"]));
     work(&mut table, now, Outcome::Done);
-    table.want(prefix(P), hops(&["10.0.1.2"]));
+    table.want(prefix(P), &hops(&["10.0.1.2"]));
     work(&mut table, now, Outcome::Refused(libc::ENETDOWN));
     // The kernel took the route with the link and told nobody; the link is back.
     table.retry_all();
@@ -160,7 +160,7 @@ fn a_route_that_vanished_while_its_replacement_was_refused_is_created() {
 #[test]
 fn refusals_are_kept_with_their_reason_and_retried_ever_later() {
     let (mut table, mut now) = (table(), Instant::now());
-    table.want(prefix(P), hops(&["10.0.9.1"]));
+    table.want(prefix(P), &hops(&["10.0.9.1"]));
     work(&mut table, now, Outcome::Refused(libc::ENETUNREACH));
     let status = table.status();
     assert_eq!(status.unsettled, [prefix(P)]);
@@ -198,16 +198,16 @@ fn refusals_are_kept_with_their_reason_and_retried_ever_later() {
 #[test]
 fn a_new_word_of_the_speaker_does_not_wait_for_the_retry() {
     let (mut table, now) = (table(), Instant::now());
-    table.want(prefix(P), hops(&["10.0.9.1"]));
+    table.want(prefix(P), &hops(&["10.0.9.1"]));
     work(&mut table, now, Outcome::Refused(libc::ENETUNREACH));
-    table.want(prefix(P), hops(&["10.0.1.1"]));
+    table.want(prefix(P), &hops(&["10.0.1.1"]));
     assert_eq!(
         work(&mut table, now, Outcome::Done),
         [format!("create {P} 10.0.1.1")]
     );
-    table.want(prefix(P), hops(&["10.0.9.1"]));
+    table.want(prefix(P), &hops(&["10.0.9.1"]));
     work(&mut table, now, Outcome::Refused(libc::ENETUNREACH));
-    table.want(prefix(P), vec![]);
+    table.want(prefix(P), &NextHops::default());
     assert_eq!(
         work(&mut table, now, Outcome::Done),
         [format!("delete {P}")]
@@ -218,7 +218,7 @@ fn a_new_word_of_the_speaker_does_not_wait_for_the_retry() {
 #[test]
 fn a_foreign_route_is_left_named_and_followed_when_it_goes() {
     let (mut table, now) = (table(), Instant::now());
-    table.want(prefix(P), hops(&["10.0.1.1"]));
+    table.want(prefix(P), &hops(&["10.0.1.1"]));
     let changes = table.next_changes(9);
     assert!(
         table.settle(&changes[0], Outcome::Exists, now),
@@ -241,7 +241,7 @@ fn a_foreign_route_is_left_named_and_followed_when_it_goes() {
 #[test]
 fn an_existing_route_that_turns_out_to_be_ours_is_taken() {
     let (mut table, now) = (table(), Instant::now());
-    table.want(prefix(P), hops(&["10.0.1.1"]));
+    table.want(prefix(P), &hops(&["10.0.1.1"]));
     work(&mut table, now, Outcome::Exists);
     table.resync(found(&[(P, &["10.0.1.1"])], Some(&[])));
     assert_eq!(
@@ -254,11 +254,11 @@ fn an_existing_route_that_turns_out_to_be_ours_is_taken() {
 #[test]
 fn beside_a_foreign_route_nothing_is_replaced() {
     let (mut table, now) = (table(), Instant::now());
-    table.want(prefix(P), hops(&["10.0.1.1"]));
+    table.want(prefix(P), &hops(&["10.0.1.1"]));
     work(&mut table, now, Outcome::Done);
     // Prepended to ours: a replacement would hit it.
     table.foreign_appeared(prefix(P), false);
-    table.want(prefix(P), hops(&["10.0.1.2"]));
+    table.want(prefix(P), &hops(&["10.0.1.2"]));
     assert_eq!(
         work(&mut table, now, Outcome::Done),
         [format!("delete {P}")]
@@ -272,7 +272,7 @@ fn beside_a_foreign_route_nothing_is_replaced() {
 #[test]
 fn what_others_delete_or_replace_is_put_back() {
     let (mut table, now) = (table(), Instant::now());
-    table.want(prefix(P), hops(&["10.0.1.1"]));
+    table.want(prefix(P), &hops(&["10.0.1.1"]));
     work(&mut table, now, Outcome::Done);
     assert!(table.vanished(prefix(P), &[]));
     assert_eq!(
@@ -299,11 +299,11 @@ fn what_others_delete_or_replace_is_put_back() {
 fn after_lost_answers_a_dump_decides() {
     let (mut table, now) = (table(), Instant::now());
     for text in ["10.1.0.0/24", "10.2.0.0/24", "10.3.0.0/24"] {
-        table.want(prefix(text), hops(&["10.0.1.1"]));
+        table.want(prefix(text), &hops(&["10.0.1.1"]));
     }
     work(&mut table, now, Outcome::Done);
-    table.want(prefix("10.3.0.0/24"), vec![]);
-    table.want(prefix("10.4.0.0/24"), hops(&["10.0.1.1"]));
+    table.want(prefix("10.3.0.0/24"), &NextHops::default());
+    table.want(prefix("10.4.0.0/24"), &hops(&["10.0.1.1"]));
     let changes = table.next_changes(9);
     assert!(
         changes
@@ -340,7 +340,7 @@ fn after_lost_answers_a_dump_decides() {
 #[test]
 fn a_lost_answer_to_a_retry_is_not_lost_for_ever() {
     let (mut table, now) = (table(), Instant::now());
-    table.want(prefix(P), hops(&["10.0.9.1"]));
+    table.want(prefix(P), &hops(&["10.0.9.1"]));
     work(&mut table, now, Outcome::Refused(libc::ENETUNREACH));
     table.retry_all();
     work(&mut table, now, Outcome::Unknown);
@@ -354,13 +354,13 @@ fn a_lost_answer_to_a_retry_is_not_lost_for_ever() {
 #[test]
 fn sets_of_next_hops_are_shared_and_old_ones_forgotten() {
     let mut table = table();
-    table.want(prefix("10.1.0.0/24"), hops(&["10.0.1.1"]));
-    table.want(prefix("10.2.0.0/24"), hops(&["10.0.1.1"]));
+    table.want(prefix("10.1.0.0/24"), &hops(&["10.0.1.1"]));
+    table.want(prefix("10.2.0.0/24"), &hops(&["10.0.1.1"]));
     assert_eq!(table.gateways.known(), 1);
     for number in 0..20_000_u32 {
         table.want(
             prefix(P),
-            vec![IpAddr::V4((0x0a00_0000 + number).into()).into()],
+            &[IpAddr::V4((0x0a00_0000 + number).into()).into()].into(),
         );
     }
     assert!(table.gateways.known() < 2048, "{}", table.gateways.known());
@@ -369,7 +369,7 @@ fn sets_of_next_hops_are_shared_and_old_ones_forgotten() {
 #[test]
 fn an_old_notification_does_not_make_a_route_forgotten() {
     let (mut table, now) = (table(), Instant::now());
-    table.want(prefix(P), hops(&["10.0.1.1"]));
+    table.want(prefix(P), &hops(&["10.0.1.1"]));
     work(&mut table, now, Outcome::Done);
     // Deleted by another, found missing by a dump, written again; then the notification is read.
     table.resync(found(&[], None));
@@ -378,17 +378,17 @@ fn an_old_notification_does_not_make_a_route_forgotten() {
         [format!("create {P} 10.0.1.1")]
     );
     table.vanished(prefix(P), &[]);
-    table.want(prefix(P), vec![]);
+    table.want(prefix(P), &NextHops::default());
     assert_eq!(
         work(&mut table, now, Outcome::Done),
         [format!("delete {P}")]
     );
     assert!(table.entries.is_empty() && !table.has_work());
     // And where it was right, a delete of nothing is the end of it.
-    table.want(prefix(P), hops(&["10.0.1.1"]));
+    table.want(prefix(P), &hops(&["10.0.1.1"]));
     work(&mut table, now, Outcome::Done);
     table.vanished(prefix(P), &[]);
-    table.want(prefix(P), vec![]);
+    table.want(prefix(P), &NextHops::default());
     assert_eq!(
         work(&mut table, now, Outcome::Missing),
         [format!("delete {P}")]
@@ -401,15 +401,15 @@ fn a_route_goes_without_the_next_hop_that_is_no_gateway_until_it_is_one() {
     let (mut table, now) = (table(), Instant::now());
     let bad = hops(&["10.0.9.1"])[0];
     for text in [P, "10.244.3.0/24"] {
-        table.want(prefix(text), hops(&["10.0.1.1", "10.0.9.1"]));
+        table.want(prefix(text), &hops(&["10.0.1.1", "10.0.9.1"]));
     }
-    table.want(prefix("10.244.4.0/24"), hops(&["10.0.1.1"]));
+    table.want(prefix("10.244.4.0/24"), &hops(&["10.0.1.1"]));
     let changes = table.next_changes(2);
     for change in &changes {
         table.settle(change, Outcome::Refused(libc::ENETUNREACH), now);
     }
     let suspects = table.suspects();
-    assert_eq!(suspects, hops(&["10.0.1.1", "10.0.9.1"]));
+    assert_eq!(*suspects, *hops(&["10.0.1.1", "10.0.9.1"]));
     assert!(!table.has_suspects());
     let verdicts = [Lookup::Connected, Lookup::NotConnected];
     let verdicts: Vec<_> = suspects.into_iter().zip(verdicts).collect();
@@ -428,7 +428,7 @@ fn a_route_goes_without_the_next_hop_that_is_no_gateway_until_it_is_one() {
     // Another that is learned meanwhile is not even tried with it.
     table.want(
         prefix("10.244.5.0/24"),
-        hops(&["10.0.1.1", "10.0.2.1", "10.0.9.1"]),
+        &hops(&["10.0.1.1", "10.0.2.1", "10.0.9.1"]),
     );
     assert_eq!(
         work(&mut table, now, Outcome::Done),
@@ -469,7 +469,7 @@ fn a_route_goes_without_the_next_hop_that_is_no_gateway_until_it_is_one() {
 #[test]
 fn where_no_next_hop_is_usable_the_failure_names_each() {
     let (mut table, now) = (table(), Instant::now());
-    table.want(prefix(P), hops(&["10.0.8.1", "10.0.9.1"]));
+    table.want(prefix(P), &hops(&["10.0.8.1", "10.0.9.1"]));
     work(&mut table, now, Outcome::Refused(libc::ENETUNREACH));
     let suspects = table.suspects();
     let verdicts: Vec<_> = suspects
@@ -504,7 +504,7 @@ fn where_no_next_hop_is_usable_the_failure_names_each() {
 #[test]
 fn a_refused_single_next_hop_is_named_with_what_to_do() {
     let (mut table, now) = (table(), Instant::now());
-    table.want(prefix(P), hops(&["10.0.9.1"]));
+    table.want(prefix(P), &hops(&["10.0.9.1"]));
     work(&mut table, now, Outcome::Refused(libc::ENETUNREACH));
     let bad = table.suspects()[0];
     table.judge(&[(bad, Lookup::NotConnected)]);
@@ -527,7 +527,7 @@ const P6: &str = "2001:db8:2::/64";
 fn an_ipv6_route_that_loses_a_gateway_is_put_right() {
     let (mut table, now) = (table(), Instant::now());
     let both = hops(&["2001:db8::1", "2001:db8::2"]);
-    table.want(prefix(P6), both.clone());
+    table.want(prefix(P6), &both);
     work(&mut table, now, Outcome::Done);
     assert!(table.vanished(prefix(P6), &both[1..]));
     assert_eq!(
@@ -540,15 +540,15 @@ fn an_ipv6_route_that_loses_a_gateway_is_put_right() {
         [format!("create {P6} 2001:db8::1+2001:db8::2")]
     );
     // Withdrawn: only what is ours is named. After an old notification: whatever is there.
-    table.want(prefix(P6), vec![]);
+    table.want(prefix(P6), &NextHops::default());
     assert_eq!(
         work(&mut table, now, Outcome::Done),
         [format!("delete {P6} 2001:db8::1+2001:db8::2")]
     );
-    table.want(prefix(P6), both.clone());
+    table.want(prefix(P6), &both);
     work(&mut table, now, Outcome::Done);
     table.vanished(prefix(P6), &both[1..]);
-    table.want(prefix(P6), vec![]);
+    table.want(prefix(P6), &NextHops::default());
     assert_eq!(
         work(&mut table, now, Outcome::Done),
         [format!("delete {P6}")]
@@ -558,7 +558,7 @@ fn an_ipv6_route_that_loses_a_gateway_is_put_right() {
 #[test]
 fn gateways_that_others_added_to_an_ipv6_route_are_not_replaced() {
     let (mut table, now) = (table(), Instant::now());
-    table.want(prefix(P6), hops(&["2001:db8::1"]));
+    table.want(prefix(P6), &hops(&["2001:db8::1"]));
     work(&mut table, now, Outcome::Done);
     // A dump tells all gateways as ours.
     table.resync(found(&[(P6, &["2001:db8::1", "2001:db8::9"])], None));
@@ -573,7 +573,7 @@ fn gateways_that_others_added_to_an_ipv6_route_are_not_replaced() {
     // They were another run's of ours: created, and from then on replaced again.
     table.foreign_vanished(prefix(P6));
     work(&mut table, now, Outcome::Done);
-    table.want(prefix(P6), hops(&["2001:db8::2"]));
+    table.want(prefix(P6), &hops(&["2001:db8::2"]));
     assert_eq!(
         work(&mut table, now, Outcome::Done),
         [format!("replace {P6} 2001:db8::2")]

@@ -411,11 +411,11 @@ impl Net {
                 Output::Fib(change) => {
                     let node = &mut self.nodes[node];
                     node.fib_log
-                        .push((at, change.prefix, change.next_hops.clone()));
+                        .push((at, change.prefix, change.next_hops.to_vec()));
                     if change.next_hops.is_empty() {
                         assert!(node.fib.remove(&change.prefix).is_some(), "removed twice");
                     } else {
-                        node.fib.insert(change.prefix, change.next_hops);
+                        node.fib.insert(change.prefix, change.next_hops.to_vec());
                     }
                 }
                 Output::FibSynced => self.sweep(node, at),

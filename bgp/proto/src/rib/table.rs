@@ -1,0 +1,524 @@
+//! An ordered map from prefixes that is small: tables of 100,000 prefixes are most of the memory.
+//!
+//! ```text
+//!  heads   [ 10.0.0.0/24 | 10.0.64.0/24 | 10.0.128.0/24 | ... ]     where each chunk begins
+//!                 |
+//!  chunks  [ (key, value) x 1..=64, sorted, in one allocation ]
+//! ```
+//!
+//! An IPv4 prefix is one word as a key. Prefixes that come in order leave full chunks behind;
+//! others leave them three quarters full on average.
+
+use std::mem::size_of;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
+
+use crate::wire::Prefix;
+
+/// Entries of a chunk at most.
+const CHUNK: usize = 64;
+/// A chunk grows by so many.
+const GROWTH: usize = 8;
+
+/// Address and length.
+type V4Key = u64;
+/// Address in two halves, and length.
+type V6Key = ([u64; 2], u8);
+
+const _: () = assert!(size_of::<(V4Key, u64)>() == 16);
+
+/// A map from prefixes, in their order: IPv4 first, then by address, then by length.
+#[derive(Clone, Debug)]
+pub struct PrefixMap<V> {
+    v4: Chunked<V4Key, V>,
+    v6: Chunked<V6Key, V>,
+}
+
+impl<V> Default for PrefixMap<V> {
+    fn default() -> Self {
+        Self {
+            v4: Chunked::default(),
+            v6: Chunked::default(),
+        }
+    }
+}
+
+fn v4_key(prefix: Ipv4Network) -> V4Key {
+    u64::from(prefix.ip().to_bits()) << 8 | u64::from(prefix.prefix())
+}
+
+fn v6_key(prefix: Ipv6Network) -> V6Key {
+    let bits = prefix.ip().to_bits();
+    #[expect(clippy::cast_possible_truncation, reason = "the two halves")]
+    let halves = [(bits >> 64) as u64, bits as u64];
+    (halves, prefix.prefix())
+}
+
+#[expect(clippy::expect_used, reason = "keys are made of prefixes only")]
+fn v4_prefix(key: V4Key) -> Prefix {
+    let [.., a, b, c, d, length] = key.to_be_bytes();
+    let prefix = Ipv4Network::new_checked(Ipv4Addr::new(a, b, c, d), length);
+    IpNetwork::V4(prefix.expect("a length of 32 at most"))
+}
+
+#[expect(clippy::expect_used, reason = "keys are made of prefixes only")]
+fn v6_prefix(([high, low], length): V6Key) -> Prefix {
+    let address = Ipv6Addr::from_bits(u128::from(high) << 64 | u128::from(low));
+    let prefix = Ipv6Network::new_checked(address, length);
+    IpNetwork::V6(prefix.expect("a length of 128 at most"))
+}
+
+impl<V> PrefixMap<V> {
+    /// How many prefixes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.v4.len + self.v6.len
+    }
+
+    /// Is there none?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The value of a prefix.
+    #[must_use]
+    pub fn get(&self, prefix: &Prefix) -> Option<&V> {
+        match prefix {
+            IpNetwork::V4(prefix) => self.v4.get(v4_key(*prefix)),
+            IpNetwork::V6(prefix) => self.v6.get(v6_key(*prefix)),
+        }
+    }
+
+    /// The value of a prefix, to change it.
+    pub fn get_mut(&mut self, prefix: &Prefix) -> Option<&mut V> {
+        match prefix {
+            IpNetwork::V4(prefix) => self.v4.get_mut(v4_key(*prefix)),
+            IpNetwork::V6(prefix) => self.v6.get_mut(v6_key(*prefix)),
+        }
+    }
+
+    /// The value of a prefix, made where there is none.
+    pub fn get_or_insert_with(&mut self, prefix: Prefix, make: impl FnOnce() -> V) -> &mut V {
+        match prefix {
+            IpNetwork::V4(prefix) => self.v4.get_or_insert_with(v4_key(prefix), make),
+            IpNetwork::V6(prefix) => self.v6.get_or_insert_with(v6_key(prefix), make),
+        }
+    }
+
+    /// Puts a value in; returns the one that it replaces.
+    pub fn insert(&mut self, prefix: Prefix, value: V) -> Option<V> {
+        match prefix {
+            IpNetwork::V4(prefix) => self.v4.insert(v4_key(prefix), value),
+            IpNetwork::V6(prefix) => self.v6.insert(v6_key(prefix), value),
+        }
+    }
+
+    /// Takes a value out.
+    pub fn remove(&mut self, prefix: &Prefix) -> Option<V> {
+        match prefix {
+            IpNetwork::V4(prefix) => self.v4.remove(v4_key(*prefix)),
+            IpNetwork::V6(prefix) => self.v6.remove(v6_key(*prefix)),
+        }
+    }
+
+    /// Takes up to `most` of the first out, in their order.
+    pub fn pop_first(&mut self, most: usize) -> Vec<(Prefix, V)> {
+        let mut first = Vec::with_capacity(most.min(self.len()));
+        self.v4.pop_first(most, |key, value| {
+            first.push((v4_prefix(key), value));
+        });
+        self.v6.pop_first(most - first.len(), |key, value| {
+            first.push((v6_prefix(key), value));
+        });
+        first
+    }
+
+    /// Takes up to about `most` out that are spread evenly over all, in their order.
+    pub fn pop_spread(&mut self, most: usize) -> Vec<(Prefix, V)> {
+        let every = self.len().div_ceil(most.max(1)).max(1);
+        let mut seen = 0;
+        let mut spread = Vec::with_capacity(self.len().div_ceil(every));
+        self.v4.take_every(every, &mut seen, |key, value| {
+            spread.push((v4_prefix(key), value));
+        });
+        self.v6.take_every(every, &mut seen, |key, value| {
+            spread.push((v6_prefix(key), value));
+        });
+        spread
+    }
+
+    /// All, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (Prefix, &V)> {
+        let v4 = self.v4.iter().map(|(key, value)| (v4_prefix(*key), value));
+        let v6 = self.v6.iter().map(|(key, value)| (v6_prefix(*key), value));
+        v4.chain(v6)
+    }
+
+    /// All, in order, to change the values.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (Prefix, &mut V)> {
+        let v4 = self.v4.chunks.iter_mut().flatten();
+        let v6 = self.v6.chunks.iter_mut().flatten();
+        v4.map(|(key, value)| (v4_prefix(*key), value))
+            .chain(v6.map(|(key, value)| (v6_prefix(*key), value)))
+    }
+
+    /// Those of the family of `from` that are not before it, in order.
+    pub fn range_from(&self, from: Prefix) -> impl Iterator<Item = (Prefix, &V)> {
+        let (v4, v6) = match from {
+            IpNetwork::V4(prefix) => (Some(self.v4.iter_from(v4_key(prefix))), None),
+            IpNetwork::V6(prefix) => (None, Some(self.v6.iter_from(v6_key(prefix)))),
+        };
+        let v4 = v4.into_iter().flatten();
+        let v6 = v6.into_iter().flatten();
+        v4.map(|(key, value)| (v4_prefix(*key), value))
+            .chain(v6.map(|(key, value)| (v6_prefix(*key), value)))
+    }
+
+    /// Keeps those for which `keep` says so.
+    pub fn retain(&mut self, mut keep: impl FnMut(Prefix, &mut V) -> bool) {
+        self.v4.retain(|key, value| keep(v4_prefix(key), value));
+        self.v6.retain(|key, value| keep(v6_prefix(key), value));
+    }
+}
+
+impl<V> FromIterator<(Prefix, V)> for PrefixMap<V> {
+    fn from_iter<I: IntoIterator<Item = (Prefix, V)>>(entries: I) -> Self {
+        let mut map = Self::default();
+        for (prefix, value) in entries {
+            map.insert(prefix, value);
+        }
+        map
+    }
+}
+
+/// Invariants: no chunk is empty; a chunk's head is not after its first key and after all keys of
+/// the chunk before.
+#[derive(Clone, Debug)]
+struct Chunked<K, V> {
+    heads: Vec<K>,
+    chunks: Vec<Vec<(K, V)>>,
+    len: usize,
+}
+
+impl<K, V> Default for Chunked<K, V> {
+    fn default() -> Self {
+        Self {
+            heads: Vec::new(),
+            chunks: Vec::new(),
+            len: 0,
+        }
+    }
+}
+
+impl<K: Copy + Ord, V> Chunked<K, V> {
+    /// The chunk that a key is in, if it is there.
+    fn chunk_of(&self, key: K) -> usize {
+        let after = self.heads.partition_point(|head| *head <= key);
+        after.saturating_sub(1)
+    }
+
+    /// Its chunk, and its place there; or where it would have to be put.
+    fn find(&self, key: K) -> (usize, Result<usize, usize>) {
+        let index = self.chunk_of(key);
+        let chunk = self.chunks.get(index).map_or(&[][..], Vec::as_slice);
+        (index, chunk.binary_search_by_key(&key, |(key, _)| *key))
+    }
+
+    fn get(&self, key: K) -> Option<&V> {
+        let (index, place) = self.find(key);
+        let (_, value) = self.chunks.get(index)?.get(place.ok()?)?;
+        Some(value)
+    }
+
+    fn get_mut(&mut self, key: K) -> Option<&mut V> {
+        let (index, place) = self.find(key);
+        let (_, value) = self.chunks.get_mut(index)?.get_mut(place.ok()?)?;
+        Some(value)
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "places that were found or made")]
+    fn get_or_insert_with(&mut self, key: K, make: impl FnOnce() -> V) -> &mut V {
+        let (index, place) = match self.find(key) {
+            (index, Ok(place)) => (index, place),
+            (index, Err(place)) => self.add(index, place, key, make()),
+        };
+        &mut self.chunks[index][place].1
+    }
+
+    fn insert(&mut self, key: K, value: V) -> Option<V> {
+        match self.find(key) {
+            (index, Ok(place)) => {
+                let (_, old) = self.chunks.get_mut(index)?.get_mut(place)?;
+                Some(std::mem::replace(old, value))
+            }
+            (index, Err(place)) => {
+                self.add(index, place, key, value);
+                None
+            }
+        }
+    }
+
+    /// Returns where it is then.
+    #[expect(clippy::indexing_slicing, reason = "places that were found or made")]
+    fn add(&mut self, mut index: usize, mut place: usize, key: K, value: V) -> (usize, usize) {
+        self.len += 1;
+        let full = self.chunks.get(index).map(|chunk| chunk.len() >= CHUNK);
+        // In order: the full chunk stays full.
+        let next = full == Some(true) && place == CHUNK;
+        if full.is_none() || next {
+            index += usize::from(next);
+            self.heads.insert(index, key);
+            self.chunks.insert(index, Vec::with_capacity(GROWTH));
+            place = 0;
+        } else if full == Some(true) {
+            let chunk = &mut self.chunks[index];
+            let upper = chunk.split_off(CHUNK / 2);
+            chunk.shrink_to_fit();
+            self.heads.insert(index + 1, upper[0].0);
+            self.chunks.insert(index + 1, upper);
+            if place > CHUNK / 2 {
+                index += 1;
+                place -= CHUNK / 2;
+            }
+        }
+        if key < self.heads[index] {
+            self.heads[index] = key;
+        }
+        let chunk = &mut self.chunks[index];
+        if chunk.len() == chunk.capacity() {
+            chunk.reserve_exact(GROWTH);
+        }
+        chunk.insert(place, (key, value));
+        (index, place)
+    }
+
+    fn remove(&mut self, key: K) -> Option<V> {
+        let (index, place) = self.find(key);
+        let (place, chunk) = (place.ok()?, self.chunks.get_mut(index)?);
+        let (_, value) = chunk.remove(place);
+        self.len -= 1;
+        if chunk.is_empty() {
+            self.chunks.remove(index);
+            self.heads.remove(index);
+        } else if chunk.capacity() > chunk.len() * 2 + GROWTH {
+            chunk.shrink_to(chunk.len() + GROWTH);
+        }
+        Some(value)
+    }
+
+    fn pop_first(&mut self, most: usize, mut to: impl FnMut(K, V)) {
+        let mut count = 0;
+        let mut whole = 0;
+        for chunk in &mut self.chunks {
+            if count == most {
+                break;
+            }
+            if chunk.len() <= most - count {
+                count += chunk.len();
+                whole += 1;
+                for (key, value) in std::mem::take(chunk) {
+                    to(key, value);
+                }
+            } else {
+                for (key, value) in chunk.drain(..most - count) {
+                    to(key, value);
+                }
+                chunk.shrink_to_fit();
+                count = most;
+            }
+        }
+        self.len -= count;
+        self.chunks.drain(..whole);
+        self.heads.drain(..whole);
+        self.give_back();
+    }
+
+    fn retain(&mut self, mut keep: impl FnMut(K, &mut V) -> bool) {
+        for chunk in &mut self.chunks {
+            chunk.retain_mut(|(key, value)| keep(*key, value));
+        }
+        self.tidy();
+    }
+
+    fn take_every(&mut self, every: usize, seen: &mut usize, mut to: impl FnMut(K, V)) {
+        for chunk in &mut self.chunks {
+            let taken = chunk.extract_if(.., |_| {
+                *seen += 1;
+                (*seen - 1).is_multiple_of(every)
+            });
+            taken.for_each(|(key, value)| to(key, value));
+        }
+        self.tidy();
+    }
+
+    /// After chunks have lost entries.
+    fn tidy(&mut self) {
+        let mut len = 0;
+        for chunk in &mut self.chunks {
+            len += chunk.len();
+            if chunk.capacity() > chunk.len() * 2 + GROWTH {
+                chunk.shrink_to_fit();
+            }
+        }
+        self.len = len;
+        let mut chunks = self.chunks.iter();
+        self.heads
+            .retain(|_| chunks.next().is_some_and(|chunk| !chunk.is_empty()));
+        self.chunks.retain(|chunk| !chunk.is_empty());
+        self.give_back();
+    }
+
+    fn give_back(&mut self) {
+        if self.chunks.len() * 4 < self.chunks.capacity() {
+            self.chunks.shrink_to_fit();
+            self.heads.shrink_to_fit();
+        }
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &(K, V)> {
+        self.chunks.iter().flatten()
+    }
+
+    fn iter_from(&self, from: K) -> impl Iterator<Item = &(K, V)> {
+        let chunks = self.chunks.get(self.chunk_of(from)..).unwrap_or_default();
+        chunks
+            .iter()
+            .flatten()
+            .skip_while(move |(key, _)| *key < from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Few enough to meet again, many enough for several chunks; not only in order.
+    fn prefixes() -> impl Strategy<Value = Prefix> {
+        let v4 = (0_u32..600, 24_u8..27).prop_map(|(number, length)| {
+            Prefix::new(Ipv4Addr::from(0x0a00_0000 + (number << 8)).into(), length).unwrap()
+        });
+        let v6 = (0_u128..600, 64_u8..67).prop_map(|(number, length)| {
+            let bits = 0xfd00_u128 << 112 | (number % 8) << 64 | (number / 8);
+            Prefix::new(Ipv6Addr::from_bits(bits).into(), length).unwrap()
+        });
+        prop_oneof![v4, v6]
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Insert(Prefix, u32),
+        /// So many neighbours, upwards or downwards.
+        Run(u32, u32, bool),
+        Remove(Prefix),
+        Change(Prefix, u32),
+        Pop(usize),
+        Spread(usize),
+        Retain(u32),
+    }
+
+    fn steps() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            30 => (prefixes(), any::<u32>()).prop_map(|(p, v)| Step::Insert(p, v)),
+            10 => (0_u32..600, 1_u32..300, any::<bool>()).prop_map(|(f, n, up)| Step::Run(f, n, up)),
+            20 => prefixes().prop_map(Step::Remove),
+            10 => (prefixes(), any::<u32>()).prop_map(|(p, v)| Step::Change(p, v)),
+            1 => (0_usize..400).prop_map(Step::Pop),
+            1 => (1_usize..400).prop_map(Step::Spread),
+            1 => (1_u32..9).prop_map(Step::Retain),
+        ]
+    }
+
+    fn run(step: Step, map: &mut PrefixMap<u32>, model: &mut BTreeMap<Prefix, u32>) {
+        match step {
+            Step::Insert(prefix, value) => {
+                assert_eq!(map.insert(prefix, value), model.insert(prefix, value));
+            }
+            Step::Run(first, count, up) => {
+                for index in 0..count {
+                    let number = first + if up { index } else { count - index };
+                    let address = Ipv4Addr::from(0x0a00_0000 + (number << 8));
+                    let prefix = Prefix::new(address.into(), 24).unwrap();
+                    assert_eq!(map.insert(prefix, index), model.insert(prefix, index));
+                }
+            }
+            Step::Remove(prefix) => assert_eq!(map.remove(&prefix), model.remove(&prefix)),
+            Step::Change(prefix, value) => {
+                *map.get_or_insert_with(prefix, || value) ^= 1;
+                *model.entry(prefix).or_insert(value) ^= 1;
+                assert_eq!(map.get_mut(&prefix), model.get_mut(&prefix));
+            }
+            Step::Pop(most) => {
+                let popped: Vec<_> = std::iter::from_fn(|| model.pop_first())
+                    .take(most)
+                    .collect();
+                assert_eq!(map.pop_first(most), popped);
+            }
+            Step::Spread(most) => {
+                let every = model.len().div_ceil(most).max(1);
+                let all = model.iter().map(|(prefix, value)| (*prefix, *value));
+                let spread: Vec<_> = all.step_by(every).collect();
+                assert!(spread.len() <= most);
+                model.retain(|prefix, _| !spread.iter().any(|(gone, _)| gone == prefix));
+                assert_eq!(map.pop_spread(most), spread);
+            }
+            Step::Retain(by) => {
+                map.retain(|_, value| !value.is_multiple_of(by));
+                model.retain(|_, value| !value.is_multiple_of(by));
+            }
+        }
+    }
+
+    fn check<K: Copy + Ord, V>(chunked: &Chunked<K, V>) {
+        assert_eq!(chunked.heads.len(), chunked.chunks.len());
+        let len: usize = chunked.chunks.iter().map(Vec::len).sum();
+        assert_eq!(chunked.len, len);
+        for (head, chunk) in chunked.heads.iter().zip(&chunked.chunks) {
+            assert!((1..=CHUNK).contains(&chunk.len()) && *head <= chunk[0].0);
+            assert!(chunk.capacity() <= (chunk.len() * 2 + GROWTH).max(CHUNK));
+        }
+        for (head, before) in chunked.heads.iter().skip(1).zip(&chunked.chunks) {
+            assert!(before.last().unwrap().0 < *head);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn it_is_what_a_btree_map_is(
+            steps in prop::collection::vec(steps(), 1..200),
+            from in prefixes(),
+        ) {
+            let mut map = PrefixMap::default();
+            let mut model = BTreeMap::new();
+            for step in steps {
+                run(step, &mut map, &mut model);
+                check(&map.v4);
+                check(&map.v6);
+                assert_eq!(map.len(), model.len());
+            }
+            assert!(map.iter().eq(model.iter().map(|(prefix, value)| (*prefix, value))));
+            assert!(map.iter().all(|(prefix, value)| map.get(&prefix) == Some(value)));
+            let family = |(prefix, _): &(&Prefix, &u32)| prefix.is_ipv4() == from.is_ipv4();
+            let rest = model.range(from..).filter(family);
+            assert!(map.range_from(from).eq(rest.map(|(prefix, value)| (*prefix, value))));
+            let places: Vec<Prefix> = map.iter_mut().map(|(prefix, _)| prefix).collect();
+            assert!(places.iter().eq(model.keys()));
+        }
+    }
+
+    #[test]
+    fn in_order_chunks_are_full() {
+        let mut map = PrefixMap::default();
+        for number in 0..6_400_u32 {
+            let prefix = Prefix::new(Ipv4Addr::from(number << 8).into(), 24).unwrap();
+            map.insert(prefix, ());
+        }
+        assert_eq!(map.v4.chunks.len(), 6_400 / CHUNK);
+    }
+}
