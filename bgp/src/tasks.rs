@@ -8,7 +8,7 @@
 //!             | Dialled    | Accepted   |    | Bytes, 32 per connection; Room when it was full
 //!             |            |            | Received, Room, Closed
 //!             v            v            v    |
-//!          [ transport::Event, 64 ]--------> core (owns the Speaker; runs in main's own future)
+//!          [ transport::Event, 32 ]--------> core (owns the Speaker; runs in main's own future)
 //!                                               |  ^           |
 //!      signals: SIGTERM, SIGINT ----------------|->+           | fib::Command, 4 chunks;
 //!                                               |              | before that a map that keeps
@@ -40,7 +40,7 @@ use crate::transport::interfaces::{Interfaces, Watcher};
 use crate::transport::{Event, listener};
 
 /// Events of all connections that wait for the core.
-pub const EVENTS: usize = 64;
+pub const EVENTS: usize = 32;
 /// Chunks of route changes that wait for the fib task.
 pub const FIB_COMMANDS: usize = 4;
 /// Questions that wait.

@@ -18,12 +18,35 @@ use crate::wire::Prefix;
 pub struct Path {
     /// As received, shared.
     pub attributes: Arc<PathAttributes>,
-    /// Who told it.
-    pub peer: PeerId,
-    /// Kept from an earlier session (RFC 4724 §4.2).
-    pub stale: bool,
+    /// The peer's number, and [`STALE`].
+    told_by: u32,
     /// What became of it.
     pub status: PathStatus,
+}
+
+/// Nobody has so many peers: the bit is free.
+const STALE: u32 = 1 << 31;
+
+impl Path {
+    fn new(attributes: Arc<PathAttributes>, peer: PeerId, status: PathStatus) -> Self {
+        Self {
+            attributes,
+            told_by: peer.0 & !STALE,
+            status,
+        }
+    }
+
+    /// Who told it.
+    #[must_use]
+    pub fn peer(&self) -> PeerId {
+        PeerId(self.told_by & !STALE)
+    }
+
+    /// Kept from an earlier session (RFC 4724 §4.2).
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        self.told_by & STALE != 0
+    }
 }
 
 /// The paths of one prefix. Most prefixes have one.
@@ -37,7 +60,7 @@ enum Paths {
     Many(Box<Vec<Path>>),
 }
 
-const _: () = assert!(size_of::<Paths>() == size_of::<Path>() && size_of::<Path>() <= 24);
+const _: () = assert!(size_of::<Paths>() == size_of::<Path>() && size_of::<Path>() == 16);
 
 impl Paths {
     fn as_slice(&self) -> &[Path] {
@@ -106,7 +129,7 @@ impl PathCounts {
         step(&mut self.received, true);
         step(&mut self.accepted, path.status.is_eligible());
         step(&mut self.used, path.status.is_used());
-        step(&mut self.stale, path.stale);
+        step(&mut self.stale, path.is_stale());
     }
 }
 
@@ -208,19 +231,14 @@ impl AdjRibIn {
             return false;
         };
         let counts = counts.of(&prefix);
-        let mut new = Path {
-            attributes,
-            peer,
-            stale: false,
-            status,
-        };
+        let mut new = Path::new(attributes, peer, status);
         let Some(paths) = self.table.get_mut(&prefix) else {
             counts.count(&new, true);
             self.table.insert(prefix, Paths::One(new));
             return status.is_eligible();
         };
         let mut known = paths.as_mut_slice().iter_mut();
-        let Some(old) = known.find(|path| path.peer == peer) else {
+        let Some(old) = known.find(|path| path.peer() == peer) else {
             counts.count(&new, true);
             paths.push(new);
             return status.is_eligible();
@@ -245,7 +263,7 @@ impl AdjRibIn {
         let mut counts = self.counts.get_mut(peer.index());
         let mut lost = false;
         let left = paths.retain(|path| {
-            let goes = path.peer == peer;
+            let goes = path.peer() == peer;
             if goes {
                 lost = path.status.is_eligible();
                 if let Some(counts) = &mut counts {
@@ -265,7 +283,7 @@ impl AdjRibIn {
     /// an eligible path.
     pub fn mark_stale(&mut self, peer: PeerId, families: &[Family]) -> Vec<Prefix> {
         let gone = self.remove(peer, |prefix, path| {
-            path.stale || !families.contains(&Family::of(prefix))
+            path.is_stale() || !families.contains(&Family::of(prefix))
         });
         let Some(counts) = self.counts.get_mut(peer.index()) else {
             return gone;
@@ -273,9 +291,9 @@ impl AdjRibIn {
         for (prefix, paths) in self.table.iter_mut() {
             let counts = counts.of(&prefix);
             let paths = paths.as_mut_slice().iter_mut();
-            for path in paths.filter(|path| path.peer == peer) {
+            for path in paths.filter(|path| path.peer() == peer) {
                 counts.count(path, false);
-                path.stale = true;
+                path.told_by |= STALE;
                 counts.count(path, true);
             }
         }
@@ -298,7 +316,7 @@ impl AdjRibIn {
         }
         self.table.retain(|prefix, paths| {
             paths.retain(|path| {
-                let goes = path.peer == peer && which(&prefix, path);
+                let goes = path.peer() == peer && which(&prefix, path);
                 if goes {
                     counts.of(&prefix).count(path, false);
                     if path.status.is_eligible() {
@@ -314,7 +332,7 @@ impl AdjRibIn {
     /// Prefixes for which the peer has an eligible path.
     pub fn eligible_of(&self, peer: PeerId) -> impl Iterator<Item = Prefix> + '_ {
         self.iter()
-            .filter(move |(_, path)| path.peer == peer && path.status.is_eligible())
+            .filter(move |(_, path)| path.peer() == peer && path.status.is_eligible())
             .map(|(prefix, _)| prefix)
     }
 
@@ -328,7 +346,7 @@ impl AdjRibIn {
             .iter_mut()
             .filter(|path| path.status.is_eligible());
         for (path, status) in eligible.zip(statuses) {
-            if let Some(counts) = self.counts.get_mut(path.peer.index()) {
+            if let Some(counts) = self.counts.get_mut(path.peer().index()) {
                 let counts = counts.of(prefix);
                 counts.count(path, false);
                 path.status = status;

@@ -168,9 +168,9 @@ impl Rib {
     pub fn flush_stale(&mut self, peer: PeerId, which: impl Fn(Family) -> bool) -> usize {
         let before = self.adj_in.counts(peer).received;
         if self.adj_in.counts(peer).stale > 0 {
-            let gone = self
-                .adj_in
-                .remove(peer, |prefix, path| path.stale && which(Family::of(prefix)));
+            let gone = self.adj_in.remove(peer, |prefix, path| {
+                path.is_stale() && which(Family::of(prefix))
+            });
             self.undecided.extend(gone);
         }
         before.saturating_sub(self.adj_in.counts(peer).received)
@@ -195,12 +195,12 @@ impl Rib {
             .iter()
             .filter(|path| path.status.is_eligible());
         let learned = learned.filter_map(|path| {
-            let teller = self.tellers.get(path.peer.index()).copied().flatten()?;
+            let teller = self.tellers.get(path.peer().index()).copied().flatten()?;
             let external = matches!(teller, Teller::Peer { external: true, .. });
             Some((
                 &path.attributes,
                 Source::Peer {
-                    id: path.peer,
+                    id: path.peer(),
                     external,
                 },
                 teller,

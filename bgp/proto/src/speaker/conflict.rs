@@ -43,12 +43,12 @@ impl Speaker {
     }
 
     fn conflict(&self, network: Prefix, prefix: Prefix, path: &Path) -> Option<Conflict> {
-        let neighbor = self.neighbors.get(path.peer.index())?;
+        let neighbor = self.neighbors.get(path.peer().index())?;
         self.is_foreign(neighbor, &path.attributes)
             .then(|| Conflict {
                 prefix,
                 network,
-                peer: path.peer,
+                peer: path.peer(),
                 as_path: path.attributes.as_path.to_string(),
                 origin_asn: path.attributes.as_path.origin_asn(),
             })
@@ -66,7 +66,7 @@ impl Speaker {
         let ours = |prefix: &&Prefix| networks.iter().any(|network| collides(*network, **prefix));
         let new = |prefix: &&Prefix| {
             let mut known = self.rib.adj_in().paths(prefix).iter();
-            !known.any(|path| path.peer == neighbor.id && *path.attributes == *attributes)
+            !known.any(|path| path.peer() == neighbor.id && *path.attributes == *attributes)
         };
         let mut conflicting = prefixes.iter().filter(ours).filter(new);
         let first = conflicting.next()?;

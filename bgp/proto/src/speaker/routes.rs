@@ -33,9 +33,9 @@ impl Speaker {
         });
         let learned = self.rib.adj_in().iter().map(|(prefix, path)| RouteStatus {
             prefix,
-            peer: Some(path.peer),
+            peer: Some(path.peer()),
             attributes: Arc::clone(&path.attributes),
-            stale: path.stale,
+            stale: path.is_stale(),
             status: path.status,
         });
         own.chain(learned)
