@@ -456,6 +456,11 @@ impl Core {
         }
         let told = peer.last_error.as_ref().map(|error| error.class) == Some(CauseClass::Md5);
         let settings = self.peers.get(peer.id.index())?;
+        if self.interfaces.has(peer.address) && !peer.address.is_loopback() {
+            let text = "spec.peerIP is an address of this node; unless another speaker here is \
+                        meant, write the peer's";
+            return Some(text.to_owned());
+        }
         if told {
             return None;
         }
@@ -467,6 +472,7 @@ impl Core {
         let connection =
             connections.find(|connection| connection.remote == peer && !connection.closing)?;
         let sizes = connection.sizes.filter(|sizes| sizes.differ())?;
+        let sizes = Some(sizes.now(peer)).filter(|sizes| sizes.differ())?;
         let own = connection.own.as_ref()?;
         // Behind a router, smaller is nobody's mistake.
         let near = own.networks.iter().any(|network| network.contains(peer));

@@ -326,7 +326,14 @@ fn an_uplink_that_is_larger_than_the_routers_end_is_said() -> Result<()> {
             }
             Ok(())
         })?;
-        wait_established(node1, "tor")
+        wait_established(node1, "tor")?;
+        // Mended without a new session.
+        node1.check(&["ip", "link", "set", "eth1", "mtu", "1500"])?;
+        wait_until(DEADLINE, "no note any more", || -> Result<()> {
+            let said = notes(node1)?;
+            ensure!(said.is_empty(), "{said}");
+            Ok(())
+        })
     })
 }
 

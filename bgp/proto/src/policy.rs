@@ -11,6 +11,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::iana::Family;
 use crate::wire::Prefix;
 
 /// What a rule does with what it matches.
@@ -123,6 +124,16 @@ impl Policy {
         Self {
             ipv4: ipv4.into(),
             ipv6: ipv6.into(),
+        }
+    }
+
+    /// Are there rules for this family?
+    #[must_use]
+    pub fn has_rules(&self, family: Family) -> bool {
+        match family {
+            Family::IPV4_UNICAST => !self.ipv4.is_empty(),
+            Family::IPV6_UNICAST => !self.ipv6.is_empty(),
+            _ => false,
         }
     }
 

@@ -35,6 +35,10 @@ pub struct Status {
     /// Own networks that others announce, too; the first hundred.
     #[serde(default)]
     pub conflicts: Vec<Conflict>,
+    /// False after a restart, as long as route selection waits for the peers' End-of-RIB
+    /// (RFC 4724 §4.1): what they send is not in the kernel yet, what was there stays.
+    #[serde(default = "yes")]
+    pub synced: bool,
 }
 
 /// One network, or a part of it, on two nodes.
@@ -202,6 +206,7 @@ impl Status {
     pub fn new(parts: Parts, now: Instant) -> Self {
         let fib = parts.fib;
         let conflicts = conflicts(&parts.speaker);
+        let synced = parts.speaker.synced;
         let peer = |peer: PeerStatus| {
             let missing = parts
                 .not_installed
@@ -238,6 +243,7 @@ impl Status {
                 degraded: listed(fib.degraded),
             },
             conflicts,
+            synced,
         }
     }
 }
@@ -301,6 +307,10 @@ impl Prefixes {
             advertised: counts.advertised,
         }
     }
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn listed(routes: Vec<(Prefix, String)>) -> Vec<Failed> {

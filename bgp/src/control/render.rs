@@ -72,6 +72,12 @@ fn header(out: &mut String, status: &Status) {
             }
         }
         out.push('\n');
+        if !status.synced {
+            out.push_str(
+                "  after a restart: what peers send is installed when all have sent everything, or \
+                 after a while; until then the routes of before stay\n",
+            );
+        }
     } else {
         out.push_str("kernel routes: not installed (spec.kernel.install is false)\n");
     }
@@ -144,7 +150,7 @@ fn conflicts(out: &mut String, status: &Status, colour: bool) {
         "\n{paint}*** CONFLICT: {} announced by others, too ***{plain}",
         match status.conflicts.len() {
             1 => "1 own network is".to_owned(),
-            count => format!("{count} own networks, or parts of them, are"),
+            count => format!("{count} prefixes of own networks are"),
         }
     );
     for conflict in status.conflicts.iter().take(FAILED_SHOWN) {

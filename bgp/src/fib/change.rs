@@ -93,6 +93,10 @@ impl fmt::Display for Reason {
             Self::Errno(libc::EOPNOTSUPP | libc::EAFNOSUPPORT) => {
                 f.write_str("this kernel has no IPv6 (EOPNOTSUPP)")
             }
+            Self::Errno(libc::EINVAL) => f.write_str(
+                "the kernel takes no such route now (EINVAL): the link of a link-local next hop has \
+                 lost its IPv6 addresses, or the next hop is this node's own",
+            ),
             Self::Errno(libc::EPERM) => {
                 f.write_str("the kernel does not permit it (EPERM): CAP_NET_ADMIN was lost")
             }

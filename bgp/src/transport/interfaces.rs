@@ -53,6 +53,12 @@ pub struct Interfaces {
 }
 
 impl Interfaces {
+    /// Whether this machine has the address itself.
+    #[must_use]
+    pub fn has(&self, address: IpAddr) -> bool {
+        self.addresses.iter().any(|own| own.address == address)
+    }
+
     /// What the interface with the address `local` offers; without such an interface it is the
     /// address alone.
     #[must_use]

@@ -7,7 +7,7 @@
 //! The other way round (the peer's end is the larger) is seen by a peer that looks, not here.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::os::fd::AsFd;
 
 use rustix::net::sockopt::{ip_mtu, ipv6_mtu};
@@ -20,6 +20,8 @@ const OPTIONS_MAX: u32 = 40;
 /// From here on the peer's receive window may be what limits a segment (the kernel sends no more than
 /// half of it at once), so that nothing is known of its link.
 const WINDOW: u32 = 4096;
+/// A port for a connection that is never used.
+const DISCARD: u16 = 9;
 /// Timestamps, which nearly every connection has (RFC 7323), padded.
 const TIMESTAMPS: u32 = 12;
 
@@ -48,6 +50,17 @@ pub fn measure(socket: &impl AsFd, remote: IpAddr) -> Option<Sizes> {
 }
 
 impl Sizes {
+    /// The same with the own end's size of now, as of a route to `remote`: what was mended is no
+    /// difference any more. (One that came later is not known before the next connection.)
+    #[must_use]
+    pub fn now(self, remote: IpAddr) -> Self {
+        let own = own_mtu(remote).unwrap_or(self.own);
+        Self {
+            own: own.min(self.own),
+            ..self
+        }
+    }
+
     /// Whether the difference is more than TCP's options can be, and sure.
     #[must_use]
     pub fn differ(self) -> bool {
@@ -64,6 +77,20 @@ impl Sizes {
              {peer} bytes at most (its TCP MSS): larger ones of pods are lost there without a word. \
              Give both ends one MTU (or, if the peer lowers the MSS on purpose, ignore this)"
         )
+    }
+}
+
+/// Nothing is sent: connecting a datagram socket only chooses the route.
+fn own_mtu(remote: IpAddr) -> Option<u32> {
+    let any: IpAddr = match remote {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    let socket = UdpSocket::bind((any, 0)).ok()?;
+    socket.connect((remote, DISCARD)).ok()?;
+    match remote {
+        IpAddr::V4(_) => ip_mtu(&socket).ok(),
+        IpAddr::V6(_) => ipv6_mtu(&socket).ok(),
     }
 }
 
@@ -97,6 +124,7 @@ mod tests {
             let local = listener.local_addr().unwrap();
             let dialled = TcpStream::connect(local).unwrap();
             let (accepted, _) = listener.accept().unwrap();
+            assert!(own_mtu(local.ip()).is_some_and(|mtu| mtu >= 1280));
             for stream in [&dialled, &accepted] {
                 let sizes = measure(stream, local.ip()).unwrap();
                 assert!(sizes.own >= 1280, "{sizes:?}");

@@ -77,6 +77,12 @@ pub fn connect_error(error: &io::Error) -> ConnectError {
             | libc::ENONET,
         ) => ConnectError::Unreachable,
         Some(libc::ETIMEDOUT) => ConnectError::TimedOut,
+        // What a blackhole or prohibit route answers.
+        Some(libc::EINVAL | libc::EACCES) => ConnectError::Other(
+            "a route on this node drops what goes to the peer (is its address in a pod CIDR of \
+             this node?)"
+                .to_owned(),
+        ),
         Some(libc::EADDRNOTAVAIL) => ConnectError::Other(
             "the source address is not on this node (sourceAddress, EADDRNOTAVAIL)".to_owned(),
         ),

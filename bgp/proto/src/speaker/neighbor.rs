@@ -106,9 +106,11 @@ impl Up {
         let missing = missing.map(|family| {
             format!("{family}: not offered by the peer, so our networks are not announced to it")
         });
-        let mute = negotiated
-            .iter()
-            .filter(|family| self.target.own.next_hop(**family).is_none());
+        // Who has no networks of a family and passes on no routes has nothing to say in it.
+        let mute = negotiated.iter().filter(|family| {
+            let speaks = own.contains(family) || config.export.has_rules(**family);
+            speaks && self.target.own.next_hop(**family).is_none()
+        });
         let mute = mute.map(|family| {
             let interface = self.target.own.interface.as_ref();
             let place = interface.map_or("the interface of the session", |own| own.name.as_str());

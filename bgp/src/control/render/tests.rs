@@ -67,6 +67,7 @@ fn status(peers: Vec<Peer>) -> Status {
             degraded: vec![],
         },
         conflicts: vec![],
+        synced: true,
     }
 }
 
@@ -170,6 +171,15 @@ fn routes_that_the_kernel_refused() {
     );
     status.kernel.install = false;
     assert!(table(&status, false).contains("spec.kernel.install is false"));
+}
+
+#[test]
+fn routes_that_wait_for_the_others_after_a_restart() {
+    let mut status = status(vec![peer("tor-a", "10.0.1.1")]);
+    assert!(!table(&status, false).contains("restart"));
+    status.synced = false;
+    let text = table(&status, false);
+    assert!(text.contains("installed\n  after a restart: "), "{text}");
 }
 
 #[test]
