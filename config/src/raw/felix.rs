@@ -10,7 +10,7 @@ use super::{Int, Located};
 pub struct FelixConfigurationSpec {
     /// The node's own pod ranges.
     #[serde(rename = "podCIDRs")]
-    pub pod_cidrs: Vec<Located<String>>,
+    pub pod_cidrs: Located<Vec<Located<String>>>,
     /// The ranges of all pods of the cluster: traffic to them is not translated.
     #[serde(
         rename = "clusterCIDRs",

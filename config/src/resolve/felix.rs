@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use super::Report;
 use super::speaker::{the_one, unique_names};
 use super::subject::Subject;
-use crate::raw::{CniSpec, FelixConfigurationSpec, IptablesBackendSpec, Located, Object};
+use super::usable::Use;
+use crate::raw::{FelixConfigurationSpec, Int, IptablesBackendSpec, Located, Object};
 use crate::{AddressFamily, Cidr, CniConfig, ConfigErrors, FelixConfig, IptablesBackend, paths};
 
 const KIND: &str = "FelixConfiguration";
@@ -22,7 +23,7 @@ pub(crate) fn felix(
 }
 
 fn configuration(subject: &mut Subject<'_>, spec: &FelixConfigurationSpec) -> FelixConfig {
-    let cluster_cidrs = list(subject, "clusterCIDRs", &spec.cluster_cidrs, false);
+    let cluster_cidrs = list(subject, "clusterCIDRs", &spec.cluster_cidrs);
     let backend = spec.iptables_backend.unwrap_or(IptablesBackendSpec::Auto);
     let kernel = spec.kernel.clone().unwrap_or_default();
     let masquerade = spec.masquerade.is_none_or(|given| given.value);
@@ -37,13 +38,8 @@ fn configuration(subject: &mut Subject<'_>, spec: &FelixConfigurationSpec) -> Fe
     FelixConfig {
         pod_cidrs,
         cluster_cidrs,
-        node_cidrs: list(subject, "nodeCIDRs", &spec.node_cidrs, false),
-        non_masquerade_cidrs: list(
-            subject,
-            "nonMasqueradeCIDRs",
-            &spec.non_masquerade_cidrs,
-            false,
-        ),
+        node_cidrs: list(subject, "nodeCIDRs", &spec.node_cidrs),
+        non_masquerade_cidrs: list(subject, "nonMasqueradeCIDRs", &spec.non_masquerade_cidrs),
         masquerade,
         masquerade_ipv6,
         iptables_backend: match backend {
@@ -51,7 +47,7 @@ fn configuration(subject: &mut Subject<'_>, spec: &FelixConfigurationSpec) -> Fe
             IptablesBackendSpec::Nft => IptablesBackend::Nft,
             IptablesBackendSpec::Legacy => IptablesBackend::Legacy,
         },
-        cni: cni(subject, &spec.cni.clone().unwrap_or_default()),
+        cni: cni(subject, spec),
         refresh_secs: subject.number(
             "spec.refreshIntervalSeconds",
             spec.refresh_interval_seconds,
@@ -73,7 +69,7 @@ fn cluster_cidrs_needed(
         // What is no prefix is refused, once, by `list`; it may have been meant for this family.
         cidr.map_or_else(|_| None, |cidr| Some(AddressFamily::of(&cidr) == family))
     };
-    let mut pods = spec.pod_cidrs.iter();
+    let mut pods = spec.pod_cidrs.value.iter();
     let Some(pods) = pods.find(|given| of_family(given) == Some(true)) else {
         return;
     };
@@ -99,15 +95,16 @@ fn cluster_cidrs_needed(
     subject.refuse(place, "spec.clusterCIDRs", &reason, &hint);
 }
 
-fn list(
-    subject: &mut Subject<'_>,
+fn list(subject: &mut Subject<'_>, field: &str, given: &[Located<String>]) -> Vec<Cidr> {
+    subject.cidrs(entries(field, given), Use::Destinations)
+}
+
+fn entries<'g>(
     field: &str,
-    given: &[Located<String>],
-    disjoint: bool,
-) -> Vec<Cidr> {
+    given: &'g [Located<String>],
+) -> impl Iterator<Item = (String, &'g Located<String>)> {
     let entries = given.iter().enumerate();
-    let entries = entries.map(|(index, given)| (format!("spec.{field}[{index}]"), given));
-    subject.cidrs(entries, disjoint)
+    entries.map(move |(index, given)| (format!("spec.{field}[{index}]"), given))
 }
 
 fn pod_cidrs(
@@ -115,12 +112,13 @@ fn pod_cidrs(
     spec: &FelixConfigurationSpec,
     cluster_cidrs: &[Cidr],
 ) -> Vec<Cidr> {
-    if spec.pod_cidrs.is_empty() {
+    let given = &spec.pod_cidrs;
+    if given.value.is_empty() {
         let hint = "list the node's own pod ranges, such as [10.244.1.0/24]";
-        subject.refuse(subject.start, "spec.podCIDRs", "is empty", hint);
+        subject.refuse(given.place, "spec.podCIDRs", "is empty", hint);
     }
     let all_readable = cluster_cidrs.len() == spec.cluster_cidrs.len();
-    for (index, given) in spec.pod_cidrs.iter().enumerate() {
+    for (index, given) in given.value.iter().enumerate() {
         // What is no prefix is refused, once, by `list` below.
         let Ok(cidr) = given.value.parse::<Cidr>() else {
             continue;
@@ -144,10 +142,11 @@ fn pod_cidrs(
             subject.refuse(given.place, &path, &reason, hint);
         }
     }
-    list(subject, "podCIDRs", &spec.pod_cidrs, true)
+    subject.cidrs(entries("podCIDRs", &given.value), Use::Pods)
 }
 
-fn cni(subject: &mut Subject<'_>, spec: &CniSpec) -> CniConfig {
+fn cni(subject: &mut Subject<'_>, felix: &FelixConfigurationSpec) -> CniConfig {
+    let spec = &felix.cni.clone().unwrap_or_default();
     CniConfig {
         conf_dir: folder(
             subject,
@@ -171,9 +170,7 @@ fn cni(subject: &mut Subject<'_>, spec: &CniSpec) -> CniConfig {
             is_network_name,
             "begin with a letter or digit; then letters, digits, _ . and - (CNI specification)",
         ),
-        mtu: spec
-            .mtu
-            .map(|given| subject.number("spec.cni.mtu", Some(given), 576..=65535, 1500)),
+        mtu: spec.mtu.map(|given| mtu(subject, given, felix)),
         data_dir: folder(
             subject,
             "dataDir",
@@ -181,6 +178,26 @@ fn cni(subject: &mut Subject<'_>, spec: &CniSpec) -> CniConfig {
             paths::CNI_DATA_DIR,
         ),
     }
+}
+
+/// The smallest MTU of a link with IPv6, in bytes (RFC 8200 §5).
+const IPV6_MTU_MIN: u32 = 1280;
+
+fn mtu(subject: &mut Subject<'_>, given: Located<Int>, spec: &FelixConfigurationSpec) -> u32 {
+    let path = "spec.cni.mtu";
+    let mtu = subject.number(path, Some(given), 576..=65535, 1500);
+    let ranges = spec.pod_cidrs.value.iter();
+    let mut ranges = ranges.filter_map(|range| range.value.parse::<Cidr>().ok());
+    if mtu < IPV6_MTU_MIN && ranges.any(|range| !range.is_ipv4()) {
+        let reason =
+            format!("{mtu} is too small for pods with IPv6, which needs {IPV6_MTU_MIN} (RFC 8200)");
+        let hint = format!(
+            "write at least {IPV6_MTU_MIN}, leave it out to follow the uplinks, or take the IPv6 \
+             ranges out of podCIDRs"
+        );
+        subject.refuse(given.place, path, &reason, &hint);
+    }
+    mtu
 }
 
 fn folder(

@@ -9,6 +9,7 @@ mod peer;
 mod report;
 mod speaker;
 mod subject;
+mod usable;
 
 pub use report::Report;
 pub(crate) use report::label;

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use super::subject::Subject;
+use super::usable::Use;
 use super::{Report, filter, peer};
 use crate::raw::{BGPConfigurationSpec, Int, KernelSpec, Located, Object, Place, SpeakerObjects};
 use crate::{Asn, ConfigErrors, Filter, GracefulRestart, KernelConfig, SpeakerConfig, kernel};
@@ -55,7 +56,7 @@ fn configuration(
     let networks = spec.networks.iter().enumerate();
     let networks = subject.cidrs(
         networks.map(|(index, network)| (format!("spec.networks[{index}].cidr"), &network.cidr)),
-        true,
+        Use::Announced,
     );
     let maximum_paths = subject.number("spec.maximumPaths", spec.maximum_paths, 1..=u8::MAX, 8);
     let restart = spec.graceful_restart.clone().unwrap_or_default();

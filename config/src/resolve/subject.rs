@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::net::{IpAddr, Ipv6Addr};
 use std::ops::RangeInclusive;
 
+use super::usable::Use;
 use super::{Report, label};
 use crate::cidr::CidrError;
 use crate::raw::{Int, Located, Object, Place};
@@ -41,8 +42,6 @@ pub(super) struct Subject<'a> {
     kind: &'static str,
     name: &'a str,
     line_offset: usize,
-    /// The object's name: the place of what is nowhere written.
-    pub(super) start: Place,
 }
 
 impl<'a> Subject<'a> {
@@ -56,7 +55,6 @@ impl<'a> Subject<'a> {
             kind,
             name: &object.name.value,
             line_offset: object.line_offset,
-            start: object.name.place,
         }
     }
 
@@ -141,12 +139,13 @@ impl<'a> Subject<'a> {
         None
     }
 
-    /// Prefixes that can be routed; duplicates are refused, and with `disjoint` also those that lie
-    /// within one another (a default route lies around everything and is left out of this).
+    /// Prefixes that can be used for this; duplicates are refused, and where they must be disjoint
+    /// also those that lie within one another (a default route lies around everything and is left
+    /// out of this).
     pub(super) fn cidrs<'c>(
         &mut self,
         entries: impl IntoIterator<Item = (String, &'c Located<String>)>,
-        disjoint: bool,
+        list: Use,
     ) -> Vec<Cidr> {
         let mut accepted = Vec::new();
         let mut seen = Prefixes::default();
@@ -154,12 +153,11 @@ impl<'a> Subject<'a> {
             let Some(cidr) = self.cidr(&path, given) else {
                 continue;
             };
-            if let Some(what) = unroutable(&cidr) {
-                let reason = format!("{cidr} is {what} and is never routed");
-                self.refuse(given.place, &path, &reason, "remove it");
+            if let Some((reason, hint)) = list.refuses(&cidr) {
+                self.refuse(given.place, &path, &reason, &hint);
                 continue;
             }
-            match seen.clash(&cidr, disjoint) {
+            match seen.clash(&cidr, list.is_disjoint()) {
                 None => {
                     seen.0
                         .insert((cidr.ip(), cidr.prefix_len()), (cidr, given.place));
@@ -252,18 +250,3 @@ impl<'a> Subject<'a> {
 }
 
 const HOST_HINT: &str = "write the address of one host";
-
-/// What a prefix is, if it can never be somebody's network.
-fn unroutable(cidr: &Cidr) -> Option<&'static str> {
-    let address = cidr.ip();
-    match address {
-        // A default route, or an aggregate that begins at zero.
-        _ if address.is_unspecified() && cidr.prefix_len() < cidr.max_len() => None,
-        _ if address.is_unspecified() => Some("no host's address"),
-        _ if address.is_multicast() => Some("multicast"),
-        _ if address.is_loopback() => Some("loopback"),
-        IpAddr::V4(v4) if v4.is_link_local() => Some("link-local"),
-        IpAddr::V6(v6) if v6.is_unicast_link_local() => Some("link-local"),
-        _ => None,
-    }
-}

@@ -30,7 +30,7 @@ fn pod_ranges() {
     felix_refuses(
         &text("[]"),
         &[
-            "felix.yaml:3: spec.podCIDRs (FelixConfiguration default): is empty; list the node's own \
+            "felix.yaml:5: spec.podCIDRs (FelixConfiguration default): is empty; list the node's own \
            pod ranges, such as [10.244.1.0/24]",
         ],
     );
@@ -41,6 +41,66 @@ fn pod_ranges() {
            and felix-lite blackholes unused pod ranges; write the node's own range",
         ],
     );
+}
+
+#[test]
+fn what_the_plugin_would_refuse() {
+    let at = "spec.podCIDRs[0] (FelixConfiguration default)";
+    for (range, reason) in [
+        (
+            "10.244.1.0/31",
+            "10.244.1.0/31 is too small to give out addresses to pods; write a range of /30 or larger",
+        ),
+        (
+            "'fd00::/128'",
+            "fd00::/128 is too small to give out addresses to pods; write a range of /126 or larger",
+        ),
+        (
+            "240.0.1.0/24",
+            "240.0.1.0/24 is reserved (RFC 1112), and no pod can have such an address; write a \
+             private range such as 10.244.1.0/24",
+        ),
+        (
+            "'::/64'",
+            "::/64 has addresses that are loopback (::1/128), and no pod can have such an address; \
+             write one inside of fd00::/8 or of your global prefix",
+        ),
+    ] {
+        let text = FELIX.replace("10.244.1.0/24", range) + "  masquerade: false\n";
+        felix_refuses(&text, &[&format!("felix.yaml:5: {at}: {reason}")]);
+    }
+    let text = |pods: &str, mtu: u32| {
+        FELIX.replace("10.244.1.0/24", pods)
+            + &format!("  masquerade: false\n  cni: {{mtu: {mtu}}}\n")
+    };
+    let dual = "10.244.1.0/24, 'fd00::/64'";
+    felix_refuses(
+        &text(dual, 1279),
+        &[
+            "felix.yaml:7: spec.cni.mtu (FelixConfiguration default): 1279 is too small for pods \
+             with IPv6, which needs 1280 (RFC 8200); write at least 1280, leave it out to follow \
+             the uplinks, or take the IPv6 ranges out of podCIDRs",
+        ],
+    );
+    parse_felix("felix.yaml", &text(dual, 1280)).unwrap();
+    parse_felix("felix.yaml", &text("10.244.1.0/24", 576)).unwrap();
+}
+
+#[test]
+fn an_empty_list_is_reported_where_it_is() {
+    for value in ["[]", "~", "null", ""] {
+        let text = format!(
+            "{}  # far below the name\n\n  podCIDRs: {value}\n  masquerade: false\n",
+            FELIX.replace("  podCIDRs: [10.244.1.0/24]\n", "")
+        );
+        felix_refuses(
+            &text,
+            &[
+                "felix.yaml:7: spec.podCIDRs (FelixConfiguration default): is empty; list the node's \
+                 own pod ranges, such as [10.244.1.0/24]",
+            ],
+        );
+    }
 }
 
 #[test]

@@ -108,6 +108,15 @@ fn networks() {
         "224.0.0.0/4",
         "224.0.0.0/4 is multicast and is never routed; remove it",
     );
+    for (network, what) in [
+        ("0.0.0.0/8", "of this network (RFC 1122)"),
+        ("127.1.0.0/16", "loopback"),
+        ("255.255.255.255/32", "reserved (RFC 1112)"),
+        ("::ffff:10.0.0.0/104", "IPv4-mapped"),
+    ] {
+        let reason = format!("{network} is {what} and is never routed; remove it");
+        refuses(network, &reason);
+    }
     refuses(
         "fe80::/10",
         "fe80::/10 is link-local and is never routed; remove it",

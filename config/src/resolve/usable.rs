@@ -1,0 +1,203 @@
+//! Which prefixes can be what they are configured to be.
+
+use std::net::IpAddr;
+
+use crate::Cidr;
+
+/// What a list of prefixes is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    /// The speaker announces them: disjoint, and such that a router takes them.
+    Announced,
+    /// Pods get addresses out of them: disjoint, and such that the plugin takes them.
+    Pods,
+    /// Destinations, as packets have them.
+    Destinations,
+}
+
+/// Reserved blocks of addresses and what they are. A prefix that lies within one is nobody's
+/// network; one that lies around some of them may be an aggregate.
+const RESERVED: [(&str, &str); 10] = [
+    ("0.0.0.0/8", "of this network (RFC 1122)"),
+    ("127.0.0.0/8", "loopback"),
+    ("169.254.0.0/16", "link-local"),
+    ("224.0.0.0/4", "multicast"),
+    ("240.0.0.0/4", "reserved (RFC 1112)"),
+    ("::1/128", "loopback"),
+    ("::/96", "reserved (RFC 4291)"),
+    ("::ffff:0:0/96", "IPv4-mapped"),
+    ("fe80::/10", "link-local"),
+    ("ff00::/8", "multicast"),
+];
+
+fn reserved() -> impl Iterator<Item = (Cidr, &'static str)> {
+    let parsed = |(text, what): (&str, _)| text.parse().ok().map(|block| (block, what));
+    RESERVED.into_iter().filter_map(parsed)
+}
+
+impl Use {
+    /// Whether the list may not have prefixes within one another.
+    pub(super) fn is_disjoint(self) -> bool {
+        self != Self::Destinations
+    }
+
+    /// Why `cidr` cannot be in the list, and what to write instead. Default routes are left to the
+    /// caller.
+    pub(super) fn refuses(self, cidr: &Cidr) -> Option<(String, String)> {
+        if cidr.prefix_len() == 0 {
+            return None;
+        }
+        match self {
+            Self::Destinations => never_routed(cidr, unroutable(cidr)?),
+            Self::Announced => {
+                let mut blocks = reserved();
+                let within = blocks.find(|(block, _)| block.contains(cidr));
+                let what = unroutable(cidr).or_else(|| within.map(|(_, what)| what))?;
+                never_routed(cidr, what)
+            }
+            Self::Pods => not_for_pods(cidr),
+        }
+    }
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "it is what `refuses` answers")]
+fn never_routed(cidr: &Cidr, what: &str) -> Option<(String, String)> {
+    let reason = format!("{cidr} is {what} and is never routed");
+    Some((reason, "remove it".to_owned()))
+}
+
+/// As the plugin sees it, whose ADD would fail: nothing of a pod range may be reserved, and something
+/// must be left besides network, gateway and broadcast address.
+fn not_for_pods(cidr: &Cidr) -> Option<(String, String)> {
+    let (example, small) = if cidr.is_ipv4() {
+        ("a private range such as 10.244.1.0/24", 30)
+    } else {
+        ("one inside of fd00::/8 or of your global prefix", 126)
+    };
+    let touches = |(block, _): &(Cidr, _)| block.overlaps(cidr);
+    if let Some((block, what)) = reserved().find(touches) {
+        let is = if block.contains(cidr) {
+            format!("is {what}")
+        } else {
+            format!("has addresses that are {what} ({block})")
+        };
+        let reason = format!("{cidr} {is}, and no pod can have such an address");
+        return Some((reason, format!("write {example}")));
+    }
+    if cidr.prefix_len() > small {
+        let reason = format!("{cidr} is too small to give out addresses to pods");
+        return Some((reason, format!("write a range of /{small} or larger")));
+    }
+    None
+}
+
+/// What a prefix is by its first address, if it can never be somebody's network.
+fn unroutable(cidr: &Cidr) -> Option<&'static str> {
+    let address = cidr.ip();
+    match address {
+        // An aggregate that begins at zero.
+        _ if address.is_unspecified() && cidr.prefix_len() < cidr.max_len() => None,
+        _ if address.is_unspecified() => Some("no host's address"),
+        _ if address.is_multicast() => Some("multicast"),
+        _ if address.is_loopback() => Some("loopback"),
+        IpAddr::V4(v4) if v4.is_link_local() => Some("link-local"),
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => Some("link-local"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(list: Use, texts: &[&str], expected: bool) {
+        for text in texts {
+            let answer = list.refuses(&text.parse().unwrap());
+            assert_eq!(answer.is_some(), expected, "{list:?} {text}: {answer:?}");
+        }
+    }
+
+    #[test]
+    fn every_reserved_block_is_a_prefix() {
+        assert_eq!(reserved().count(), RESERVED.len());
+    }
+
+    #[test]
+    fn what_no_router_takes_is_not_announced() {
+        let never = [
+            "0.0.0.0/8",
+            "0.0.0.0/32",
+            "0.1.0.0/16",
+            "127.0.0.0/8",
+            "127.0.0.1/32",
+            "169.254.0.0/16",
+            "224.0.0.0/3",
+            "224.0.0.0/4",
+            "240.0.0.0/4",
+            "255.255.255.255/32",
+            "::/96",
+            "::/128",
+            "::1/128",
+            "::10.0.0.0/104",
+            "::ffff:0:0/96",
+            "::ffff:10.0.0.0/104",
+            "fe80::/10",
+            "fe80::/64",
+            "ff00::/8",
+        ];
+        refused(Use::Announced, &never, true);
+        let fine = [
+            "0.0.0.0/0",
+            "::/0",
+            "0.0.0.0/1",
+            "128.0.0.0/1",
+            "0.0.0.0/7",
+            "1.0.0.0/8",
+            "10.0.0.1/32",
+            "223.255.255.0/24",
+            "::/3",
+            "2000::/3",
+            "64:ff9b::/96",
+            "fc00::/7",
+            "fd00::1/128",
+        ];
+        refused(Use::Announced, &fine, false);
+        // Packets go there all the same.
+        refused(Use::Destinations, &["240.0.0.0/4", "0.0.0.0/8"], false);
+    }
+
+    #[test]
+    fn pods_get_what_the_plugin_gives_out() {
+        let never = [
+            "10.0.0.0/31",
+            "10.0.0.0/32",
+            "fd00::/127",
+            "fd00::/128",
+            "0.0.0.0/8",
+            "0.0.0.0/4",
+            "126.0.0.0/7",
+            "127.1.0.0/24",
+            "169.254.1.0/24",
+            "128.0.0.0/1",
+            "239.0.0.0/24",
+            "240.0.0.0/24",
+            "::/64",
+            "::/96",
+            "::1:0/112",
+            "::ffff:10.0.0.0/120",
+            "fe80::/64",
+            "fe00::/8",
+            "ff0e::/64",
+        ];
+        refused(Use::Pods, &never, true);
+        let fine = [
+            "10.0.0.0/30",
+            "10.0.0.0/8",
+            "100.64.0.0/10",
+            "fd00::/126",
+            "fd00::/8",
+            "2001:db8::/64",
+        ];
+        refused(Use::Pods, &fine, false);
+    }
+}
