@@ -19,8 +19,9 @@ pub const GATEWAY_V4: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
 /// The pods' IPv6 gateway: the host end's link-local address, which follows from [`HOST_MAC`]
 /// (RFC 4291 appendix A) and is thus the same in every pod.
 pub const GATEWAY_V6: Ipv6Addr = link_local(HOST_MAC);
-/// `IFALIASZ` less the final NUL.
-const ALIAS_MAX: usize = 255;
+/// In bytes. The kernel takes `IFLA_IFALIAS` up to `IFALIASZ` less one (255), and the NUL that ends the
+/// attribute counts.
+const ALIAS_MAX: usize = 254;
 /// `IFNAMSIZ` less the final NUL.
 const IFNAME_MAX: usize = 15;
 
@@ -110,7 +111,7 @@ impl fmt::Display for Attachment {
 }
 
 /// The host end's ifalias: `namespace/pod` where a Kubernetes runtime said so, else the container
-/// id. Cut to what the kernel keeps.
+/// id. Cut to what the kernel takes, between characters.
 #[must_use]
 pub fn alias(namespace: Option<&str>, pod: Option<&str>, container_id: &str) -> String {
     let mut alias = match (namespace, pod) {
@@ -254,8 +255,15 @@ mod tests {
             "default/web-0"
         );
         assert_eq!(alias(None, Some("web-0"), "abc"), "abc");
-        let long = alias(Some(&"n".repeat(63)), Some(&"ö".repeat(253)), "abc");
-        assert!(long.len() <= 255 && long.len() >= 254, "{}", long.len());
+        // An 'ö' has two bytes: the last one that fits whole ends at 254, one byte earlier at 253.
+        for (namespace, length) in [(63, 254), (62, 253)] {
+            let namespace = "n".repeat(namespace);
+            let long = alias(Some(&namespace), Some(&"ö".repeat(253)), "abc");
+            assert_eq!(long.len(), length);
+            assert!(long.ends_with('ö'));
+        }
+        assert_eq!(alias(None, None, &"a".repeat(254)).len(), 254);
+        assert_eq!(alias(None, None, &"a".repeat(255)).len(), 254);
     }
 
     proptest! {
@@ -264,7 +272,7 @@ mod tests {
             if let Ok(attachment) = Attachment::new(&id, &ifname) {
                 prop_assert_eq!(attachment.host_interface().len(), 15);
             }
-            prop_assert!(alias(Some(&id), Some(&ifname), &id).len() <= 255);
+            prop_assert!(alias(Some(&id), Some(&ifname), &id).len() <= 254);
         }
     }
 }
