@@ -120,11 +120,20 @@ impl From<NetlinkError> for CniError {
             let details = "try again; many interfaces or routes come and go on this node just now";
             return Self::new(code::TRY_AGAIN_LATER, error.to_string(), details);
         }
-        let details = if error.errno == libc::EPERM || error.errno == libc::EACCES {
-            "run the plugin as root (it needs CAP_NET_ADMIN and CAP_SYS_ADMIN)"
-        } else {
-            "`ip link` and `ip route` on the node show what is in the way; ADD and DEL can be \
-             repeated"
+        let step = &error.step;
+        let details = match error.errno {
+            libc::EPERM | libc::EACCES => {
+                "run the plugin as root (it needs CAP_NET_ADMIN and CAP_SYS_ADMIN)".to_owned()
+            }
+            // Nothing is in the way: the kernel does not take a value.
+            libc::EINVAL | libc::ERANGE | libc::EADDRNOTAVAIL | libc::EOPNOTSUPP => format!(
+                "the kernel does not take a value that was to be set here: {step}; correct it where it \
+                 comes from (the conflist, runtimeConfig, CNI_ARGS), else report it with `uname -r`"
+            ),
+            _ => format!(
+                "this was to be done: {step}; `ip link` and `ip route` on the node and in the pod show \
+                 what is in the way; ADD and DEL can be repeated"
+            ),
         };
         Self::new(code::KERNEL, error.to_string(), details)
     }
@@ -167,6 +176,33 @@ impl From<IpamError> for CniError {
                 msg,
                 "see that the folder is writable, has free space and inodes, and try again",
             ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_kernel_refused_is_named_with_a_next_step_that_fits() {
+        for (errno, words) in [
+            (libc::ERANGE, "does not take a value"),
+            (libc::EINVAL, "does not take a value"),
+            (libc::EEXIST, "what is in the way"),
+            (libc::EBUSY, "what is in the way"),
+        ] {
+            let error = CniError::from(NetlinkError {
+                step: "set x up with the alias \"y\"".to_owned(),
+                errno,
+                kernel: Some("Attribute failed policy validation".to_owned()),
+            });
+            assert_eq!(error.code, code::KERNEL);
+            assert!(
+                error.details.contains("set x up with the alias \"y\""),
+                "{error}"
+            );
+            assert!(error.details.contains(words), "{error}");
         }
     }
 }

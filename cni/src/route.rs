@@ -122,11 +122,11 @@ pub fn is_local(body: &[u8]) -> bool {
     body.get(7) == Some(&RTN_LOCAL)
 }
 
-/// The addresses of an interface that it may use.
+/// The addresses of an interface that it may use, with their prefix lengths.
 ///
 /// # Errors
 /// If the kernel does not list them.
-pub fn addresses(netlink: &mut Netlink, index: u32) -> Result<Vec<IpAddr>, NetlinkError> {
+pub fn addresses(netlink: &mut Netlink, index: u32) -> Result<Vec<IpNetwork>, NetlinkError> {
     let question = RouteNetlinkMessage::GetAddress(AddressMessage::default());
     let bodies = netlink.dump(Step::new("list the addresses", question, 0))?;
     Ok(bodies
@@ -137,15 +137,15 @@ pub fn addresses(netlink: &mut Netlink, index: u32) -> Result<Vec<IpAddr>, Netli
 }
 
 /// IPv4 has its own address in `IFA_LOCAL`, IPv6 in `IFA_ADDRESS` unless there is a peer.
-fn usable_address(body: &[u8]) -> Option<IpAddr> {
-    let (family, flags) = (*body.first()?, *body.get(2)?);
+fn usable_address(body: &[u8]) -> Option<IpNetwork> {
+    let (family, length, flags) = (*body.first()?, *body.get(1)?, *body.get(2)?);
     if family == AF_INET6 && flags & UNUSABLE != 0 {
         return None;
     }
     let attributes = body.get(IFADDR_LEN..)?;
     let of_kind = |wanted| attributes_of(attributes).find(|(kind, _)| *kind == wanted);
     let (_, value) = of_kind(IFA_LOCAL).or_else(|| of_kind(IFA_ADDRESS))?;
-    ip(value)
+    IpNetwork::new(ip(value)?, length).ok()
 }
 
 /// The MAC address that an interface has permanently for a neighbour.

@@ -27,13 +27,13 @@ use netlink_packet_route::link::{
 };
 
 use crate::error::{CniError, code};
-use crate::naming::{GATEWAY_V4, GATEWAY_V6, HOST_MAC, link_local};
+use crate::naming::{GATEWAY_V4, GATEWAY_V6, HOST_MAC, link_local, mac_text};
 use crate::netconf::Families;
 use crate::netlink::{Link, Netlink, NetlinkError, Step, parse_link};
 use crate::netns::Netns;
 use crate::{route, sysctl};
 
-pub use messages::HOST_METRIC_V6;
+pub use messages::{HOST_METRIC_V6, LINK_LOCAL_LENGTH};
 
 /// `IF_OPER_UNKNOWN` and `IF_OPER_UP` (RFC 2863): the end may transmit.
 const OPERATIONAL: [u8; 2] = [0, 6];
@@ -93,8 +93,11 @@ pub fn create(host: &mut Netlink, netns: &Netns, plan: &Plan) -> Result<Link, Cn
     ];
     let make = Step::new(
         format!(
-            "create the veth pair {} - {}",
-            plan.host_name, plan.pod_name
+            "create the veth pair {} - {} (mtu {}, MAC address of the pod's end {})",
+            plan.host_name,
+            plan.pod_name,
+            plan.mtu,
+            mac_text(plan.pod_mac)
         ),
         RouteNetlinkMessage::NewLink(link),
         NLM_F_CREATE | NLM_F_EXCL,
@@ -225,7 +228,7 @@ pub fn publish(host: &mut Netlink, host_end: &Link, plan: &Plan) -> Result<(), N
     let mut up = messages::set_up(index);
     up.attributes = vec![LinkAttribute::IfAlias(plan.alias.clone())];
     steps.push(Step::new(
-        format!("set {} up", plan.host_name),
+        format!("set {} up with the alias {:?}", plan.host_name, plan.alias),
         RouteNetlinkMessage::SetLink(up),
         0,
     ));

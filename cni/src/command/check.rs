@@ -8,6 +8,7 @@
 use std::net::IpAddr;
 use std::path::Path;
 
+use ipnetwork::IpNetwork;
 use rcni_config::kernel;
 
 use super::Request;
@@ -19,7 +20,7 @@ use crate::netlink::{Link, Netlink};
 use crate::netns::{self, Netns};
 use crate::result::{Interface, Previous};
 use crate::route;
-use crate::veth::HOST_METRIC_V6;
+use crate::veth::{HOST_METRIC_V6, LINK_LOCAL_LENGTH};
 
 /// One CHECK under way.
 struct Check<'a> {
@@ -109,7 +110,8 @@ impl Check<'_> {
     }
 
     /// Those that our record names; without one (another plugin's addresses, or files that were lost)
-    /// those that the result gives our interface.
+    /// those that the result gives our interface. ADD makes host prefixes of all, also of a delegate's,
+    /// whatever prefix length its answer had.
     fn own_addresses(&mut self) -> Result<(), CniError> {
         let named = self.previous.addresses(self.request.attachment.ifname());
         let record = match &self.request.conf.ipam {
@@ -121,17 +123,25 @@ impl Check<'_> {
                 self.wrong
                     .push("prevResult names no address of it".to_owned());
             }
-            self.addresses = named;
+            self.addresses = named.iter().map(IpNetwork::ip).collect();
+            self.host_prefixes(&named, "prevResult does not name its address");
             return Ok(());
         };
-        for address in &record.addresses {
-            if !named.contains(address) {
-                let text = format!("prevResult does not name its address {address}");
-                self.wrong.push(text);
+        self.addresses = record.addresses;
+        self.host_prefixes(&named, "prevResult does not name its address");
+        Ok(())
+    }
+
+    /// Complains of each own address that is not among these as a host prefix.
+    fn host_prefixes(&mut self, present: &[IpNetwork], complaint: &str) {
+        for address in &self.addresses {
+            let wanted = IpNetwork::from(*address);
+            if !present.contains(&wanted) {
+                let other = present.iter().find(|found| found.ip() == *address);
+                let other = other.map_or_else(String::new, |found| format!(", but {found}"));
+                self.wrong.push(format!("{complaint} {wanted}{other}"));
             }
         }
-        self.addresses = record.addresses;
-        Ok(())
     }
 
     /// The host end, its settings and the routes to the pod.
@@ -182,9 +192,11 @@ impl Check<'_> {
                     .push(format!("net.ipv6.conf.{name}.accept_ra is not 0"));
             }
             let addresses = route::addresses(host, link.index)?;
-            if !addresses.contains(&GATEWAY_V6.into()) {
-                self.wrong
-                    .push(format!("{name} has not the address {GATEWAY_V6}"));
+            let own = (GATEWAY_V6.into(), LINK_LOCAL_LENGTH);
+            if !addresses.iter().any(|one| (one.ip(), one.prefix()) == own) {
+                self.wrong.push(format!(
+                    "{name} has not the address {GATEWAY_V6}/{LINK_LOCAL_LENGTH}"
+                ));
             }
         }
         Ok(())
@@ -214,12 +226,7 @@ impl Check<'_> {
             self.gateways(pod, &link, host)?;
         }
         let present = route::addresses(pod, link.index)?;
-        for address in &self.addresses {
-            if !present.contains(address) {
-                let text = format!("{name} has not its address {address} any more");
-                self.wrong.push(text);
-            }
-        }
+        self.host_prefixes(&present, &format!("{name} has not its address"));
         self.routes(pod, &link)
     }
 

@@ -73,10 +73,10 @@ impl Previous {
             .find(|interface| interface.name == name && interface.sandbox.is_empty() != in_pod)
     }
 
-    /// The addresses of an interface in the pod. One that names no interface is of the only one there
-    /// is.
+    /// The addresses of an interface in the pod, with their prefix lengths. One that names no interface
+    /// is of the only one there is.
     #[must_use]
-    pub fn addresses(&self, ifname: &str) -> Vec<IpAddr> {
+    pub fn addresses(&self, ifname: &str) -> Vec<IpNetwork> {
         let interfaces = self.interfaces.as_deref().unwrap_or_default();
         let mut in_pod = interfaces.iter().filter(|one| !one.sandbox.is_empty());
         let only = in_pod.next().filter(|_| in_pod.next().is_none());
@@ -92,7 +92,7 @@ impl Previous {
                     interface.name == ifname && !interface.sandbox.is_empty()
                 })
             })
-            .map(|ip| ip.address.ip())
+            .map(|ip| ip.address)
             .collect()
     }
 

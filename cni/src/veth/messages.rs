@@ -21,7 +21,7 @@ use netlink_packet_route::route::{
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 use rcni_config::kernel;
 
-use crate::naming::{HOST_MAC, gateway_for};
+use crate::naming::{HOST_MAC, gateway_for, mac_text};
 use crate::netconf::Families;
 use crate::netlink::Step;
 
@@ -31,7 +31,7 @@ pub const HOST_METRIC_V6: u32 = 1;
 /// Of the pod's IPv6 routes, plus the index of its interface: as the kernel would choose.
 const POD_METRIC_V6: u32 = 1024;
 /// Every link-local address has this prefix length (RFC 4291 §2.5.6).
-const LINK_LOCAL_LENGTH: u8 = 64;
+pub const LINK_LOCAL_LENGTH: u8 = 64;
 
 pub(super) fn set_up(index: u32) -> LinkMessage {
     let mut link = LinkMessage::default();
@@ -127,7 +127,7 @@ pub(super) fn link_local_address(index: u32, name: &str, wanted: Ipv6Addr) -> Op
     let network = IpNetwork::new(wanted.into(), LINK_LOCAL_LENGTH).ok()?;
     // Replaced: something on the node may have set the link up already.
     Some(Step::new(
-        format!("give {name} the link-local address {wanted}"),
+        format!("give {name} the link-local address {network}"),
         RouteNetlinkMessage::NewAddress(address(index, network, AddressScope::Link)),
         NLM_F_CREATE | NLM_F_REPLACE,
     ))
@@ -144,7 +144,10 @@ pub(super) fn pod_gateway(index: u32, gateway: IpAddr) -> Step {
         NeighbourAttribute::LinkLayerAddress(HOST_MAC.to_vec()),
     ];
     Step::new(
-        format!("give the pod a neighbour entry for {gateway}"),
+        format!(
+            "give the pod a neighbour entry for {gateway} with the MAC address {}",
+            mac_text(HOST_MAC)
+        ),
         RouteNetlinkMessage::NewNeighbour(message),
         NLM_F_CREATE | NLM_F_EXCL,
     )
@@ -165,6 +168,7 @@ pub(super) fn pod_gateway_route(index: u32, to: IpNetwork) -> Step {
 /// the same metric, so that there every interface has its own.
 fn pod_route(index: u32, to: IpNetwork, gateway: Option<IpAddr>) -> Step {
     let mut message = route(index, to, RouteProtocol::Static);
+    let through = gateway.map_or_else(String::new, |gateway| format!(" through {gateway}"));
     message.header.scope = match gateway {
         Some(_) => RouteScope::Universe,
         None => RouteScope::Link,
@@ -177,7 +181,7 @@ fn pod_route(index: u32, to: IpNetwork, gateway: Option<IpAddr>) -> Step {
         message.attributes.push(RouteAttribute::Priority(metric));
     }
     Step::new(
-        format!("give the pod the route {to}"),
+        format!("give the pod the route {to}{through}"),
         RouteNetlinkMessage::NewRoute(message),
         NLM_F_CREATE | NLM_F_APPEND,
     )

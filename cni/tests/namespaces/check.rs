@@ -149,6 +149,45 @@ fn each_missing_or_wrong_thing_in_the_pod_is_named() {
     added.finds("has not the route 169.254.1.1/32", "the gateway");
 }
 
+/// An own address is a host prefix, in the kernel and in the result.
+#[test]
+fn a_wrong_prefix_length_is_named() {
+    for (right, wrong) in [
+        ("10.244.1.2/32", "10.244.1.2/24"),
+        ("10.244.1.2/32", "10.244.1.2/31"),
+        ("fd00:10:244:1::2/128", "fd00:10:244:1::2/64"),
+    ] {
+        let mut added = Added::new();
+        added.pod.ip(&format!("addr del {right} dev eth0"));
+        let flag = if right.contains(':') { "nodad" } else { "" };
+        added.pod.ip(&format!("addr add {wrong} dev eth0 {flag}"));
+        let complaint = format!("eth0 has not its address {right}, but {wrong}");
+        added.finds(&complaint, wrong);
+        // Not even if the result says so.
+        let at = usize::from(right.contains(':'));
+        added.conf["prevResult"]["ips"][at]["address"] = json!(wrong);
+        added.finds(&complaint, wrong);
+    }
+    for wrong in ["10.244.1.2/24", "10.244.1.2/0", "10.244.1.2/31"] {
+        let mut added = Added::new();
+        added.conf["prevResult"]["ips"][0]["address"] = json!(wrong);
+        let complaint = format!("prevResult does not name its address 10.244.1.2/32, but {wrong}");
+        added.finds(&complaint, wrong);
+        // Nor without the record.
+        let records = added.node.folder.path().join(".rcni/rcni");
+        fs::remove_file(records.join(host_end("one"))).expect("there");
+        added.finds(&complaint, wrong);
+    }
+    // The gateway that answers on the host end.
+    let added = Added::new();
+    let name = host_end("one");
+    let host = &added.node.host;
+    host.ip(&format!("-6 addr flush dev {name}"));
+    let gateway = "fe80::ecee:eeff:feee:eeee";
+    host.ip(&format!("addr add {gateway}/128 dev {name} nodad"));
+    added.finds(&format!("has not the address {gateway}/64"), "the gateway");
+}
+
 #[test]
 fn each_missing_or_wrong_thing_on_the_node_is_named() {
     let name = host_end("one");
@@ -356,6 +395,26 @@ fn a_delegates_check_is_run_and_its_error_passed_on() {
     };
     conf["prevResult"] = call("ADD", &conf).result();
     assert!(call("CHECK", &conf).is_silent());
+    // ADD made a host prefix of the delegate's /24.
+    let mut other = conf.clone();
+    other["prevResult"]["ips"][0]["address"] = json!("10.9.0.7/24");
+    let answer = call("CHECK", &other);
+    assert_eq!(answer.code(), 102, "{answer:?}");
+    assert!(
+        answer.stdout.contains("10.9.0.7/32, but 10.9.0.7/24"),
+        "{answer:?}"
+    );
+    pod.ip("addr add 10.9.0.7/24 dev eth0");
+    pod.ip("addr del 10.9.0.7/32 dev eth0");
+    let answer = call("CHECK", &conf);
+    assert_eq!(answer.code(), 102, "{answer:?}");
+    assert!(
+        answer.stdout.contains("10.9.0.7/32, but 10.9.0.7/24"),
+        "{answer:?}"
+    );
+    pod.ip("addr add 10.9.0.7/32 dev eth0");
+    pod.ip("addr del 10.9.0.7/24 dev eth0");
+    assert!(call("CHECK", &conf).is_silent());
     pod.ip("route del default");
     assert_eq!(call("CHECK", &conf).code(), 102, "ours");
     fs::write(&fails, "").expect("file");
@@ -364,5 +423,5 @@ fn a_delegates_check_is_run_and_its_error_passed_on() {
     assert!(both.stdout.contains("not mine"), "{both:?}");
     assert!(both.stdout.contains("0.0.0.0/0"), "ours besides: {both:?}");
     let calls = fs::read_to_string(&log).expect("log");
-    assert_eq!(calls, "ADD 0\nCHECK 1\nCHECK 1\nCHECK 1\n");
+    assert_eq!(calls, format!("ADD 0\n{}", "CHECK 1\n".repeat(6)));
 }
