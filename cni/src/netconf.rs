@@ -7,7 +7,9 @@
 
 mod wanted;
 
+use std::collections::HashSet;
 use std::fmt;
+use std::hash::Hash;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -390,12 +392,21 @@ impl Families {
     }
 }
 
+/// Each once, in their order. Routes of a family all go through the same gateway, so that a repeated one
+/// says nothing new, and the kernel would refuse it.
+pub fn without_doubles<T: Copy + Eq + Hash>(list: &[T]) -> Vec<T> {
+    let mut seen = HashSet::new();
+    let all = list.iter().copied();
+    all.filter(|item| seen.insert(*item)).collect()
+}
+
 /// The default routes unless routes are named; an empty list means none.
 fn routes(raw: Option<Vec<RawRoute>>, families: Families) -> Result<Vec<IpNetwork>, CniError> {
     let Some(raw) = raw else {
         return Ok(families.default_routes());
     };
-    raw.iter()
+    let all = raw
+        .iter()
         .map(|route| {
             let to = route_destination(&route.dst)?;
             let gateway = naming::gateway_for(to.ip());
@@ -414,7 +425,8 @@ fn routes(raw: Option<Vec<RawRoute>>, families: Families) -> Result<Vec<IpNetwor
             }
             Ok(to)
         })
-        .collect()
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(without_doubles(&all))
 }
 
 /// Reads a route's destination.

@@ -17,7 +17,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::{CniError, code};
-use crate::netconf::{Families, route_destination};
+use crate::netconf::{Families, route_destination, without_doubles};
 
 /// DHCP takes its time; runtimes give up after two to four minutes.
 const ANSWER_WAIT: Duration = Duration::from_secs(90);
@@ -128,11 +128,11 @@ impl Delegate {
                 .iter()
                 .map(|route| route_destination(&route.dst))
                 .filter(|to| to.as_ref().map_or(true, |to| families.cover(to)))
-                .collect::<Result<_, _>>()?,
+                .collect::<Result<Vec<_>, _>>()?,
         };
         Ok(Given {
-            addresses,
-            routes,
+            addresses: without_doubles(&addresses),
+            routes: without_doubles(&routes),
             dns: raw.dns,
         })
     }

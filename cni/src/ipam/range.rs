@@ -35,9 +35,14 @@ pub enum RangeError {
     /// Nothing is left to give out besides network, gateway and broadcast address.
     #[error("subnet {0} is too small to give out addresses: use /30 (IPv6: /126) or larger")]
     TooSmall(Cidr),
-    /// IPv6 addresses that no pod can have.
-    #[error("subnet {0} has {1}: use one inside of fd00::/8 or of your global prefix")]
-    NotUnicast(Cidr, &'static str),
+    /// Addresses that no pod can have.
+    #[error("subnet {subnet} has {what}: {}", advice(subnet))]
+    NotForPods {
+        /// Which subnet.
+        subnet: Cidr,
+        /// What is in it.
+        what: &'static str,
+    },
     /// The start lies behind the end.
     #[error("rangeStart {0} is behind rangeEnd {1}")]
     Backwards(IpAddr, IpAddr),
@@ -78,7 +83,7 @@ impl Range {
             return Err(RangeError::TooSmall(subnet));
         }
         if let Some(what) = not_for_pods(&subnet) {
-            return Err(RangeError::NotUnicast(subnet, what));
+            return Err(RangeError::NotForPods { subnet, what });
         }
         let base = number(subnet.ip());
         let hosts = (!0_u128) >> (128 - u32::from(subnet.max_len() - subnet.prefix_len()));
@@ -97,7 +102,7 @@ impl Range {
             last: within("rangeEnd", &raw.range_end, end)?,
             gateway: match raw.gateway.as_deref().filter(|text| !text.is_empty()) {
                 None => address(base + 1, subnet.is_ipv4()),
-                Some(text) => parse_address("gateway", text)?,
+                Some(text) => parse_gateway(text, &subnet)?,
             },
         };
         if range.first > range.last {
@@ -233,9 +238,22 @@ impl RangeSet {
     }
 }
 
-/// What no IPv6 range may touch (RFC 4291 §2.4 to §2.7): first address, prefix length, what it is.
-/// A mapped address besides has the IPv4 address's file name in host-local's layout.
-const NOT_FOR_PODS: [(u128, u8, &str); 4] = [
+/// What no IPv4 range may touch (RFC 6890 §2.2.2, RFC 5771): first address, prefix length, what it is.
+const NOT_FOR_PODS_V4: [(u128, u8, &str); 5] = [
+    (0, 8, "addresses of \"this network\", 0.0.0.0/8"),
+    (127 << 24, 8, "loopback addresses, 127.0.0.0/8"),
+    (
+        0xa9fe << 16,
+        16,
+        "link-local addresses, 169.254.0.0/16, of which 169.254.1.1 is the pods' gateway",
+    ),
+    (0xe << 28, 4, "multicast addresses, 224.0.0.0/4"),
+    (0xf << 28, 4, "reserved addresses, 240.0.0.0/4"),
+];
+
+/// What no IPv6 range may touch (RFC 4291 §2.4 to §2.7). A mapped address besides has the IPv4 address's
+/// file name in host-local's layout.
+const NOT_FOR_PODS_V6: [(u128, u8, &str); 4] = [
     (0, 96, "the unspecified and the loopback address"),
     (0xffff << 32, 96, "IPv4-mapped addresses"),
     (0xfe80 << 112, 10, "link-local addresses"),
@@ -243,17 +261,40 @@ const NOT_FOR_PODS: [(u128, u8, &str); 4] = [
 ];
 
 fn not_for_pods(subnet: &Cidr) -> Option<&'static str> {
-    if subnet.is_ipv4() {
-        return None;
-    }
+    let table: &[(u128, u8, &'static str)] = if subnet.is_ipv4() {
+        &NOT_FOR_PODS_V4
+    } else {
+        &NOT_FOR_PODS_V6
+    };
     let touches = |(first, length, _): &&(u128, u8, _)| {
-        let common = 128 - u32::from(subnet.prefix_len().min(*length));
+        let common = u32::from(subnet.max_len() - subnet.prefix_len().min(*length));
         (number(subnet.ip()) ^ first)
             .checked_shr(common)
             .unwrap_or(0)
             == 0
     };
-    NOT_FOR_PODS.iter().find(touches).map(|(_, _, what)| *what)
+    table.iter().find(touches).map(|(_, _, what)| *what)
+}
+
+fn advice(subnet: &Cidr) -> &'static str {
+    if subnet.is_ipv4() {
+        "use one inside of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16, or of your own addresses"
+    } else {
+        "use one inside of fd00::/8 or of your global prefix"
+    }
+}
+
+fn parse_gateway(text: &str, subnet: &Cidr) -> Result<IpAddr, RangeError> {
+    let gateway = parse_address("gateway", text)?;
+    if gateway.is_ipv4() == subnet.is_ipv4() {
+        return Ok(gateway);
+    }
+    Err(RangeError::Field {
+        field: "gateway",
+        reason: format!(
+            "{gateway} is not of the family of subnet {subnet}: write an address of it, or leave gateway out"
+        ),
+    })
 }
 
 fn parse_address(field: &'static str, text: &str) -> Result<IpAddr, RangeError> {

@@ -114,6 +114,8 @@ fn bad_ranges_are_refused() {
         vec![vec![subnet("::/64")]],
         vec![vec![subnet("::/0")]],
         vec![vec![subnet("::ffff:10.0.0.0/120")]],
+        vec![vec![subnet("0.0.0.0/0")]],
+        vec![vec![subnet("128.0.0.0/1")]],
         vec![vec![with("10.0.1.1", "10.0.0.9")]],
         vec![vec![with("10.0.0.9", "10.0.0.3")]],
         vec![vec![with("x", "10.0.0.3")]],
@@ -123,6 +125,49 @@ fn bad_ranges_are_refused() {
     for ranges in bad {
         assert!(resolve(&ranges).is_err(), "{ranges:?}");
     }
+}
+
+/// Each of them from its first to its last subnet, and not what lies beside it.
+#[test]
+fn ipv4_ranges_that_no_pod_can_have_are_refused_with_the_reason() {
+    for (first, last, reason) in [
+        ("0.0.0.0/24", "0.255.255.0/24", "this network"),
+        ("127.0.0.0/8", "127.255.255.0/24", "loopback"),
+        ("169.254.0.0/16", "169.254.255.0/24", "link-local"),
+        ("224.0.0.0/4", "239.255.255.0/24", "multicast"),
+        ("240.0.0.0/4", "255.255.255.0/24", "reserved"),
+    ] {
+        for text in [first, last] {
+            let error = resolve(&[vec![subnet(text)]]).expect_err(text).to_string();
+            assert!(error.contains(reason), "{error}");
+            assert!(error.contains("use one inside of 10.0.0.0/8"), "{error}");
+        }
+    }
+    for beside in [
+        "1.0.0.0/24",
+        "126.255.255.0/24",
+        "128.0.0.0/24",
+        "169.253.0.0/16",
+        "169.255.0.0/16",
+        "223.255.255.0/24",
+        "100.64.0.0/10",
+        "10.0.0.0/8",
+    ] {
+        assert!(resolve(&[vec![subnet(beside)]]).is_ok(), "{beside}");
+    }
+}
+
+#[test]
+fn a_gateway_of_the_other_family_is_refused() {
+    let with = |gateway: &str, text: &str| RawRange {
+        gateway: Some(gateway.into()),
+        ..subnet(text)
+    };
+    for (gateway, text) in [("fd00::1", "10.0.0.0/24"), ("10.0.0.1", "fd00::/64")] {
+        let error = resolve(&[vec![with(gateway, text)]]).expect_err("another family");
+        assert!(error.to_string().contains("leave gateway out"), "{error}");
+    }
+    assert!(resolve(&[vec![with("10.9.9.9", "10.0.0.0/24")]]).is_ok());
 }
 
 #[test]

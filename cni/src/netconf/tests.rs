@@ -123,6 +123,14 @@ fn wrong_content_is_refused() {
             "ipam",
             json!({"type": "rcni", "ranges": [[{"subnet": "fe80::/64"}]]}),
         ),
+        (
+            "ipam",
+            json!({"type": "rcni", "ranges": [[{"subnet": "169.254.0.0/16"}]]}),
+        ),
+        (
+            "ipam",
+            json!({"type": "rcni", "subnet": "10.0.0.0/24", "gateway": "fd00::1"}),
+        ),
     ] {
         assert_eq!(code_of(&with(key, value.clone())), 7, "{key}: {value}");
     }
@@ -198,6 +206,10 @@ fn routes_as_host_local_knows_them() {
         .iter()
         .map(|text| text.parse().expect("network"))
         .collect();
+    assert_eq!(routes(some.clone()), expected);
+    // Doubles, also those that differ in host bits or the gateway's name alone, count once.
+    some["routes"] = json!([{"dst": "10.1.2.3/8"}, {"dst": "0.0.0.0/0"}, {"dst": "10.0.0.0/8"},
+        {"dst": "0.0.0.0/0", "gw": "169.254.1.1"}, {"dst": "10.1.2.3/8"}]);
     assert_eq!(routes(some), expected);
 }
 
@@ -238,19 +250,27 @@ fn wanted_addresses_by_precedence() {
 
 #[test]
 fn mac_addresses() {
-    for bad in [
-        "",
-        "1",
-        "02:00:00:00:00",
-        "02:00:00:00:00:00:00",
-        "01:00:00:00:00:00",
-        "00:00:00:00:00:00",
-        "0g:00:00:00:00:00",
-        "+2:00:00:00:00:00",
+    for (bad, reason) in [
+        ("", "six bytes"),
+        ("1", "six bytes"),
+        ("02:00:00:00:00", "six bytes"),
+        ("02:00:00:00:00:00:00", "six bytes"),
+        ("0g:00:00:00:00:00", "six bytes"),
+        ("+2:00:00:00:00:00", "six bytes"),
+        ("01:00:00:00:00:00", "multicast"),
+        ("ff:ff:ff:ff:ff:ff", "multicast"),
+        ("00:00:00:00:00:00", "zeros"),
+        ("ee:ee:ee:ee:ee:ee", "gateway"),
+        ("EE-EE-EE-EE-EE-EE", "gateway"),
     ] {
-        assert_eq!(parse_mac(bad), None, "{bad}");
+        let refused = parse_mac(bad).expect_err(bad);
+        assert!(refused.contains(reason), "{bad}: {refused}");
     }
-    assert_eq!(parse_mac("02:00:00:00:00:ff"), Some([2, 0, 0, 0, 0, 255]));
+    assert_eq!(parse_mac("02:00:00:00:00:ff"), Ok([2, 0, 0, 0, 0, 255]));
+    assert_eq!(
+        parse_mac("ee:ee:ee:ee:ee:ef"),
+        Ok([238, 238, 238, 238, 238, 239])
+    );
 }
 
 proptest! {

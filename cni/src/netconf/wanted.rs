@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::NetConf;
 use crate::error::CniError;
+use crate::naming::HOST_MAC;
 
 impl NetConf {
     /// The addresses that the pod asks for, of either family: `runtimeConfig.ips`, else
@@ -49,7 +50,7 @@ impl NetConf {
     /// The MAC address that the pod asks for: `runtimeConfig.mac`, else `CNI_ARGS`' `MAC`.
     ///
     /// # Errors
-    /// Code 7 if it is not a unicast MAC address.
+    /// Code 7 if it is no MAC address, or one that no pod can have.
     pub fn wanted_mac(&self, cni_args_mac: Option<&str>) -> Result<Option<[u8; 6]>, CniError> {
         let from_runtime = self
             .runtime_config
@@ -60,16 +61,28 @@ impl NetConf {
         let Some(text) = from_runtime.or(cni_args_mac) else {
             return Ok(None);
         };
-        parse_mac(text).map(Some).ok_or_else(|| {
+        parse_mac(text).map(Some).map_err(|reason| {
             CniError::config(
-                format!("the requested MAC address {text:?} is not a unicast MAC address"),
-                "write it as 02:00:00:00:00:01 in runtimeConfig.mac, or MAC in CNI_ARGS",
+                format!("the requested MAC address {text:?} {reason}"),
+                "write one like 02:00:00:00:00:01 in runtimeConfig.mac, or MAC in CNI_ARGS, or none",
             )
         })
     }
 }
 
-pub(super) fn parse_mac(text: &str) -> Option<[u8; 6]> {
+/// Reads a MAC address that a pod can have; else says what it is.
+pub(super) fn parse_mac(text: &str) -> Result<[u8; 6], &'static str> {
+    let mac =
+        six_bytes(text).ok_or("is not six bytes in hexadecimal with ':' or '-' between them")?;
+    match mac {
+        [0, 0, 0, 0, 0, 0] => Err("is all zeros, which no interface can have"),
+        [first, ..] if first & 1 != 0 => Err("is a multicast address, not a unicast one"),
+        HOST_MAC => Err("is the one of the node's end, the pod's gateway"),
+        _ => Ok(mac),
+    }
+}
+
+fn six_bytes(text: &str) -> Option<[u8; 6]> {
     let mut mac = [0; 6];
     let mut parts = text.split([':', '-']);
     for byte in &mut mac {
@@ -78,6 +91,5 @@ pub(super) fn parse_mac(text: &str) -> Option<[u8; 6]> {
         let part = parts.next().filter(|part| part.len() == 2).filter(digits)?;
         *byte = u8::from_str_radix(part, 16).ok()?;
     }
-    let unicast = mac[0] & 1 == 0 && mac != [0; 6];
-    (parts.next().is_none() && unicast).then_some(mac)
+    parts.next().is_none().then_some(mac)
 }

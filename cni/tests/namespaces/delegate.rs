@@ -99,6 +99,21 @@ fn its_addresses_routes_and_dns_are_used() {
 }
 
 #[test]
+fn what_it_says_twice_is_made_once() {
+    let delegated = Delegated::new(
+        r#"echo '{"ips": [{"address": "10.9.0.7/24"}, {"address": "10.9.0.7/16"}],
+                  "routes": [{"dst": "10.0.0.0/8"}, {"dst": "0.0.0.0/0"}, {"dst": "10.1.0.0/8"}]}'"#,
+    );
+    let result = delegated.call("ADD").result();
+    assert_eq!(result["ips"].as_array().map(Vec::len), Some(1));
+    assert_eq!(result["routes"].as_array().map(Vec::len), Some(2));
+    let addresses = &delegated.pod.ip_json("-4 addr show eth0")[0]["addr_info"];
+    assert_eq!(addresses.as_array().map(Vec::len), Some(1));
+    assert_eq!(delegated.pod.ip_json("route show 10.0.0.0/8").len(), 1);
+    assert!(delegated.call("DEL").is_silent());
+}
+
+#[test]
 fn both_families_of_it_are_used() {
     // A route of a family that it gave no address of is for other nodes.
     let delegated = Delegated::new(

@@ -14,5 +14,6 @@ mod crowd;
 mod delegate;
 mod dual;
 mod first_packet;
+mod limits;
 mod support;
 mod versions;
