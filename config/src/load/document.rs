@@ -3,12 +3,11 @@
 use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy};
 use serde_saphyr::{Error, Options};
 
-use super::Kinds;
+use super::kind::{self, Kinds};
 use super::split::Slice;
 use super::tree::{Node, Value};
 use crate::raw::{API_VERSION, Place};
-use crate::resolve::{Report, label};
-use crate::similar::closest;
+use crate::resolve::{Label, Report};
 
 /// What a document says that it is.
 pub(super) struct Header {
@@ -17,8 +16,8 @@ pub(super) struct Header {
 }
 
 impl Header {
-    pub(super) fn label(&self) -> String {
-        label(&self.kind, self.name.as_deref())
+    pub(super) fn label(&self, line_offset: usize) -> Label {
+        Label::new(&self.kind, self.name.as_deref(), line_offset)
     }
 }
 
@@ -30,8 +29,8 @@ pub(super) fn tree(report: &mut Report, slice: &Slice<'_>) -> Result<Node, Box<E
     report.hide(secrets);
     let found = (root.field("kind").and_then(Node::text), name_of(&root));
     let label = match found {
-        (Some(kind), name) => label(kind, name.as_deref()),
-        (None, _) => String::new(),
+        (Some(kind), name) => Label::new(kind, name.as_deref(), slice.line_offset),
+        (None, _) => Label::default(),
     };
     root.drop_repeated("", &mut |path, entry| {
         let place = entry.place.moved_down(slice.line_offset);
@@ -59,64 +58,54 @@ pub(super) fn header_above_spec(slice: &Slice<'_>) -> Option<Header> {
     })
 }
 
-/// The header of a document that this file may have; `None` if it was refused. What is wrong with
-/// it otherwise is reported and put right, so that the rest can be read.
+/// What the document is, or is taken for; `None` if it has no fields at all. What is wrong with its
+/// header is reported and put right, so that the rest can be read.
 pub(super) fn check(
     report: &mut Report,
     slice: &Slice<'_>,
     root: &mut Node,
     kinds: &Kinds,
 ) -> Option<Header> {
-    let name = name_of(root);
-    let absolute = |place: Place| place.moved_down(slice.line_offset);
-    let first_line = slice.first_content();
-    let known = kinds.own.join(", ");
     if !matches!(root.value, Value::Map(_)) {
-        let reason = "wrong type";
-        report.refuse(
-            absolute(root.place),
-            "",
-            reason,
-            "write fields (name: value)",
-        );
+        let place = root.place.moved_down(slice.line_offset);
+        report.refuse(place, "", "wrong type", "write fields (name: value)");
         // It may have been meant as the object that the file must have, and as nothing's filter.
         report.remember_broken(kinds.own.first().map(ToString::to_string), None);
         return None;
     }
-    let kind = root.field("kind");
-    let Some((kind, place)) = kind.and_then(|node| Some((node.text()?.to_owned(), node.place)))
-    else {
-        let (place, reason) = match kind {
-            Some(node) => (absolute(node.place), "is not a kind"),
-            None => (first_line, "is required"),
-        };
-        report.refuse(place, "kind", reason, &format!("write one of {known}"));
-        report.remember_broken(None, name);
-        return None;
+    let name = name_of(root);
+    let given = root.field("kind");
+    let place = given.map_or_else(Place::default, |node| node.place);
+    let written = given.and_then(Node::text).map(str::to_owned);
+    let label = Label::new(
+        written.as_deref().unwrap_or_default(),
+        name.as_deref(),
+        slice.line_offset,
+    );
+    let kind = match kind::judge(root, kinds) {
+        Ok(kind) => kind.to_owned(),
+        Err(refused) => {
+            let place = match given {
+                Some(_) => place.moved_down(slice.line_offset),
+                None => slice.first_content(),
+            };
+            report.refuse_field(place, "kind", &label, &refused.reason, &refused.hint);
+            if refused.meant.is_none() {
+                report.remember_broken(None, name.clone());
+            }
+            let kind = refused.meant.map(str::to_owned).or(written);
+            let kind = kind.unwrap_or_default();
+            let value = Value::Text(kind.clone());
+            root.set("kind", Node { place, value });
+            kind
+        }
     };
     let header = Header { kind, name };
-    let label = header.label();
-    if kinds.foreign.contains(&header.kind.as_str()) {
-        let reason = format!("a {} does not belong into this file", header.kind);
-        let hint = format!("move it to the other program's ({})", kinds.foreign_file);
-        report.refuse_field(absolute(place), "kind", &label, &reason, &hint);
-        return None;
-    }
-    if !kinds.own.contains(&header.kind.as_str()) {
-        let hint = match closest(&header.kind, kinds.own) {
-            Some(meant) => format!("did you mean {meant}? There are {known}"),
-            None => format!("write one of {known}"),
-        };
-        let reason = format!("unknown kind {:?}", header.kind);
-        report.refuse_field(absolute(place), "kind", &label, &reason, &hint);
-        report.remember_broken(None, header.name);
-        return None;
-    }
-    api_version(report, slice, root, &label);
+    api_version(report, slice, root, &header.label(slice.line_offset));
     Some(header)
 }
 
-fn api_version(report: &mut Report, slice: &Slice<'_>, root: &mut Node, label: &str) {
+fn api_version(report: &mut Report, slice: &Slice<'_>, root: &mut Node, label: &Label) {
     let given = root.field("apiVersion");
     let (place, reason) = match given {
         Some(node) if node.text() == Some(API_VERSION) => return,

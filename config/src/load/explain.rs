@@ -29,8 +29,8 @@ pub(super) fn explain(
     if is_about_secrets(slice.text) {
         reason = without_quoted(&reason);
     }
-    let label = header.map(Header::label).unwrap_or_default();
-    report.refuse(place, &label, &reason, &hint);
+    let label = header.map(|header| header.label(slice.line_offset));
+    report.refuse(place, &label.unwrap_or_default().text, &reason, &hint);
 }
 
 /// Without what the reader quotes from the text, except single signs.

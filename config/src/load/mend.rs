@@ -15,7 +15,7 @@ use super::explain::wanted;
 use super::read::{ReadError, What};
 use super::tree::{Node, Value, below, is_about_secrets};
 use crate::raw::{Document, Object, Place};
-use crate::resolve::Report;
+use crate::resolve::{Label, Report};
 use crate::similar::closest;
 
 /// Each attempt mends one thing; more are not shown anyway.
@@ -25,7 +25,7 @@ const MAX_ATTEMPTS: usize = 400;
 pub(super) fn object<S: DeserializeOwned>(
     report: &mut Report,
     root: &mut Node,
-    label: &str,
+    label: &Label,
     line_offset: usize,
 ) -> Option<Object<S>> {
     for _ in 0..MAX_ATTEMPTS {

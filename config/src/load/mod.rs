@@ -7,6 +7,7 @@
 
 mod document;
 mod explain;
+mod kind;
 mod mend;
 mod read;
 mod split;
@@ -16,12 +17,13 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::raw::{FelixConfigurationSpec, Object, Place, SpeakerObjects};
 use crate::resolve::{self, Report};
-use crate::{ConfigError, ConfigErrors, FelixConfig, SpeakerConfig, paths};
+use crate::{ConfigError, ConfigErrors, FelixConfig, SpeakerConfig};
 use document::Header;
+use kind::Kinds;
 use split::Documents;
 use tree::Node;
 
@@ -73,23 +75,9 @@ pub fn readable_passwords(path: &Path, config: &SpeakerConfig) -> Option<ConfigE
 /// All that is wrong with it.
 pub fn parse_speaker(name: &str, text: &str) -> Result<SpeakerConfig, ConfigErrors> {
     let mut report = Report::new(name);
-    let mut objects = SpeakerObjects::default();
-    each_document(
-        name,
-        &mut report,
-        text,
-        &SPEAKER_KINDS,
-        |report, root, header, lines| match header.kind.as_str() {
-            "BGPConfiguration" => objects
-                .configurations
-                .extend(read_spec(report, root, header, lines)),
-            "BGPPeer" => objects.peers.extend(read_spec(report, root, header, lines)),
-            _ => objects
-                .filters
-                .extend(read_spec(report, root, header, lines)),
-        },
-    )?;
-    resolve::speaker(report, &objects)
+    let objects = each_document(name, &mut report, text, &kind::SPEAKER_KINDS)?;
+    resolve::misplaced_felix(&mut report, &objects.felix);
+    resolve::speaker(report, &objects.speaker)
 }
 
 /// As [`load_felix`], for a text that was read already; `name` is the file's name in errors.
@@ -98,38 +86,48 @@ pub fn parse_speaker(name: &str, text: &str) -> Result<SpeakerConfig, ConfigErro
 /// All that is wrong with it.
 pub fn parse_felix(name: &str, text: &str) -> Result<FelixConfig, ConfigErrors> {
     let mut report = Report::new(name);
-    let mut objects: Vec<Object<FelixConfigurationSpec>> = Vec::new();
-    each_document(
-        name,
-        &mut report,
-        text,
-        &FELIX_KINDS,
-        |report, root, header, lines| {
-            objects.extend(read_spec(report, root, header, lines));
-        },
-    )?;
-    resolve::felix(report, &objects)
+    let objects = each_document(name, &mut report, text, &kind::FELIX_KINDS)?;
+    resolve::misplaced_speaker(&mut report, &objects.speaker);
+    resolve::felix(report, &objects.felix)
 }
 
-/// Which kinds a file may have, and where those of the other program belong.
-struct Kinds {
-    own: &'static [&'static str],
-    foreign: &'static [&'static str],
-    foreign_file: &'static str,
+/// All that a file has, also what does not belong there (which is in the report then, and looked at
+/// all the same).
+#[derive(Default)]
+struct Objects {
+    speaker: SpeakerObjects,
+    felix: Vec<Object<FelixConfigurationSpec>>,
 }
 
-const BGP_KINDS: &[&str] = &["BGPConfiguration", "BGPPeer", "BGPFilter"];
-const NODE_KINDS: &[&str] = &["FelixConfiguration"];
-const SPEAKER_KINDS: Kinds = Kinds {
-    own: BGP_KINDS,
-    foreign: NODE_KINDS,
-    foreign_file: paths::FELIX_CONFIG,
-};
-const FELIX_KINDS: Kinds = Kinds {
-    own: NODE_KINDS,
-    foreign: BGP_KINDS,
-    foreign_file: paths::BGP_CONFIG,
-};
+impl Objects {
+    fn take(&mut self, report: &mut Report, root: Node, header: &Header, lines: usize) {
+        let speaker = &mut self.speaker;
+        match header.kind.as_str() {
+            "BGPConfiguration" => speaker
+                .configurations
+                .extend(read_spec(report, root, header, lines)),
+            "BGPPeer" => speaker.peers.extend(read_spec(report, root, header, lines)),
+            "BGPFilter" => speaker
+                .filters
+                .extend(read_spec(report, root, header, lines)),
+            "FelixConfiguration" => self.felix.extend(read_spec(report, root, header, lines)),
+            _ => only_around_spec(report, root, header, lines),
+        }
+    }
+}
+
+/// Of a document of which nobody knows what it is: what all documents have.
+fn only_around_spec(report: &mut Report, mut root: Node, header: &Header, lines: usize) {
+    root.set("spec", Node::any(Place::default()));
+    let label = header.label(lines);
+    let object: Option<Object<IgnoredAny>> = mend::object(report, &mut root, &label, lines);
+    if let Some(object) = object
+        && let Err((reason, hint)) = resolve::object_name(&object.name.value)
+    {
+        let place = object.name.place.moved_down(lines);
+        report.refuse_field(place, "metadata.name", &label, reason, hint);
+    }
+}
 
 fn refused(name: &str, reason: &str, hint: &str) -> ConfigErrors {
     let mut report = Report::new(name);
@@ -181,18 +179,17 @@ fn too_large(name: &str) -> ConfigErrors {
     )
 }
 
-/// Calls `take` for every document whose header is one of `kinds`; what is wrong with the others is
-/// in the report.
+/// Reads every document as what it says or seems to be.
 fn each_document(
     name: &str,
     report: &mut Report,
     text: &str,
     kinds: &Kinds,
-    mut take: impl FnMut(&mut Report, Node, &Header, usize),
-) -> Result<(), ConfigErrors> {
+) -> Result<Objects, ConfigErrors> {
     if text.len() as u64 > MAX_FILE_BYTES {
         return Err(too_large(name));
     }
+    let mut objects = Objects::default();
     let mut documents = 0;
     for slice in Documents::of(text) {
         documents += 1;
@@ -209,7 +206,7 @@ fn each_document(
             }
             Ok(mut root) => {
                 if let Some(header) = document::check(report, &slice, &mut root, kinds) {
-                    take(report, root, &header, slice.line_offset);
+                    objects.take(report, root, &header, slice.line_offset);
                 }
             }
         }
@@ -218,7 +215,7 @@ fn each_document(
         let hint = format!("write at least a {}; see config/samples", kinds.own[0]);
         return Err(refused(name, "is empty", &hint));
     }
-    Ok(())
+    Ok(objects)
 }
 
 fn read_spec<S: DeserializeOwned>(
@@ -227,7 +224,7 @@ fn read_spec<S: DeserializeOwned>(
     header: &Header,
     line_offset: usize,
 ) -> Option<Object<S>> {
-    let object = mend::object(report, &mut root, &header.label(), line_offset);
+    let object = mend::object(report, &mut root, &header.label(line_offset), line_offset);
     if object.is_none() {
         report.remember_broken(Some(header.kind.clone()), header.name.clone());
     }

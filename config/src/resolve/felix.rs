@@ -22,6 +22,14 @@ pub(crate) fn felix(
     report.finish(config)
 }
 
+/// Checks what stands in the other program's file.
+pub(crate) fn misplaced_felix(report: &mut Report, objects: &[Object<FelixConfigurationSpec>]) {
+    unique_names(report, KIND, objects);
+    for object in objects {
+        configuration(&mut Subject::new(report, KIND, object), &object.spec);
+    }
+}
+
 fn configuration(subject: &mut Subject<'_>, spec: &FelixConfigurationSpec) -> FelixConfig {
     let cluster_cidrs = list(subject, "clusterCIDRs", &spec.cluster_cidrs);
     let backend = spec.iptables_backend.unwrap_or(IptablesBackendSpec::Auto);

@@ -11,8 +11,9 @@ mod speaker;
 mod subject;
 mod usable;
 
+pub(crate) use report::Label;
 pub use report::Report;
-pub(crate) use report::label;
 pub use speaker::speaker;
+pub(crate) use speaker::{misplaced_speaker, object_name};
 
-pub(crate) use felix::felix;
+pub(crate) use felix::{felix, misplaced_felix};

@@ -18,7 +18,7 @@ pub struct Report {
     suppressed: usize,
     broken: Vec<(Option<String>, Option<String>)>,
     /// Per object, the fields that could not be read: nothing more is said about them.
-    unread: HashMap<String, Vec<String>>,
+    unread: HashMap<Label, Vec<String>>,
     secrets: Vec<String>,
 }
 
@@ -57,7 +57,7 @@ impl Report {
         &mut self,
         place: Place,
         path: &str,
-        label: &str,
+        label: &Label,
         reason: &str,
         hint: &str,
     ) {
@@ -73,8 +73,13 @@ impl Report {
         if known.into_iter().any(covered) {
             return;
         }
-        let space = if path.is_empty() { "" } else { " " };
-        self.refuse(place, &format!("{path}{space}{label}"), reason, hint);
+        let text = label.text.as_str();
+        let space = if path.is_empty() || text.is_empty() {
+            ""
+        } else {
+            " "
+        };
+        self.refuse(place, &format!("{path}{space}{text}"), reason, hint);
     }
 
     /// The same, for a field that cannot be read: no more is said about it and what is in it.
@@ -82,12 +87,12 @@ impl Report {
         &mut self,
         place: Place,
         path: &str,
-        label: &str,
+        label: &Label,
         reason: &str,
         hint: &str,
     ) {
         self.refuse_field(place, path, label, reason, hint);
-        let unread = self.unread.entry(label.to_owned()).or_default();
+        let unread = self.unread.entry(label.clone()).or_default();
         unread.push(path.to_owned());
     }
 
@@ -149,10 +154,25 @@ impl Report {
     }
 }
 
-/// How an object is called in errors.
-pub(crate) fn label(kind: &str, name: Option<&str>) -> String {
-    let name = name.filter(|name| !name.is_empty());
-    format!("({kind} {})", name.unwrap_or("without a name"))
+/// Which object an error is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Label {
+    /// As it is shown.
+    pub(crate) text: String,
+    /// Where its document is: names may be missing or given twice.
+    line_offset: usize,
+}
+
+impl Label {
+    pub(crate) fn new(kind: &str, name: Option<&str>, line_offset: usize) -> Self {
+        let name = name.filter(|name| !name.is_empty());
+        let text = if kind.is_empty() {
+            name.map_or_else(String::new, |name| format!("({name})"))
+        } else {
+            format!("({kind} {})", name.unwrap_or("without a name"))
+        };
+        Self { text, line_offset }
+    }
 }
 
 /// Without what stands in quotes, if a secret is in there. Only what is quoted comes from the file

@@ -8,7 +8,9 @@ use super::subject::Subject;
 use super::usable::Use;
 use super::{Report, filter, peer};
 use crate::raw::{BGPConfigurationSpec, Int, KernelSpec, Located, Object, Place, SpeakerObjects};
-use crate::{Asn, ConfigErrors, Filter, GracefulRestart, KernelConfig, SpeakerConfig, kernel};
+use crate::{
+    Asn, ConfigErrors, Filter, GracefulRestart, KernelConfig, PeerConfig, SpeakerConfig, kernel,
+};
 
 /// Checks the objects of one speaker, whether they came from a file or from Kubernetes; `report` may
 /// hold what was refused while they were read.
@@ -19,22 +21,7 @@ pub fn speaker(
     mut report: Report,
     objects: &SpeakerObjects,
 ) -> Result<SpeakerConfig, ConfigErrors> {
-    unique_names(&mut report, "BGPConfiguration", &objects.configurations);
-    unique_names(&mut report, "BGPPeer", &objects.peers);
-    unique_names(&mut report, "BGPFilter", &objects.filters);
-
-    let filters: BTreeMap<String, Arc<Filter>> = objects
-        .filters
-        .iter()
-        .map(|object| {
-            let mut subject = Subject::new(&mut report, "BGPFilter", object);
-            (
-                object.name.value.clone(),
-                Arc::new(filter::filter(&mut subject, object)),
-            )
-        })
-        .collect();
-    let peers = peer::peers(&mut report, &objects.peers, &filters);
+    let (peers, filters) = peers_and_filters(&mut report, objects);
     let base = the_one(&mut report, "BGPConfiguration", &objects.configurations)
         .and_then(|object| configuration(&mut report, object));
     report.finish(base.map(|base| SpeakerConfig {
@@ -42,6 +29,36 @@ pub fn speaker(
         filters,
         ..base
     }))
+}
+
+/// Checks what stands in the other program's file; what it refers to may be in the right one.
+pub(crate) fn misplaced_speaker(report: &mut Report, objects: &SpeakerObjects) {
+    report.remember_broken(Some("BGPFilter".to_owned()), None);
+    peers_and_filters(report, objects);
+    for object in &objects.configurations {
+        configuration(report, object);
+    }
+}
+
+fn peers_and_filters(
+    report: &mut Report,
+    objects: &SpeakerObjects,
+) -> (Vec<PeerConfig>, BTreeMap<String, Arc<Filter>>) {
+    unique_names(report, "BGPConfiguration", &objects.configurations);
+    unique_names(report, "BGPPeer", &objects.peers);
+    unique_names(report, "BGPFilter", &objects.filters);
+    let filters: BTreeMap<String, Arc<Filter>> = objects
+        .filters
+        .iter()
+        .map(|object| {
+            let mut subject = Subject::new(report, "BGPFilter", object);
+            (
+                object.name.value.clone(),
+                Arc::new(filter::filter(&mut subject, object)),
+            )
+        })
+        .collect();
+    (peer::peers(report, &objects.peers, &filters), filters)
 }
 
 fn configuration(
@@ -146,10 +163,8 @@ pub(super) fn unique_names<S>(report: &mut Report, kind: &'static str, objects: 
     for object in objects {
         let mut subject = Subject::new(report, kind, object);
         let place = object.name.place;
-        if !is_object_name(&object.name.value) {
-            let reason = "an object's name has only a-z, 0-9, - and ., and begins and ends with a \
-                          letter or digit";
-            subject.refuse(place, "metadata.name", reason, "write one such as tor-a");
+        if let Err((reason, hint)) = object_name(&object.name.value) {
+            subject.refuse(place, "metadata.name", reason, hint);
         }
         if let Some(first) = seen.get(object.name.value.as_str()) {
             let line = first
@@ -165,6 +180,14 @@ pub(super) fn unique_names<S>(report: &mut Report, kind: &'static str, objects: 
             seen.insert(&object.name.value, place);
         }
     }
+}
+
+/// Why a name is refused, and what to write instead.
+pub(crate) fn object_name(name: &str) -> Result<(), (&'static str, &'static str)> {
+    let reason = "an object's name has only a-z, 0-9, - and ., and begins and ends with a letter or \
+                  digit";
+    let allowed = is_object_name(name).then_some(());
+    allowed.ok_or((reason, "write one such as tor-a"))
 }
 
 /// RFC 1123 subdomain, as Kubernetes wants names of objects.

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::ops::RangeInclusive;
 
 use super::usable::Use;
-use super::{Report, label};
+use super::{Label, Report};
 use crate::cidr::CidrError;
 use crate::raw::{Int, Located, Object, Place};
 use crate::{Asn, Cidr, kernel};
@@ -65,7 +65,7 @@ impl<'a> Subject<'a> {
 
     pub(super) fn refuse(&mut self, place: Place, path: &str, reason: &str, hint: &str) {
         let place = self.absolute(place);
-        let label = label(self.kind, Some(self.name));
+        let label = Label::new(self.kind, Some(self.name), self.line_offset);
         self.report.refuse_field(place, path, &label, reason, hint);
     }
 

@@ -231,6 +231,11 @@ fn a_kind_of_the_speaker() {
         &[
             "felix.yaml:9: kind (BGPPeer a): a BGPPeer does not belong into this file; move it to \
            the other program's (/etc/rcni/bgp.yaml)",
+            "felix.yaml:12: spec.x (BGPPeer a): unknown field; known here: peerIP, asNumber, \
+           peerPort, passive, sourceAddress, holdTimeSeconds, connectRetrySeconds, families, \
+           password, filters",
+            "felix.yaml:12: spec.peerIP (BGPPeer a): is required; add peerIP",
+            "felix.yaml:12: spec.asNumber (BGPPeer a): is required; add asNumber",
         ],
     );
     felix_refuses(
@@ -239,5 +244,87 @@ fn a_kind_of_the_speaker() {
             "metadata: {name: default, x: 1}",
         ) + "  masquerade: false\n"),
         &["felix.yaml:3: metadata.x (FelixConfiguration default): unknown field; known here: name"],
+    );
+}
+
+fn of_kind(kind: &str) -> String {
+    format!(
+        "apiVersion: v1\n{kind}metadata: {{name: A}}\nspec:\n  podCIDRs: [10.244.1.1/24]\n  \
+             masquerade: false\n  x: 1\n"
+    )
+}
+
+/// What is wrong besides; the name is in line `first`.
+fn besides_the_kind(first: usize) -> [String; 4] {
+    let at = |line: usize, field: &str, reason: &str| {
+        format!("felix.yaml:{line}: {field} (FelixConfiguration A): {reason}")
+    };
+    [
+        at(
+            1,
+            "apiVersion",
+            "unknown version \"v1\"; write rcni.io/v1alpha1",
+        ),
+        at(
+            first,
+            "metadata.name",
+            "an object's name has only a-z, 0-9, - and ., and begins and ends with a letter or \
+                 digit; write one such as tor-a",
+        ),
+        at(
+            first + 2,
+            "spec.podCIDRs[0]",
+            "10.244.1.1/24 has host bits set; the network is 10.244.1.0/24",
+        ),
+        at(
+            first + 4,
+            "spec.x",
+            "unknown field; known here: podCIDRs, clusterCIDRs, nodeCIDRs, nonMasqueradeCIDRs, \
+                 masquerade, masqueradeIPv6, iptablesBackend, refreshIntervalSeconds, cni, kernel",
+        ),
+    ]
+}
+
+/// A wrong kind hides nothing: what the document was meant to be is looked at.
+#[test]
+fn a_wrong_kind_and_everything_else() {
+    for (kind, error) in [
+        (
+            "kind: FelixConfig\n",
+            r#"kind (FelixConfig A): unknown kind "FelixConfig"; write FelixConfiguration"#,
+        ),
+        (
+            "kind: Node\n",
+            r#"kind (Node A): unknown kind "Node"; write FelixConfiguration"#,
+        ),
+        (
+            "kind: BGPConfiguration\n",
+            "kind (BGPConfiguration A): a BGPConfiguration does not belong into this file; write \
+             FelixConfiguration, which has such fields, or move it to the other program's \
+             (/etc/rcni/bgp.yaml)",
+        ),
+        (
+            "kind: [x]\n",
+            "kind (A): is not a kind; write FelixConfiguration",
+        ),
+    ] {
+        let [first, others @ ..] = besides_the_kind(3);
+        let kind_error = format!("felix.yaml:2: {error}");
+        let mut expected = vec![first.as_str(), kind_error.as_str()];
+        expected.extend(others.iter().map(String::as_str));
+        felix_refuses(&of_kind(kind), &expected);
+    }
+    let shown = parse_felix("felix.yaml", &of_kind(""))
+        .unwrap_err()
+        .to_string();
+    let lines: Vec<&str> = shown.lines().collect();
+    assert_eq!(lines.len(), 5, "{shown}");
+    let missing = "felix.yaml:1: kind (A): is required; write FelixConfiguration";
+    assert!(lines.contains(&missing), "{shown}");
+    assert!(
+        besides_the_kind(2)
+            .iter()
+            .all(|error| lines.contains(&error.as_str())),
+        "{shown}"
     );
 }

@@ -77,6 +77,7 @@ fn unknown_kind() {
         ),
         &[
             r#"bgp.yaml:9: kind (BGPpeer tor-a): unknown kind "BGPpeer"; did you mean BGPPeer? There are BGPConfiguration, BGPPeer, BGPFilter"#,
+            "bgp.yaml:12: spec.asNumber (BGPPeer tor-a): is required; add asNumber",
         ],
     );
     speaker_refuses(
@@ -93,8 +94,55 @@ fn unknown_kind() {
         &[
             "bgp.yaml:9: kind (FelixConfiguration default): a FelixConfiguration does not belong \
            into this file; move it to the other program's (/etc/rcni/felix.yaml)",
+            "bgp.yaml:12: spec.podCIDRs (FelixConfiguration default): is empty; list the node's own \
+           pod ranges, such as [10.244.1.0/24]",
         ],
     );
+}
+
+/// The fields tell what a document is; where they do not, what all documents have is looked at.
+#[test]
+fn a_wrong_kind_hides_nothing() {
+    let peer = "  peerIP: 10.0.1.0/24\n  asNumber: 0\n  families: [ipv5]\n";
+    let errors = [
+        r#"bgp.yaml:12: spec.peerIP (BGPPeer tor-a): "10.0.1.0/24" is not an IP address; write one such as 10.0.1.1 or fd00::1"#,
+        "bgp.yaml:13: spec.asNumber (BGPPeer tor-a): AS 0 is reserved (RFC 7607); write 1 to 4294967295",
+        r#"bgp.yaml:14: spec.families[0] (BGPPeer tor-a): unknown value "ipv5"; did you mean ipv4? Write one of ipv4, ipv6"#,
+    ];
+    for kind in ["BGPPeers", "Neighbour", "5"] {
+        let text = format!("{NODE}{}", object(kind, "tor-a", peer));
+        let shown = parse_speaker("bgp.yaml", &text).unwrap_err().to_string();
+        let lines: Vec<&str> = shown.lines().collect();
+        assert!(
+            lines[0].starts_with("bgp.yaml:9: kind (")
+                && lines[0].contains("did you mean BGPPeer?"),
+            "{shown}"
+        );
+        assert_eq!(lines[1..], errors, "{shown}");
+    }
+    let stranger =
+        "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: A, labels: {}}\ndata: {}\n";
+    speaker_refuses(
+        &format!("{NODE}{stranger}"),
+        &[
+            r#"bgp.yaml:8: apiVersion (ConfigMap A): unknown version "v1"; write rcni.io/v1alpha1"#,
+            r#"bgp.yaml:9: kind (ConfigMap A): unknown kind "ConfigMap"; write one of BGPConfiguration, BGPPeer, BGPFilter"#,
+            "bgp.yaml:10: metadata.name (ConfigMap A): an object's name has only a-z, 0-9, - and ., \
+             and begins and ends with a letter or digit; write one such as tor-a",
+            "bgp.yaml:10: metadata.labels (ConfigMap A): unknown field; known here: name",
+            "bgp.yaml:11: data (ConfigMap A): unknown field; known here: apiVersion, kind, metadata, spec",
+        ],
+    );
+}
+
+/// Two objects without a name are two objects.
+#[test]
+fn objects_without_a_name_are_told_apart() {
+    let nameless =
+        "---\napiVersion: rcni.io/v1alpha1\nkind: BGPPeer\nmetadata: {}\nspec: {asNumber: 1}\n";
+    let shown = parse_speaker("bgp.yaml", &format!("{NODE}{nameless}{nameless}")).unwrap_err();
+    let lines: Vec<usize> = shown.iter().filter_map(|error| error.line).collect();
+    assert_eq!(lines, [10, 11, 15, 16], "{shown}");
 }
 
 #[test]
@@ -111,7 +159,10 @@ fn wrong_or_missing_api_version() {
     );
     speaker_refuses(
         &NODE.replace("kind: BGPConfiguration\n", ""),
-        &["bgp.yaml:1: kind: is required; write one of BGPConfiguration, BGPPeer, BGPFilter"],
+        &[
+            "bgp.yaml:1: kind (default): is required; did you mean BGPConfiguration? There are \
+           BGPConfiguration, BGPPeer, BGPFilter",
+        ],
     );
 }
 
