@@ -39,9 +39,11 @@ pub struct Sizes {
 pub fn measure(socket: &impl AsFd, remote: IpAddr) -> Option<Sizes> {
     let remote = remote.to_canonical();
     let (own, header) = match remote {
-        IpAddr::V4(_) => (ip_mtu(socket).ok()?, 20),
-        IpAddr::V6(_) => (ipv6_mtu(socket).ok()?, 40),
+        IpAddr::V4(_) => (ip_mtu(socket), 20),
+        IpAddr::V6(_) => (ipv6_mtu(socket), 40),
     };
+    // An accepted connection may not have a route of its own yet (ENOTCONN).
+    let own = own.ok().or_else(|| own_mtu(remote))?;
     let segment = SockRef::from(socket).tcp_mss().ok()?;
     Some(Sizes {
         own,

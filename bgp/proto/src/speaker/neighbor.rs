@@ -34,6 +34,34 @@ pub(super) struct Up {
     pub(super) session: Session,
     pub(super) adj_out: AdjRibOut,
     pub(super) target: Target,
+    /// What in the peer's UPDATEs was discarded, or made their routes unusable (RFC 7606).
+    pub(super) malformed: Malformed,
+}
+
+/// See [`Up::malformed`].
+#[derive(Debug, Default)]
+pub(super) struct Malformed {
+    count: u64,
+    last: String,
+}
+
+impl Malformed {
+    /// One more.
+    pub(super) fn add(&mut self, text: &str) {
+        self.count += 1;
+        text.clone_into(&mut self.last);
+    }
+
+    fn note(&self) -> Option<String> {
+        let last = &self.last;
+        match self.count {
+            0 => None,
+            1 => Some(format!("malformed UPDATE: {last}")),
+            count => Some(format!(
+                "{count} times a malformed UPDATE; the last: {last}"
+            )),
+        }
+    }
 }
 
 impl Neighbor {
@@ -120,7 +148,7 @@ impl Up {
             };
             format!("{family}: nothing is announced: {place} has no {kind} to be the next hop")
         });
-        missing.chain(mute).collect()
+        missing.chain(mute).chain(self.malformed.note()).collect()
     }
 }
 

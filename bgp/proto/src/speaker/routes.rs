@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Speaker;
 use super::api::{ConnId, EventKind, FibChange, Output, PeerId};
-use super::neighbor::{Neighbor, Up};
+use super::neighbor::{Malformed, Neighbor, Up};
 use super::own::{OwnAddresses, is_link_local};
 use super::restart::Deferral;
 use super::status::RouteStatus;
@@ -88,6 +88,7 @@ impl Speaker {
             session,
             adj_out,
             target,
+            malformed: Malformed::default(),
         });
         self.rib.set_teller(id, teller);
         self.rib.set_reach(id, reach);
@@ -167,7 +168,12 @@ impl Speaker {
 
     pub(super) fn import(&mut self, id: PeerId, update: RouteUpdate, now: Instant) {
         for problem in &update.errors {
-            self.event(now, Some(id), EventKind::UpdateProblem(problem.to_string()));
+            let text = problem.to_string();
+            let up = self.neighbors.get_mut(id.index());
+            if let Some(up) = up.and_then(|neighbor| neighbor.up.as_mut()) {
+                up.malformed.add(&text);
+            }
+            self.event(now, Some(id), EventKind::UpdateProblem(text));
         }
         for (_, prefixes) in &update.withdrawn {
             prefixes

@@ -447,6 +447,15 @@ mod echo {
         for text in ["::", "ff02::1", "::1", "::ffff:10.0.1.1"] {
             assert_eq!(outcome(v6(text)), (None, None), "{text}");
         }
+        let up = session.0.status(Instant::now()).peers.remove(0).session;
+        let notes = up.unwrap().notes;
+        let note = notes
+            .iter()
+            .find(|note| note.contains("4 times a malformed UPDATE"));
+        assert!(
+            note.is_some_and(|note| note.contains("NEXT_HOP")),
+            "{notes:?}"
+        );
     }
 }
 
