@@ -384,6 +384,13 @@ impl Router {
     pub(crate) fn start(self, tor: &Node, killed: &[Daemon]) -> Result<()> {
         for daemon in killed {
             tor.start_again(daemon)?;
+            if daemon.name == "zebra" {
+                // A bgpd that comes first tries again after ten seconds, knows no interface until
+                // then, and announces IPv6 with next hops that no node can use.
+                wait_until(DEADLINE, "zebra answers", || {
+                    tor.check(&["vtysh", "-d", "zebra", "-c", "show interface brief"])
+                })?;
+            }
         }
         self.originate(tor)
     }
