@@ -292,7 +292,9 @@ fn serial(
         }
         for verb in [Verb::Add, Verb::Del] {
             for number in 0..scale.pods {
-                for (contender, orders, answered) in &threads {
+                // Another one begins with each pod: what the one before left behind is everybody's.
+                let turn = threads.iter().cycle().skip(number as usize);
+                for (contender, orders, answered) in turn.take(threads.len()) {
                     // A thread that has ended has said why before.
                     let _ = orders.send(Order::Act(verb, number));
                     let took = answered.recv().context("a thread has ended")??;
