@@ -41,7 +41,7 @@ fn what_cannot_be_read_is_named() {
     let shown = folder.path().display();
     assert_eq!(
         only(&error),
-        format!("{shown}: is not a regular file; name a YAML file")
+        format!("{shown}: is not a regular file; name a YAML file, or - to read standard input")
     );
 }
 
@@ -50,7 +50,24 @@ fn a_device_that_never_ends_is_not_read() {
     let error = load_speaker("/dev/zero".as_ref()).unwrap_err();
     assert_eq!(
         only(&error),
-        "/dev/zero: is not a regular file; name a YAML file"
+        "/dev/zero: is not a regular file; name a YAML file, or - to read standard input"
+    );
+}
+
+/// Nobody writes into it: opening it would wait for ever.
+#[test]
+fn a_pipe_is_refused_without_waiting() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pipe.yaml");
+    let made = std::process::Command::new("mkfifo").arg(&path).status();
+    assert!(made.unwrap().success(), "mkfifo is needed");
+    let shown = path.display().to_string();
+    let (done, answer) = std::sync::mpsc::channel();
+    std::thread::spawn(move || done.send(load_speaker(&path).unwrap_err()));
+    let answer = answer.recv_timeout(std::time::Duration::from_secs(30));
+    assert_eq!(
+        only(&answer.expect("it waits for a writer")),
+        format!("{shown}: is not a regular file; name a YAML file, or - to read standard input")
     );
 }
 

@@ -2,8 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn check(file: &Path) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_felix-lite"));
@@ -53,4 +54,19 @@ fn a_file_that_is_not_there_is_refused() {
         said.contains("/nonexistent/felix.yaml: cannot be read"),
         "{said}"
     );
+}
+
+#[test]
+fn standard_input_is_read_by_either_name() {
+    let text = std::fs::read(config("samples/two-node/node1-felix.yaml")).unwrap();
+    for name in ["-", "/dev/stdin"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_felix-lite"));
+        command.args(["check", name]).stdin(Stdio::piped());
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(&text).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(said, format!("{name}: fine; pods 10.244.1.0/24\n"));
+    }
 }

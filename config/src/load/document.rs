@@ -25,6 +25,9 @@ impl Header {
 pub(super) fn tree(report: &mut Report, slice: &Slice<'_>) -> Result<Node, Box<Error>> {
     let mut root = parse(slice.text)?;
     let mut secrets = Vec::new();
+    // In both forms: an alias of a number is shown in the one that was read.
+    root.secrets(&mut secrets);
+    root.as_written(&slice.text.lines().collect::<Vec<&str>>());
     root.secrets(&mut secrets);
     report.hide(secrets);
     let found = (root.field("kind").and_then(Node::text), name_of(&root));

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::explain::wanted;
 use super::read::{ReadError, What};
-use super::tree::{Node, Value, below, is_about_secrets};
+use super::tree::{Node, Value, below};
 use crate::raw::{Document, Object, Place};
 use crate::resolve::{Label, Report};
 use crate::similar::closest;
@@ -87,11 +87,6 @@ fn words(path: &str, what: &What) -> (String, String, String) {
                 Some(meant) => format!("did you mean {meant}? Known here: {known}"),
                 None => format!("known here: {known}"),
             };
-            // `password:secret` without a space is a field of that name.
-            let end = path
-                .find([':', ' ', '\t'])
-                .filter(|_| is_about_secrets(path));
-            let path = path.get(..end.unwrap_or(path.len())).unwrap_or(path);
             return (path.to_owned(), "unknown field".to_owned(), hint);
         }
         What::Missing(field) => {
@@ -112,6 +107,11 @@ fn words(path: &str, what: &What) -> (String, String, String) {
         } if found == "unit value" => {
             ("has no value".to_owned(), format!("write {}", wanted(name)))
         }
+        What::Number(text, name) if name == "a whole number" => no_whole_number(text),
+        What::Number(text, name) => {
+            let hint = format!("write {}", wanted(name));
+            (format!("wrong type: number `{text}`"), hint)
+        }
         What::Type {
             found,
             wanted: name,
@@ -122,6 +122,30 @@ fn words(path: &str, what: &What) -> (String, String, String) {
         What::Other(message) => (message.clone(), String::new()),
     };
     (path.to_owned(), reason, hint)
+}
+
+/// What to say about a number that is too large, or not written as whole ones are.
+fn no_whole_number(text: &str) -> (String, String) {
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let plain = digits.trim_start_matches('0');
+    if whole && plain.len() == digits.len() {
+        let reason = format!("number `{text}` is out of range");
+        let end = if text.starts_with('-') {
+            "greater"
+        } else {
+            "smaller"
+        };
+        return (reason, format!("write a {end} one"));
+    }
+    let hint = if whole {
+        let sign = if text.starts_with('-') { "-" } else { "" };
+        let plain = if plain.is_empty() { "0" } else { plain };
+        format!("write a whole number without leading zeros: `{sign}{plain}`")
+    } else {
+        "write a whole number in plain digits, without point and exponent".to_owned()
+    };
+    (format!("wrong type: number `{text}`"), hint)
 }
 
 /// Changes the tree so that the same error cannot come again. False if it cannot be done.

@@ -32,7 +32,7 @@ pub const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
 /// Documents in one file.
 pub const MAX_DOCUMENTS: usize = 10_000;
 
-/// Reads `rcni-bgp`'s file.
+/// Reads `rcni-bgp`'s file; `-` is standard input.
 ///
 /// # Errors
 /// All that is wrong with it; nothing is used from a file with errors.
@@ -41,7 +41,7 @@ pub fn load_speaker(path: &Path) -> Result<SpeakerConfig, ConfigErrors> {
     parse_speaker(&name, &read(&name, path)?)
 }
 
-/// Reads `felix-lite`'s file.
+/// Reads `felix-lite`'s file; `-` is standard input.
 ///
 /// # Errors
 /// All that is wrong with it; nothing is used from a file with errors.
@@ -135,6 +135,9 @@ fn refused(name: &str, reason: &str, hint: &str) -> ConfigErrors {
     ConfigErrors(report.into_errors())
 }
 
+/// Names that mean whatever the program is given to read.
+const STANDARD_INPUT: [&str; 2] = ["-", "/dev/stdin"];
+
 fn read(name: &str, path: &Path) -> Result<String, ConfigErrors> {
     let unreadable = |error: std::io::Error| {
         refused(
@@ -144,14 +147,21 @@ fn read(name: &str, path: &Path) -> Result<String, ConfigErrors> {
         )
     };
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(unreadable)?;
-    // A pipe or device would block or never end.
-    if !file.metadata().map_err(unreadable)?.is_file() {
-        return Err(refused(name, "is not a regular file", "name a YAML file"));
+    if STANDARD_INPUT.iter().any(|known| Path::new(known) == path) {
+        let mut input = std::io::stdin().lock().take(MAX_FILE_BYTES + 1);
+        input.read_to_end(&mut bytes).map_err(unreadable)?;
+    } else {
+        // A pipe or device would block or never end, and a pipe already when it is opened.
+        let regular = std::fs::metadata(path).map_err(unreadable)?.is_file();
+        if !regular {
+            let hint = "name a YAML file, or - to read standard input";
+            return Err(refused(name, "is not a regular file", hint));
+        }
+        let file = File::open(path).map_err(unreadable)?;
+        file.take(MAX_FILE_BYTES + 1)
+            .read_to_end(&mut bytes)
+            .map_err(unreadable)?;
     }
-    file.take(MAX_FILE_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(unreadable)?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(too_large(name));
     }

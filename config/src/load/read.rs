@@ -33,6 +33,8 @@ pub(super) enum What {
     Variant(String, &'static [&'static str]),
     /// Another type than the one that is wanted.
     Type { found: String, wanted: String },
+    /// A number, as it is written, that no field can have; and what is wanted.
+    Number(String, String),
     /// Anything else.
     Other(String),
 }
@@ -95,10 +97,7 @@ impl Node {
             Value::Bool(value) => Unexpected::Bool(*value),
             Value::Int(value) => Unexpected::Signed(*value),
             Value::Number(text) => {
-                return ReadError::new(What::Type {
-                    found: format!("number `{text}`"),
-                    wanted: wanted.to_string(),
-                });
+                return ReadError::new(What::Number(text.clone(), wanted.to_string()));
             }
             Value::Text(text) => Unexpected::Str(text),
             Value::List(_) => Unexpected::Other("a list"),

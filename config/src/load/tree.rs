@@ -126,6 +126,27 @@ impl Node {
         }
     }
 
+    /// Gives numbers that no field can have the form in which `lines` have them: `1e3`, `017`.
+    pub(super) fn as_written(&mut self, lines: &[&str]) {
+        match &mut self.value {
+            Value::List(items) => items.iter_mut().for_each(|item| item.as_written(lines)),
+            Value::Map(entries) => {
+                for entry in entries {
+                    entry.node.as_written(lines);
+                }
+            }
+            Value::Number(text) => {
+                // An alias stands for a number, and lines may be counted otherwise.
+                let value = |text: &str| text.parse::<f64>().ok().map(f64::to_bits);
+                let there = number_at(self.place, lines);
+                if let Some(written) = there.filter(|there| value(there) == value(text)) {
+                    *text = written;
+                }
+            }
+            _ => {}
+        }
+    }
+
     fn texts(&self, out: &mut Vec<String>) {
         match &self.value {
             Value::Text(text) | Value::Number(text) => out.push(text.clone()),
@@ -142,13 +163,35 @@ impl Node {
     }
 }
 
+/// What stands there, as far as it may be a number.
+fn number_at(place: Place, lines: &[&str]) -> Option<String> {
+    let line = lines.get(place.line.checked_sub(1)?)?;
+    let from = line.chars().skip(place.column.checked_sub(1)?);
+    let number =
+        |sign: &char| sign.is_ascii_alphanumeric() || matches!(sign, '+' | '-' | '.' | '_');
+    Some(from.take_while(number).take(100).collect())
+}
+
 /// Whether a line or a field's name may come with a secret.
 pub(super) fn is_about_secrets(text: &str) -> bool {
     text.to_ascii_lowercase().contains("passw")
 }
 
-/// The path of a field.
+/// The path of a field, as it may be shown: `password:secret` and `password=secret`, without a space,
+/// are names, too.
 pub(super) fn below(path: &str, key: &str) -> String {
+    let key = if is_about_secrets(path) {
+        "***"
+    } else if is_about_secrets(key) {
+        let end = key.find(|sign: char| !sign.is_ascii_alphanumeric());
+        match key.get(..end.unwrap_or(key.len())) {
+            None | Some("") => "***",
+            Some(name) => name,
+        }
+    } else {
+        // Whatever was meant by it: what stands behind `=` is a value.
+        key.split_once('=').map_or(key, |(name, _)| name)
+    };
     if path.is_empty() {
         key.to_owned()
     } else {

@@ -199,7 +199,8 @@ fn hide(secrets: &[String], text: &str) -> String {
     }
 }
 
-/// Text from a file must neither move a terminal's cursor nor fill its screen.
+/// Text from a file must neither move a terminal's cursor, nor change the order of what is on its
+/// screen, nor fill it.
 fn clean(text: &str) -> String {
     let mut out = String::with_capacity(text.len().min(MAX_TEXT));
     for (position, character) in text.chars().enumerate() {
@@ -207,11 +208,28 @@ fn clean(text: &str) -> String {
             out.push('…');
             break;
         }
-        if character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') {
-            out.extend(character.escape_debug());
+        if character.is_control() || is_invisible(character) {
+            out.extend(character.escape_default());
         } else {
             out.push(character);
         }
     }
     out
+}
+
+/// Signs that show nothing themselves and change what is around them: directions of writing, joiners,
+/// separators of lines.
+fn is_invisible(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
 }

@@ -259,3 +259,37 @@ fn passwords() {
     );
     assert!(!format!("{config:?}").contains("heim"), "{config:?}");
 }
+
+/// Without a space behind its name, a password is part of the name.
+#[test]
+fn a_password_in_a_field_s_name_is_not_shown() {
+    for field in [
+        "password=GEHEIM",
+        "Password=GEHEIM: x",
+        "password-GEHEIM: x",
+        "password.GEHEIM: x",
+        "password:GEHEIM: x",
+        "\"password GEHEIM\": x",
+        "password/GEHEIM: {GEHEIM: 1, GEHEIM: 2}",
+        "\"=password=GEHEIM\": 1",
+        "pasword=GEHEIM: x",
+    ] {
+        let start = "{peerIP: 10.0.1.1, asNumber: 1, ";
+        let flow = format!("{} {start}{field}}}\n", with_peer("").trim_end());
+        let block = with_peer(&format!("  peerIP: 10.0.1.1\n  asNumber: 1\n  {field}\n"));
+        for text in [flow, block] {
+            let shown = parse_speaker("bgp.yaml", &text)
+                .expect_err(field)
+                .to_string();
+            assert!(!shown.contains("GEHEIM"), "{field}: {shown}");
+        }
+    }
+    speaker_refuses(
+        &with_peer("  peerIP: 10.0.1.1\n  asNumber: 1\n  password=GEHEIM: x\n"),
+        &[
+            "bgp.yaml:14: spec.password (BGPPeer tor-a): unknown field; did you mean password? Known \
+             here: peerIP, asNumber, peerPort, passive, sourceAddress, holdTimeSeconds, \
+             connectRetrySeconds, families, password, filters",
+        ],
+    );
+}

@@ -261,3 +261,63 @@ fn control_characters_do_not_reach_the_terminal() {
         "{shown:?}"
     );
 }
+
+#[test]
+fn signs_that_turn_the_text_around_are_shown_as_numbers() {
+    let peer = object(
+        "BGPPeer",
+        "\"tor\u{202e}a\u{200b}\"",
+        "  \"b\u{2066}c\": 1\n",
+    );
+    let shown = parse_speaker("bgp.yaml", &format!("{NODE}{peer}"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        shown.contains(r"(BGPPeer tor\u{202e}a\u{200b})"),
+        "{shown:?}"
+    );
+    assert!(shown.contains(r"spec.b\u{2066}c (BGPPeer"), "{shown:?}");
+    assert!(
+        !shown.contains(['\u{202e}', '\u{200b}', '\u{2066}']),
+        "{shown:?}"
+    );
+}
+
+#[test]
+fn numbers_are_shown_as_they_are_written() {
+    for (number, reason) in [
+        (
+            "017",
+            "wrong type: number `017`; write a whole number without leading zeros: `17`",
+        ),
+        (
+            "-00",
+            "wrong type: number `-00`; write a whole number without leading zeros: `-0`",
+        ),
+        (
+            "65001.0",
+            "wrong type: number `65001.0`; write a whole number in plain digits, without point and exponent",
+        ),
+        (
+            "1e3",
+            "wrong type: number `1e3`; write a whole number in plain digits, without point and exponent",
+        ),
+        (
+            "99999999999999999999999",
+            "number `99999999999999999999999` is out of range; write a smaller one",
+        ),
+        (
+            "-18446744073709551615",
+            "number `-18446744073709551615` is out of range; write a greater one",
+        ),
+    ] {
+        let error = format!("bgp.yaml:5: spec.asNumber (BGPConfiguration default): {reason}");
+        speaker_refuses(&NODE.replace("65001", number), &[&error]);
+        let flow = NODE.replace(
+            "  asNumber: 65001\n  routerID: 10.0.1.11\n",
+            "  {routerID: 10.0.1.11,\n  asNumber: ",
+        ) + number
+            + "}\n";
+        speaker_refuses(&flow, &[&error.replace(":5:", ":6:")]);
+    }
+}
