@@ -214,10 +214,14 @@ impl Lab {
         written.with_context(|| format!("node {}", spec.name))?;
         let mut said = BufReader::new(stdout.context("stdout")?);
         let text = self.expect(&spec.name, &mut said, "pid")?;
-        let init = text.parse().ok().and_then(ProcessId::of);
+        let Some(init) = text.parse().ok().and_then(ProcessId::of) else {
+            // It has ended already, and has said why.
+            self.expect(&spec.name, &mut said, READY)?;
+            bail!("node {} ended at once", spec.name);
+        };
         let node = NodeState {
             name: spec.name.clone(),
-            init: init.with_context(|| format!("node {} ended at once", spec.name))?,
+            init,
             env: spec.env.clone(),
         };
         self.nodes
