@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use rcni_tests::status::{ESTABLISHED, Status};
 use rcni_tests::{Lab, Node, Pod, wait_until};
 
@@ -11,7 +11,7 @@ use crate::common::{DEADLINE, add_pod, routes, wait_established, wait_no_route, 
 
 /// How soon a withdrawal must be on the other side.
 const WITHDRAWN_WITHIN: Duration = Duration::from_secs(1);
-/// How often it may take longer on a machine that does other things at the same time.
+/// How often it is tried.
 const TRIES: u32 = 3;
 
 /// Established as both ends see it, and what follows from it in both.
@@ -68,18 +68,20 @@ fn ping(router: Router, lab: &Lab, pod: &Pod) -> Result<()> {
     Ok(())
 }
 
-/// The time from the order to withdraw until it is done on the other side: once is enough.
+/// The time from the order to withdraw until it is done on the other side. Most of the tries must be
+/// in time; not all, since the machine may be busy with something else for a moment.
 fn within_a_second(what: &str, mut once: impl FnMut() -> Result<Duration>) -> Result<()> {
-    let mut all = Vec::new();
-    for _ in 0..TRIES {
-        let took = once()?;
-        all.push(took);
-        if took < WITHDRAWN_WITHIN {
-            show(&format!("{what}: withdrawn after {all:?}"));
-            return Ok(());
-        }
-    }
-    bail!("{what}: withdrawn after {all:?}, not within {WITHDRAWN_WITHIN:?}")
+    let all = (0..TRIES)
+        .map(|_| once())
+        .collect::<Result<Vec<Duration>>>()?;
+    let late = all.iter().filter(|took| **took >= WITHDRAWN_WITHIN).count();
+    let said = format!("{what}: withdrawn after {all:?}");
+    ensure!(
+        late * 2 < all.len(),
+        "{said}, not within {WITHDRAWN_WITHIN:?}"
+    );
+    show(&said);
+    Ok(())
 }
 
 /// Sessions, routes both ways, packets both ways, withdrawals both ways.
