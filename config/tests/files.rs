@@ -212,3 +212,27 @@ fn passwords_that_others_can_read_are_told() {
         assert_eq!(warning(&with, mode), Some(expected));
     }
 }
+
+/// All are the same mistake; only the first ones are worth a search for what was meant.
+#[test]
+fn thousands_of_lost_filters_are_answered() {
+    let mut text = NODE.to_owned();
+    for number in 0..1_000 {
+        writeln!(
+            text,
+            "---\napiVersion: rcni.io/v1alpha1\nkind: BGPFilter\nmetadata: {{name: \
+             from-fabric-{number}}}\nspec: {{}}\n---\napiVersion: rcni.io/v1alpha1\nkind: BGPPeer\n\
+             metadata: {{name: p{number}}}\nspec: {{peerIP: 10.1.{}.{}, asNumber: 1, filters: \
+             [to-fabric-{number}]}}",
+            number / 250,
+            number % 250 + 1
+        )
+        .unwrap();
+    }
+    let errors = parse_speaker("bgp.yaml", &text).unwrap_err();
+    assert_eq!(errors.0.len(), 101);
+    assert!(
+        errors.0[0].hint.starts_with("there are: from-fabric-0, "),
+        "{errors}"
+    );
+}

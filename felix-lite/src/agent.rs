@@ -137,6 +137,9 @@ impl<R: Runner + Clone> Agent<R> {
     async fn settings(&mut self, pass: &mut Pass) {
         for setting in &self.desired.settings {
             if *setting == sysctl::FORWARDING_IPV6 {
+                if let Err(error) = self.sysctls.ipv6_on() {
+                    pass.failures.push(error.into());
+                }
                 match uplink::keep_listening(&self.sysctls, &mut self.state).await {
                     Ok(changed) => pass.repaired.extend(changed),
                     Err(error) => {

@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::rules::POD_LINK_PREFIX;
 use crate::state::{Saved, State, StateError};
 
 /// A value that a setting should have.
@@ -69,6 +70,14 @@ pub enum SysctlError {
         /// What to do.
         hint: &'static str,
     },
+    /// There are pods with IPv6, on a node without.
+    #[error(
+        "IPv6 is switched off on this node (net.ipv6.conf.all.disable_ipv6 = 1), and podCIDRs has \
+         IPv6 ranges: no router would be reached from pods; write \
+         net.ipv6.conf.all.disable_ipv6 = 0 (see /etc/sysctl.conf and /etc/sysctl.d), or take the \
+         IPv6 ranges out of podCIDRs"
+    )]
+    Ipv6Off,
     /// The old value could not be kept, so that nothing was changed.
     #[error(transparent)]
     State(#[from] StateError),
@@ -107,6 +116,25 @@ impl Sysctls {
     /// It is not there or not to be read.
     pub fn read(&self, name: &str) -> io::Result<String> {
         Ok(fs::read_to_string(self.root.join(name))?.trim().to_owned())
+    }
+
+    /// Whether IPv6 can be used on any link but the loopback and pods' ones.
+    ///
+    /// # Errors
+    /// [`SysctlError::Ipv6Off`]. It is not put right: somebody has decided so.
+    pub fn ipv6_on(&self) -> Result<(), SysctlError> {
+        let is = |link: &str, value: &str| {
+            let now = self.read(&format!("net/ipv6/conf/{link}/disable_ipv6"));
+            now.is_ok_and(|now| now == value)
+        };
+        let own = |link: &String| {
+            !matches!(link.as_str(), "lo" | "default") && !link.starts_with(POD_LINK_PREFIX)
+        };
+        let mut links = self.links_ipv6().into_iter().filter(own);
+        if is("all", "1") && !links.any(|link| is(&link, "0")) {
+            return Err(SysctlError::Ipv6Off);
+        }
+        Ok(())
     }
 
     fn write(&self, name: &str, value: &str) -> io::Result<()> {
@@ -408,5 +436,24 @@ mod tests {
             error.contains("runs without IPv6") && error.contains("podCIDRs"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_node_whose_ipv6_is_switched_off_is_told_from_one_with_some() {
+        let [all, lo, eth0, pod] = ["all", "lo", "eth0", "rcni0123456789a"]
+            .map(|link| format!("net/ipv6/conf/{link}/disable_ipv6"));
+        for (on_all, on_eth0, is_on) in [
+            ("0", "0", true),
+            ("0", "1", true),
+            ("1", "0", true),
+            ("1", "1", false),
+        ] {
+            // The plugin switches it on for pods' links, whatever the node has.
+            let files = [(&*all, on_all), (&lo, "0"), (&eth0, on_eth0), (&pod, "0")];
+            let answer = Fixture::new(&files).sysctls().ipv6_on();
+            assert_eq!(answer.is_ok(), is_on, "{on_all} {on_eth0}");
+        }
+        // A kernel without IPv6 is told by the settings that it does not have.
+        assert!(Fixture::new(&[]).sysctls().ipv6_on().is_ok());
     }
 }

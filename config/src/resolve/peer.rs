@@ -175,12 +175,13 @@ fn filters(
         let Some(filter) = known.get(&name.value) else {
             if !subject.report.may_be_broken("BGPFilter", Some(&name.value)) {
                 let reason = format!("there is no BGPFilter named {:?}", name.value);
-                subject.refuse(
-                    name.place,
-                    &path,
-                    &reason,
-                    &known_filters(&name.value, known),
-                );
+                // What is not shown needs no search through all names.
+                let hint = if subject.report.is_full() {
+                    String::new()
+                } else {
+                    known_filters(&name.value, known)
+                };
+                subject.refuse(name.place, &path, &reason, &hint);
             }
             continue;
         };

@@ -186,6 +186,29 @@ fn without_ip6tables_the_package_is_named_and_ipv4_is_done() {
 }
 
 #[test]
+fn a_node_whose_ipv6_is_switched_off_is_not_ready_for_ipv6_pods() {
+    let node = Node::new();
+    node.sh(
+        "ip link add eth0 type veth peer name eth1; ip link set eth0 up; \
+             echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6",
+    );
+    // It is no matter for IPv4.
+    node.oneshot();
+    node.felix("clean");
+    node.configure(BOTH);
+    let (code, said) = node.felix("run --oneshot");
+    assert_eq!(code, 1, "{said}");
+    assert!(
+        said.contains("IPv6 is switched off on this node") && !said.contains("node ready"),
+        "{said}"
+    );
+    assert!(!node.conflist().exists());
+    node.sh("echo 0 > /proc/sys/net/ipv6/conf/all/disable_ipv6");
+    node.oneshot();
+    assert!(node.conflist().exists());
+}
+
+#[test]
 fn a_broken_ip6tables_is_no_matter_without_ipv6_pods() {
     let node = Node::new();
     node.sh("mkdir /run/upper /run/work; \
