@@ -4,9 +4,7 @@
 mod common;
 mod containers;
 
-use std::sync::atomic::{AtomicU32, Ordering};
-
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use common::DEADLINE;
 use containers::{Calls, Container, DUAL, IPV6, ROOT, Traces, in_container_lab, run};
 use rcni_tests::lab::node::ExecOptions;
@@ -55,27 +53,28 @@ fn start(node: &Node, name: &str) -> Result<Container> {
     ];
     node.spawn(&format!("ctr-{name}"), &argv, &ExecOptions::default())?;
     // It runs once the plugin has answered; before, it is CREATED.
-    wait_until(DEADLINE, &format!("container {name}"), || -> Result<()> {
-        let tasks = run(node, &["ctr", "task", "ls"])?;
-        let runs = |line: &str| {
-            let words: Vec<&str> = line.split_ascii_whitespace().collect();
-            words.first() == Some(&name) && words.last() == Some(&"RUNNING")
-        };
-        ensure!(tasks.lines().any(runs), "{tasks}");
-        Ok(())
-    })?;
-    Ok(container(node, name))
+    let pid = wait_until(
+        DEADLINE,
+        &format!("container {name}"),
+        || -> Result<String> {
+            let tasks = run(node, &["ctr", "task", "ls"])?;
+            let running = tasks.lines().find_map(|line| {
+                let words: Vec<&str> = line.split_ascii_whitespace().collect();
+                match words[..] {
+                    [task, pid, "RUNNING"] if task == name => Some(pid.to_owned()),
+                    _ => None,
+                }
+            });
+            running.with_context(|| tasks)
+        },
+    )?;
+    Ok(container(node, &pid))
 }
 
-fn container(node: &Node, name: &str) -> Container {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let name = name.to_owned();
-    Container::new(node, move || {
-        // Every process in a container has a name of its own.
-        let process = format!("p{}", COUNT.fetch_add(1, Ordering::Relaxed));
-        let words = ["ctr", "task", "exec", "--exec-id", &process, &name];
-        words.map(str::to_owned).to_vec()
-    })
+/// Not with `ctr task exec`, which may end before it has passed on what the process printed.
+fn container(node: &Node, pid: &str) -> Container {
+    let words = ["nsenter", "--target", pid, "--mount", "--net", "--"].map(str::to_owned);
+    Container::new(node, move || words.to_vec())
 }
 
 fn kill(node: &Node, name: &str) -> Result<()> {
