@@ -19,6 +19,7 @@ pub mod load;
 pub mod password;
 pub mod paths;
 pub mod raw;
+pub mod reserved;
 pub mod resolve;
 pub mod resolved;
 mod similar;

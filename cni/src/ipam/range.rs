@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use rcni_config::Cidr;
+use rcni_config::reserved::{self, NotForPods};
 use serde::Deserialize;
 
 /// A range as the configuration writes it.
@@ -32,16 +33,11 @@ pub enum RangeError {
         /// Why.
         reason: String,
     },
-    /// Nothing is left to give out besides network, gateway and broadcast address.
-    #[error("subnet {0} is too small to give out addresses: use /30 (IPv6: /126) or larger")]
-    TooSmall(Cidr),
-    /// Addresses that no pod can have.
-    #[error("subnet {subnet} has {what}: {}", advice(subnet))]
+    /// Pods cannot get addresses out of it. (Never met where `felix-lite` wrote the list.)
+    #[error("subnet {why}: {}", advice(why))]
     NotForPods {
-        /// Which subnet.
-        subnet: Cidr,
-        /// What is in it.
-        what: &'static str,
+        /// Why not.
+        why: NotForPods,
     },
     /// The start lies behind the end.
     #[error("rangeStart {0} is behind rangeEnd {1}")]
@@ -79,12 +75,7 @@ impl Range {
             field: "subnet",
             reason: format!("{error}"),
         })?;
-        if subnet.max_len() - subnet.prefix_len() < 2 {
-            return Err(RangeError::TooSmall(subnet));
-        }
-        if let Some(what) = not_for_pods(&subnet) {
-            return Err(RangeError::NotForPods { subnet, what });
-        }
+        reserved::for_pods(&subnet).map_err(|why| RangeError::NotForPods { why })?;
         let base = number(subnet.ip());
         let hosts = (!0_u128) >> (128 - u32::from(subnet.max_len() - subnet.prefix_len()));
         let end = if subnet.is_ipv4() {
@@ -238,49 +229,13 @@ impl RangeSet {
     }
 }
 
-/// What no IPv4 range may touch (RFC 6890 §2.2.2, RFC 5771): first address, prefix length, what it is.
-const NOT_FOR_PODS_V4: [(u128, u8, &str); 5] = [
-    (0, 8, "addresses of \"this network\", 0.0.0.0/8"),
-    (127 << 24, 8, "loopback addresses, 127.0.0.0/8"),
-    (
-        0xa9fe << 16,
-        16,
-        "link-local addresses, 169.254.0.0/16, of which 169.254.1.1 is the pods' gateway",
-    ),
-    (0xe << 28, 4, "multicast addresses, 224.0.0.0/4"),
-    (0xf << 28, 4, "reserved addresses, 240.0.0.0/4"),
-];
-
-/// What no IPv6 range may touch (RFC 4291 §2.4 to §2.7). A mapped address besides has the IPv4 address's
-/// file name in host-local's layout.
-const NOT_FOR_PODS_V6: [(u128, u8, &str); 4] = [
-    (0, 96, "the unspecified and the loopback address"),
-    (0xffff << 32, 96, "IPv4-mapped addresses"),
-    (0xfe80 << 112, 10, "link-local addresses"),
-    (0xff << 120, 8, "multicast addresses"),
-];
-
-fn not_for_pods(subnet: &Cidr) -> Option<&'static str> {
-    let table: &[(u128, u8, &'static str)] = if subnet.is_ipv4() {
-        &NOT_FOR_PODS_V4
-    } else {
-        &NOT_FOR_PODS_V6
-    };
-    let touches = |(first, length, _): &&(u128, u8, _)| {
-        let common = u32::from(subnet.max_len() - subnet.prefix_len().min(*length));
-        (number(subnet.ip()) ^ first)
-            .checked_shr(common)
-            .unwrap_or(0)
-            == 0
-    };
-    table.iter().find(touches).map(|(_, _, what)| *what)
-}
-
-fn advice(subnet: &Cidr) -> &'static str {
-    if subnet.is_ipv4() {
-        "use one inside of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16, or of your own addresses"
-    } else {
-        "use one inside of fd00::/8 or of your global prefix"
+fn advice(why: &NotForPods) -> &'static str {
+    match why {
+        NotForPods::TooSmall(_) => "use /30 (IPv6: /126) or larger",
+        NotForPods::Reserved { range, .. } if range.is_ipv4() => {
+            "use one inside of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16, or of your own addresses"
+        }
+        NotForPods::Reserved { .. } => "use one inside of fd00::/8 or of your global prefix",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::Cidr;
+use crate::{Cidr, reserved};
 
 /// What a list of prefixes is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,26 +13,6 @@ pub(super) enum Use {
     Pods,
     /// Destinations, as packets have them.
     Destinations,
-}
-
-/// Reserved blocks of addresses and what they are. A prefix that lies within one is nobody's
-/// network; one that lies around some of them may be an aggregate.
-const RESERVED: [(&str, &str); 10] = [
-    ("0.0.0.0/8", "of this network (RFC 1122)"),
-    ("127.0.0.0/8", "loopback"),
-    ("169.254.0.0/16", "link-local"),
-    ("224.0.0.0/4", "multicast"),
-    ("240.0.0.0/4", "reserved (RFC 1112)"),
-    ("::1/128", "loopback"),
-    ("::/96", "reserved (RFC 4291)"),
-    ("::ffff:0:0/96", "IPv4-mapped"),
-    ("fe80::/10", "link-local"),
-    ("ff00::/8", "multicast"),
-];
-
-fn reserved() -> impl Iterator<Item = (Cidr, &'static str)> {
-    let parsed = |(text, what): (&str, _)| text.parse().ok().map(|block| (block, what));
-    RESERVED.into_iter().filter_map(parsed)
 }
 
 impl Use {
@@ -50,12 +30,16 @@ impl Use {
         match self {
             Self::Destinations => never_routed(cidr, unroutable(cidr)?),
             Self::Announced => {
-                let mut blocks = reserved();
+                // What lies around some of them may be an aggregate.
+                let mut blocks = reserved::blocks();
                 let within = blocks.find(|(block, _)| block.contains(cidr));
                 let what = unroutable(cidr).or_else(|| within.map(|(_, what)| what))?;
                 never_routed(cidr, what)
             }
-            Self::Pods => not_for_pods(cidr),
+            Self::Pods => {
+                let why = reserved::for_pods(cidr).err()?;
+                Some((why.to_string(), why.hint().to_owned()))
+            }
         }
     }
 }
@@ -64,31 +48,6 @@ impl Use {
 fn never_routed(cidr: &Cidr, what: &str) -> Option<(String, String)> {
     let reason = format!("{cidr} is {what} and is never routed");
     Some((reason, "remove it".to_owned()))
-}
-
-/// As the plugin sees it, whose ADD would fail: nothing of a pod range may be reserved, and something
-/// must be left besides network, gateway and broadcast address.
-fn not_for_pods(cidr: &Cidr) -> Option<(String, String)> {
-    let (example, small) = if cidr.is_ipv4() {
-        ("a private range such as 10.244.1.0/24", 30)
-    } else {
-        ("one inside of fd00::/8 or of your global prefix", 126)
-    };
-    let touches = |(block, _): &(Cidr, _)| block.overlaps(cidr);
-    if let Some((block, what)) = reserved().find(touches) {
-        let is = if block.contains(cidr) {
-            format!("is {what}")
-        } else {
-            format!("has addresses that are {what} ({block})")
-        };
-        let reason = format!("{cidr} {is}, and no pod can have such an address");
-        return Some((reason, format!("write {example}")));
-    }
-    if cidr.prefix_len() > small {
-        let reason = format!("{cidr} is too small to give out addresses to pods");
-        return Some((reason, format!("write a range of /{small} or larger")));
-    }
-    None
 }
 
 /// What a prefix is by its first address, if it can never be somebody's network.
@@ -115,11 +74,6 @@ mod tests {
             let answer = list.refuses(&text.parse().unwrap());
             assert_eq!(answer.is_some(), expected, "{list:?} {text}: {answer:?}");
         }
-    }
-
-    #[test]
-    fn every_reserved_block_is_a_prefix() {
-        assert_eq!(reserved().count(), RESERVED.len());
     }
 
     #[test]
