@@ -1,14 +1,16 @@
 //! The one owner of the [`Speaker`]: inputs in, outputs carried out.
 
+mod hint;
+
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use rcni_bgp_proto::fsm::{CauseClass, State};
+use rcni_bgp_proto::fsm::State;
 use rcni_bgp_proto::rib::PrefixMap;
 use rcni_bgp_proto::speaker::{
-    ConnId, ConnectError, EventKind, Input, NextHops, Output, OwnAddresses, PeerId, PeerStatus,
-    Speaker, StopMode,
+    ConnId, ConnectError, EventKind, Input, NextHops, Output, OwnAddresses, PeerId, Speaker,
+    StopMode,
 };
 use rcni_config::Password;
 use socket2::SockRef;
@@ -263,24 +265,6 @@ impl Core {
         );
     }
 
-    /// What is behind the silence of a peer.
-    fn explained(&mut self, cause: ConnectError, peer: PeerId) -> ConnectError {
-        let Some(settings) = self.peers.get(peer.index()) else {
-            return cause;
-        };
-        if cause != ConnectError::TimedOut {
-            return cause;
-        }
-        let now = Instant::now();
-        let has_password = settings.password.is_some();
-        self.md5.look(now);
-        match self.md5.explain(has_password, now) {
-            Some(text) => ConnectError::Md5(text),
-            None if has_password => ConnectError::Silent(md5::SILENT.to_owned()),
-            None => cause,
-        }
-    }
-
     fn readdress(&mut self, interfaces: Interfaces) {
         self.interfaces = interfaces;
         let conns: Vec<ConnId> = self.connections.keys().copied().collect();
@@ -445,39 +429,6 @@ impl Core {
             not_installed,
             hints,
         });
-    }
-
-    /// What the transport knows of a peer that its session does not tell: of one that is up, that
-    /// the link's ends differ; of one that is down and that no dial of ours has told of, what the
-    /// counters say.
-    fn hint(&self, peer: &PeerStatus, now: Instant) -> Option<String> {
-        if peer.session.is_some() {
-            return self.link_hint(peer.address);
-        }
-        let told = peer.last_error.as_ref().map(|error| error.class) == Some(CauseClass::Md5);
-        let settings = self.peers.get(peer.id.index())?;
-        if self.interfaces.has(peer.address) && !peer.address.is_loopback() {
-            let text = "spec.peerIP is an address of this node; unless another speaker here is \
-                        meant, write the peer's";
-            return Some(text.to_owned());
-        }
-        if told {
-            return None;
-        }
-        self.md5.explain(settings.password.is_some(), now)
-    }
-
-    fn link_hint(&self, peer: IpAddr) -> Option<String> {
-        let mut connections = self.connections.values();
-        let connection =
-            connections.find(|connection| connection.remote == peer && !connection.closing)?;
-        let sizes = connection.sizes.filter(|sizes| sizes.differ())?;
-        let sizes = Some(sizes.now(peer)).filter(|sizes| sizes.differ())?;
-        let own = connection.own.as_ref()?;
-        // Behind a router, smaller is nobody's mistake.
-        let near = own.networks.iter().any(|network| network.contains(peer));
-        let interface = own.interface.as_ref().filter(|_| near)?;
-        Some(sizes.explain(&interface.name).to_string())
     }
 
     /// Ends all sessions like for an upgrade: no Cease, and the kernel's routes stay, so that

@@ -38,15 +38,8 @@ pub fn begin(level: Option<&str>) -> Result<(), String> {
 /// An event of the speaker. What peers said in it was escaped by the speaker and is so again:
 /// a log is read on terminals.
 pub fn event<'a>(event: &Event, name: impl Fn(PeerId) -> &'a str) {
-    let peer = event.peer.map_or("-", &name);
-    let text = match &event.kind {
-        EventKind::Synced { missing } if !missing.is_empty() => {
-            let missing: Vec<&str> = missing.iter().map(|peer| name(*peer)).collect();
-            let missing = missing.join(", ");
-            format!("routes are complete as far as they came: no End-of-RIB from {missing}")
-        }
-        kind => escape(&kind.to_string()),
-    };
+    let peer = event.peer.map_or("-", name);
+    let text = escape(&event.kind.to_string());
     match &event.kind {
         EventKind::StateChange { cause: Some(_), .. }
         | EventKind::NotificationSent(_)

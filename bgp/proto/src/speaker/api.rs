@@ -335,8 +335,8 @@ pub enum EventKind {
     Refused(SocketAddr),
     /// The Loc-RIB is complete.
     Synced {
-        /// Peers that had not sent End-of-RIB when the wait ended.
-        missing: Vec<PeerId>,
+        /// Names of the peers that had not sent End-of-RIB when the wait ended.
+        missing: Vec<String>,
     },
 }
 
@@ -383,15 +383,11 @@ impl fmt::Display for EventKind {
             Self::StaleFlushed(routes) => write!(f, "{routes} stale routes removed"),
             Self::Refused(remote) => write!(f, "refused a connection from {remote}: no such peer"),
             Self::Synced { missing } if missing.is_empty() => write!(f, "routes are complete"),
-            Self::Synced { missing } => {
-                write!(
-                    f,
-                    "routes are complete as far as they came: no End-of-RIB from"
-                )?;
-                missing
-                    .iter()
-                    .try_for_each(|peer| write!(f, " #{}", peer.0))
-            }
+            Self::Synced { missing } => write!(
+                f,
+                "routes are complete as far as they came: no End-of-RIB from {}",
+                missing.join(", ")
+            ),
         }
     }
 }

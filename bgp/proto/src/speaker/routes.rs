@@ -322,7 +322,7 @@ impl Speaker {
             .neighbors
             .iter()
             .filter(|n| !n.progress.initial_done)
-            .map(|n| n.id);
+            .map(|n| n.config.name.clone());
         let missing = if self.restarting {
             missing.collect()
         } else {

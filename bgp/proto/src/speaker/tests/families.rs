@@ -460,6 +460,30 @@ mod echo {
 }
 
 #[test]
+fn who_has_no_networks_of_a_family_needs_no_address_for_it() {
+    let mut net = Net::new();
+    let mut config = speaker(65001, 11, &["10.244.1.0/24"]);
+    config.peers = vec![PeerConfig {
+        families: BOTH.to_vec(),
+        ..peer(B, 65002)
+    }];
+    let node_a = net.add(config);
+    let mut config = speaker(65002, 12, &["10.244.2.0/24", "fd00:10:244:2::/64"]);
+    config.peers = vec![PeerConfig {
+        passive: true,
+        ..dual(A, 65001)
+    }];
+    let node_b = net.add(config);
+    net.link((node_a, A), (node_b, B));
+    net.set_own(2, &[A_OWN[0], A_OWN[2]]);
+    net.set_own(3, &B_OWN);
+    net.start_all();
+    net.run_secs(10);
+    let notes = net.peer(0, 0).session.unwrap().notes;
+    assert!(notes.is_empty(), "{notes:?}");
+}
+
+#[test]
 fn a_stop_and_a_start_forget_nothing_of_the_families() {
     let mut net = pair(A, B, 65002);
     net.set_own(2, &A_OWN);
