@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rcni_bgp_proto::Family;
 use rcni_bgp_proto::policy::{self, Policy};
-use rcni_bgp_proto::speaker::{GracefulRestartConfig, PeerConfig, SpeakerConfig};
+use rcni_bgp_proto::speaker::{GracefulRestartConfig, Offer, PeerConfig, SpeakerConfig};
 use rcni_config::{AddressFamily, Cidr, Filter};
 
 use crate::fib::Ownership;
@@ -45,6 +45,7 @@ fn peer(peer: &rcni_config::PeerConfig) -> PeerConfig {
             .iter()
             .map(|family| family_of(*family))
             .collect(),
+        offer: Offer::default(),
         import: direction(
             &peer.filters,
             "import",

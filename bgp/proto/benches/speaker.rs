@@ -20,7 +20,7 @@ use rcni_bgp_proto::policy::Policy;
 use rcni_bgp_proto::speaker::{
     ConnId, GracefulRestartConfig, Input, Output, PeerConfig, Speaker, SpeakerConfig,
 };
-use rcni_bgp_proto::validate::{LocalOpen, SessionOptions};
+use rcni_bgp_proto::validate::{LocalOpen, Offer, SessionOptions};
 use rcni_bgp_proto::{Family, Prefix};
 
 const ROUTES: u32 = 100_000;
@@ -65,6 +65,7 @@ fn peer(last: u8) -> PeerConfig {
         hold_time_secs: 90,
         connect_retry: Duration::from_secs(5),
         families: vec![Family::IPV4_UNICAST],
+        offer: Offer::default(),
         import: Policy::accept_all(),
         export: Policy::accept_all(),
     }
@@ -105,6 +106,8 @@ fn established() -> (Speaker, [ConnId; 2], Instant) {
             hold_time: 90,
             families: vec![Family::IPV4_UNICAST],
             graceful_restart: None,
+            extended_next_hop: false,
+            offer: Offer::default(),
         };
         let mut bytes = BytesMut::new();
         message::encode(&Message::Open(open.to_open()), &options(), &mut bytes).expect("short");

@@ -118,6 +118,38 @@ pub mod capability_code {
     pub const LONG_LIVED_GRACEFUL_RESTART: u8 = 71;
 }
 
+/// Roles of the role capability (RFC 9234 §4.1).
+pub mod role {
+    /// Sells transit to the other side.
+    pub const PROVIDER: u8 = 0;
+    /// Route server.
+    pub const ROUTE_SERVER: u8 = 1;
+    /// Client of a route server.
+    pub const ROUTE_SERVER_CLIENT: u8 = 2;
+    /// Buys transit from the other side.
+    pub const CUSTOMER: u8 = 3;
+    /// Lateral peer.
+    pub const PEER: u8 = 4;
+}
+
+/// Subtypes of ROUTE-REFRESH (RFC 7313 §3.2).
+pub mod refresh_subtype {
+    /// The sender asks for a family again.
+    pub const REQUEST: u8 = 0;
+    /// BoRR: what was asked for begins.
+    pub const BEGIN: u8 = 1;
+    /// EoRR: it is complete.
+    pub const END: u8 = 2;
+}
+
+/// Bits of the add-path capability (RFC 7911 §4).
+pub mod add_path_mode {
+    /// The sender takes several paths.
+    pub const RECEIVE: u8 = 1;
+    /// The sender tells several paths.
+    pub const SEND: u8 = 2;
+}
+
 /// The 2-octet stand-in for an AS number above 65535 (RFC 6793 §4.2.2).
 pub const AS_TRANS: u16 = 23456;
 

@@ -27,4 +27,4 @@ pub use capability::Capability;
 pub use error::Notification;
 pub use iana::Family;
 pub use message::{Message, Open, RouteRefresh, Update};
-pub use wire::Prefix;
+pub use wire::{Nlri, Prefix};

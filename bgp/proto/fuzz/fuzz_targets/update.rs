@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use rcni_bgp_proto::message::{self, Message, pack_announcements};
-use rcni_bgp_proto::validate::{self, RouteUpdate, SessionOptions, UpdateContext};
+use rcni_bgp_proto::validate::{self, AddPathFamilies, RouteUpdate, SessionOptions, UpdateContext};
 use rcni_bgp_proto::wire::Frame;
 use rcni_bgp_proto::{AsPath, Family};
 
@@ -28,6 +28,14 @@ fuzz_target!(|data: &[u8]| {
         enhanced_route_refresh: false,
         families: if bit(2) { vec![v6] } else { vec![v4, v6] },
         extended_next_hop: if bit(3) { vec![v4] } else { vec![] },
+        add_path: if bit(6) {
+            AddPathFamilies {
+                receive: vec![v4, v6],
+                send: vec![v4, v6],
+            }
+        } else {
+            AddPathFamilies::default()
+        },
     };
     let ctx = UpdateContext {
         peer_is_external: !bit(4),

@@ -274,6 +274,8 @@ impl Connection {
         rng: &mut SmallRng,
     ) -> Result<Vec<ConnectionOutput>, Cause> {
         validate::open(&open, &self.params.expected)?;
+        let offer = self.params.local.offer;
+        validate::roles(offer.role, offer.role_strict, &open)?;
         let negotiated = validate::negotiate(&self.sent, &open)?;
         self.options = negotiated.options.clone();
         self.received = Some(open);

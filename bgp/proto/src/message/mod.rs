@@ -54,7 +54,7 @@ pub struct RouteRefresh {
 pub fn decode(frame: Frame, opts: &SessionOptions) -> Result<Message, Notification> {
     match frame.kind {
         message_type::OPEN => Open::decode(&frame.body).map(Message::Open),
-        message_type::UPDATE => Update::decode(&frame.body).map(Message::Update),
+        message_type::UPDATE => Update::decode(&frame.body, opts).map(Message::Update),
         message_type::NOTIFICATION => decode_notification(&frame).map(Message::Notification),
         message_type::KEEPALIVE => Ok(Message::Keepalive),
         message_type::ROUTE_REFRESH => {
@@ -130,7 +130,7 @@ pub fn encode(msg: &Message, opts: &SessionOptions, out: &mut BytesMut) -> Resul
 
 fn encode_unchecked(
     msg: &Message,
-    _opts: &SessionOptions,
+    opts: &SessionOptions,
     out: &mut BytesMut,
 ) -> Result<(), EncodeError> {
     match msg {
@@ -140,7 +140,7 @@ fn encode_unchecked(
         }
         Message::Update(update) => {
             put_header(message_type::UPDATE, out);
-            update.put_body(out);
+            update.put_body(opts, out);
         }
         Message::Notification(notification) => {
             put_header(message_type::NOTIFICATION, out);

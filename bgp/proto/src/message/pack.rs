@@ -9,12 +9,11 @@ use std::iter::Peekable;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{patch_length, put_attribute, put_header};
-use crate::Prefix;
 use crate::attr::{NextHop, PathAttributes, table};
 use crate::error::EncodeError;
 use crate::iana::{AttributeCode, Family, afi, attribute_flag, message_type};
 use crate::validate::SessionOptions;
-use crate::wire::{HEADER_LEN, nlri};
+use crate::wire::{HEADER_LEN, Nlri, nlri};
 
 /// Header and the two length fields.
 const FIXED_LEN: usize = HEADER_LEN + 4;
@@ -49,7 +48,9 @@ impl EncodedAttributes {
             block: block.freeze(),
             mp_next_hop,
         };
-        let longest = if family.afi == afi::IPV4 { 5 } else { 17 };
+        let address = if family.afi == afi::IPV4 { 4 } else { 16 };
+        let path_id = opts.add_path.send.contains(&family);
+        let longest = 1 + address + if path_id { nlri::PATH_ID_LEN } else { 0 };
         let length = encoded.len_without_prefixes() + longest;
         let max = opts.max_message_len();
         if length > max {
@@ -101,7 +102,8 @@ fn mp_next_hop(
 
 /// One message with as many of the next prefixes as fit; `None` when there are none left. All
 /// prefixes must be of the family of `attributes`, and `opts` those that it was encoded with.
-pub fn announce<I: Iterator<Item = Prefix>>(
+/// Path identifiers go with them where the session has them (RFC 7911 §3).
+pub fn announce<I: Iterator<Item = N>, N: Into<Nlri> + Copy>(
     attributes: &EncodedAttributes,
     prefixes: &mut Peekable<I>,
     opts: &SessionOptions,
@@ -111,18 +113,19 @@ pub fn announce<I: Iterator<Item = Prefix>>(
         .max_message_len()
         .saturating_sub(attributes.len_without_prefixes());
     let block = &attributes.block;
+    let add_path = opts.add_path.send.contains(&attributes.family);
     let Some(next_hop) = &attributes.mp_next_hop else {
         let mut out = start_update(opts);
         out.put_u16(0);
         out.put_u16(wire_u16(block.len()));
         out.put_slice(block);
-        put_prefixes(prefixes, room, &mut out);
+        put_prefixes(prefixes, add_path, room, &mut out);
         return Some(finish_update(out));
     };
     let mut value = BytesMut::with_capacity(opts.max_message_len());
     put_family(attributes.family, &mut value);
     value.put_slice(next_hop);
-    put_prefixes(prefixes, room, &mut value);
+    put_prefixes(prefixes, add_path, room, &mut value);
     Some(multiprotocol_update(
         AttributeCode::MP_REACH_NLRI,
         &value,
@@ -133,17 +136,18 @@ pub fn announce<I: Iterator<Item = Prefix>>(
 
 /// One message that withdraws as many of the next prefixes as fit; `None` when there are none
 /// left. All prefixes must be of `family`.
-pub fn withdraw<I: Iterator<Item = Prefix>>(
+pub fn withdraw<I: Iterator<Item = N>, N: Into<Nlri> + Copy>(
     family: Family,
     prefixes: &mut Peekable<I>,
     opts: &SessionOptions,
 ) -> Option<Bytes> {
     prefixes.peek()?;
     let room = opts.max_message_len() - FIXED_LEN;
+    let add_path = opts.add_path.send.contains(&family);
     if family == Family::IPV4_UNICAST {
         let mut out = start_update(opts);
         out.put_u16(0);
-        put_prefixes(prefixes, room, &mut out);
+        put_prefixes(prefixes, add_path, room, &mut out);
         let length = wire_u16(out.len() - HEADER_LEN - 2);
         if let Some(field) = out.get_mut(HEADER_LEN..HEADER_LEN + 2) {
             field.copy_from_slice(&length.to_be_bytes());
@@ -153,7 +157,7 @@ pub fn withdraw<I: Iterator<Item = Prefix>>(
     }
     let mut value = BytesMut::with_capacity(opts.max_message_len());
     put_family(family, &mut value);
-    put_prefixes(prefixes, room - MP_HEADER_LEN, &mut value);
+    put_prefixes(prefixes, add_path, room - MP_HEADER_LEN, &mut value);
     Some(multiprotocol_update(
         AttributeCode::MP_UNREACH_NLRI,
         &value,
@@ -163,14 +167,16 @@ pub fn withdraw<I: Iterator<Item = Prefix>>(
 }
 
 /// Appends prefixes while they fit into `room` octets.
-fn put_prefixes<I: Iterator<Item = Prefix>>(
+fn put_prefixes<I: Iterator<Item = N>, N: Into<Nlri> + Copy>(
     prefixes: &mut Peekable<I>,
+    add_path: bool,
     mut room: usize,
     out: &mut BytesMut,
 ) {
-    while let Some(prefix) = prefixes.next_if(|prefix| nlri::wire_len(prefix) <= room) {
-        room -= nlri::wire_len(&prefix);
-        nlri::put_prefix(&prefix, out);
+    let len = |prefix: &N| nlri::wire_len(&(*prefix).into(), add_path);
+    while let Some(prefix) = prefixes.next_if(|prefix| len(prefix) <= room) {
+        room -= len(&prefix);
+        nlri::put(&prefix.into(), add_path, out);
     }
 }
 
@@ -222,10 +228,10 @@ fn multiprotocol_update(
 ///
 /// # Errors
 /// As [`EncodedAttributes::new`].
-pub fn pack_announcements(
+pub fn pack_announcements<N: Into<Nlri> + Copy>(
     family: Family,
     attributes: &PathAttributes,
-    prefixes: &[Prefix],
+    prefixes: &[N],
     opts: &SessionOptions,
 ) -> Result<Vec<Bytes>, EncodeError> {
     let encoded = EncodedAttributes::new(family, attributes, opts)?;
@@ -235,7 +241,11 @@ pub fn pack_announcements(
 
 /// All messages that withdraw `prefixes`.
 #[must_use]
-pub fn pack_withdrawals(family: Family, prefixes: &[Prefix], opts: &SessionOptions) -> Vec<Bytes> {
+pub fn pack_withdrawals<N: Into<Nlri> + Copy>(
+    family: Family,
+    prefixes: &[N],
+    opts: &SessionOptions,
+) -> Vec<Bytes> {
     let mut prefixes = prefixes.iter().copied().peekable();
     std::iter::from_fn(|| withdraw(family, &mut prefixes, opts)).collect()
 }

@@ -6,9 +6,9 @@ use nom::multi::length_data;
 use nom::number::complete::{be_u8, be_u16};
 
 use crate::Notification;
-use crate::Prefix;
-use crate::iana::{AttributeCode, afi, attribute_flag};
-use crate::wire::nlri;
+use crate::iana::{AttributeCode, Family, afi, attribute_flag};
+use crate::validate::SessionOptions;
+use crate::wire::{Nlri, nlri};
 
 /// A path attribute as the wire said it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,22 +57,23 @@ pub(crate) fn put_attribute(flags: u8, code: AttributeCode, value: &[u8], out: &
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Update {
     /// Withdrawn routes, IPv4 unicast.
-    pub withdrawn: Vec<Prefix>,
+    pub withdrawn: Vec<Nlri>,
     /// Path attributes in the order of the wire, doubles included.
     pub attributes: Vec<RawAttribute>,
     /// What is left of the attribute field where the last attribute overruns it (RFC 7606 §4).
     pub trailing: Bytes,
     /// Announced prefixes, IPv4 unicast.
-    pub nlri: Vec<Prefix>,
+    pub nlri: Vec<Nlri>,
 }
 
 impl Update {
-    pub(super) fn decode(body: &Bytes) -> Result<Self, Notification> {
+    pub(super) fn decode(body: &Bytes, opts: &SessionOptions) -> Result<Self, Notification> {
+        let add_path = opts.add_path.receive.contains(&Family::IPV4_UNICAST);
         let (withdrawn, attributes, nlri) =
             split(body).map_err(|_| Notification::malformed_attribute_list())?;
         let invalid = |_| Notification::invalid_network_field();
-        let withdrawn = nlri::parse_prefixes(withdrawn, afi::IPV4).map_err(invalid)?;
-        let nlri = nlri::parse_prefixes(nlri, afi::IPV4).map_err(invalid)?;
+        let withdrawn = nlri::parse(withdrawn, afi::IPV4, add_path).map_err(invalid)?;
+        let nlri = nlri::parse(nlri, afi::IPV4, add_path).map_err(invalid)?;
         let (attributes, trailing) = split_attributes(&body.slice_ref(attributes));
         Ok(Self {
             withdrawn,
@@ -82,19 +83,19 @@ impl Update {
         })
     }
 
-    pub(super) fn put_body(&self, out: &mut BytesMut) {
-        put_counted(out, |out| {
-            self.withdrawn.iter().for_each(|p| nlri::put_prefix(p, out));
-        });
+    pub(super) fn put_body(&self, opts: &SessionOptions, out: &mut BytesMut) {
+        let add_path = opts.add_path.send.contains(&Family::IPV4_UNICAST);
+        let put = |list: &[Nlri], out: &mut BytesMut| {
+            list.iter().for_each(|nlri| nlri::put(nlri, add_path, out));
+        };
+        put_counted(out, |out| put(&self.withdrawn, out));
         put_counted(out, |out| {
             self.attributes
                 .iter()
                 .for_each(|attribute| attribute.put(out));
             out.put_slice(&self.trailing);
         });
-        self.nlri
-            .iter()
-            .for_each(|prefix| nlri::put_prefix(prefix, out));
+        put(&self.nlri, out);
     }
 }
 

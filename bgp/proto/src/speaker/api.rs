@@ -10,6 +10,7 @@ use crate::error::Notification;
 use crate::fsm::{LastError, State};
 use crate::iana::Family;
 use crate::policy::Policy;
+use crate::validate::Offer;
 use crate::wire::Prefix;
 
 /// A configured peer: its index in [`SpeakerConfig::peers`].
@@ -101,6 +102,8 @@ pub struct PeerConfig {
     pub connect_retry: Duration,
     /// Families offered in the OPEN.
     pub families: Vec<Family>,
+    /// What else is offered there.
+    pub offer: Offer,
     /// Import rules.
     pub import: Policy,
     /// Export rules.

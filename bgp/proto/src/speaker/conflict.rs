@@ -9,7 +9,7 @@ use super::api::PeerId;
 use super::{Neighbor, Speaker};
 use crate::attr::PathAttributes;
 use crate::rib::Path;
-use crate::wire::Prefix;
+use crate::wire::{Nlri, Prefix};
 
 /// How many of them are listed.
 pub const CONFLICTS_SHOWN: usize = 100;
@@ -59,7 +59,7 @@ impl Speaker {
     pub(super) fn new_conflicts(
         &self,
         neighbor: &Neighbor,
-        prefixes: &[Prefix],
+        prefixes: &[Nlri],
         attributes: &PathAttributes,
     ) -> Option<(Prefix, usize)> {
         let networks = &self.config.networks;
@@ -68,7 +68,8 @@ impl Speaker {
             let mut known = self.rib.adj_in().paths(prefix).iter();
             !known.any(|path| path.peer() == neighbor.id && *path.attributes == *attributes)
         };
-        let mut conflicting = prefixes.iter().filter(ours).filter(new);
+        let prefixes = prefixes.iter().map(|nlri| &nlri.prefix);
+        let mut conflicting = prefixes.filter(ours).filter(new);
         let first = conflicting.next()?;
         self.is_foreign(neighbor, attributes)
             .then(|| (*first, conflicting.count()))

@@ -28,6 +28,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+pub use crate::validate::{AddPath, Offer, Role};
 pub use api::{
     CloseCause, ConnId, ConnectError, Event, EventKind, FibChange, GracefulRestartConfig, Input,
     NextHop, Output, PeerConfig, PeerId, SpeakerConfig, StopMode,

@@ -14,7 +14,7 @@ use crate::fsm::{Cause, Session};
 use crate::iana::Family;
 use crate::rib::{AdjRibOut, PathStatus, Source, Target, Teller, Unusable};
 use crate::validate::RouteUpdate;
-use crate::wire::Prefix;
+use crate::wire::Nlri;
 
 impl Speaker {
     /// All paths of all prefixes with what became of them, own networks first.
@@ -178,7 +178,7 @@ impl Speaker {
         for (_, prefixes) in &update.withdrawn {
             prefixes
                 .iter()
-                .for_each(|prefix| self.rib.withdraw(id, prefix));
+                .for_each(|nlri| self.rib.withdraw(id, &nlri.prefix));
         }
         for announcement in update.announced {
             self.announce(id, &announcement.prefixes, announcement.attributes, now);
@@ -191,7 +191,7 @@ impl Speaker {
     fn announce(
         &mut self,
         id: PeerId,
-        prefixes: &[Prefix],
+        prefixes: &[Nlri],
         attributes: Arc<PathAttributes>,
         now: Instant,
     ) {
@@ -208,7 +208,7 @@ impl Speaker {
         });
         let external = neighbor.config.asn != self.config.asn;
         let attributes = self.rib.intern(attributes);
-        for prefix in prefixes {
+        for Nlri { prefix, .. } in prefixes {
             let verdict = neighbor.config.import.import(prefix, external);
             let status = match unusable {
                 Some(why) => PathStatus::Unusable(why),

@@ -11,7 +11,7 @@ use crate::attr::table::{self, ErrorAction, Parsed, Scope, Spec, ValueError};
 use crate::attr::{NextHop, PathAttributes, UnknownAttribute};
 use crate::iana::{AS_TRANS, AttributeCode as Code, Family, attribute_flag, update_subcode};
 use crate::message::RawAttribute;
-use crate::{Notification, Prefix, Update};
+use crate::{Nlri, Notification, Update};
 
 /// Octets of an attribute that a problem quotes.
 const QUOTED: usize = 64;
@@ -321,7 +321,7 @@ impl<'a> Judge<'a> {
 
     fn place(
         &mut self,
-        groups: Vec<(Family, Vec<Prefix>, Option<NextHop>)>,
+        groups: Vec<(Family, Vec<Nlri>, Option<NextHop>)>,
         attributes: PathAttributes,
         out: &mut RouteUpdate,
     ) {

@@ -2,10 +2,12 @@
 
 mod judge;
 mod multiprotocol;
+pub mod offer;
 pub mod open;
 pub mod update;
 
-pub use open::{ExpectedPeer, LocalOpen, Negotiated, OpenError, negotiate, open};
+pub use offer::{AddPath, Offer, Role};
+pub use open::{ExpectedPeer, LocalOpen, Negotiated, OpenError, negotiate, open, roles};
 pub use update::{
     Announcement, AttributeProblem, ProblemAction, RouteUpdate, UpdateContext, update,
 };
@@ -26,6 +28,17 @@ pub struct SessionOptions {
     pub families: Vec<Family>,
     /// Families whose next hop may be an IPv6 address (RFC 8950).
     pub extended_next_hop: Vec<Family>,
+    /// Families whose prefixes have path identifiers (RFC 7911).
+    pub add_path: AddPathFamilies,
+}
+
+/// Families whose prefixes have path identifiers, by direction (RFC 7911 §4).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AddPathFamilies {
+    /// In what the peer sends.
+    pub receive: Vec<Family>,
+    /// In what is sent to it.
+    pub send: Vec<Family>,
 }
 
 impl SessionOptions {

@@ -1,12 +1,12 @@
 //! The prefixes of MP_REACH_NLRI and MP_UNREACH_NLRI (RFC 4760, RFC 7606 §5.3, §7.11).
 
 use super::judge::{Judge, reset};
+use crate::Notification;
 use crate::attr::NextHop;
 use crate::attr::mp::{MpReach, MpUnreach};
 use crate::iana::{AttributeCode as Code, Family, update_subcode};
 use crate::message::RawAttribute;
-use crate::wire::nlri;
-use crate::{Notification, Prefix};
+use crate::wire::{Nlri, nlri};
 
 /// What the multiprotocol attributes say.
 #[derive(Debug, Default)]
@@ -14,9 +14,9 @@ pub(super) struct MpRoutes {
     /// MP_REACH_NLRI has prefixes, of whatever family.
     pub(super) reachable: bool,
     /// MP_REACH_NLRI of a negotiated family: its prefixes, at least one, and their next hop.
-    pub(super) announced: Option<(Family, Vec<Prefix>, NextHop)>,
+    pub(super) announced: Option<(Family, Vec<Nlri>, NextHop)>,
     /// MP_UNREACH_NLRI of a negotiated family; no prefix means End-of-RIB.
-    pub(super) withdrawn: Option<(Family, Vec<Prefix>)>,
+    pub(super) withdrawn: Option<(Family, Vec<Nlri>)>,
 }
 
 impl Judge<'_> {
@@ -51,7 +51,7 @@ impl Judge<'_> {
         }
         let extended = self.opts.extended_next_hop.contains(&reach.family);
         let next_hop = reach.next_hop(extended).ok_or_else(error)?;
-        let prefixes = nlri::parse_prefixes(reach.nlri, reach.family.afi).map_err(|_| error())?;
+        let prefixes = self.prefixes(reach.family, reach.nlri).ok_or_else(error)?;
         if !prefixes.is_empty() {
             routes.announced = Some((reach.family, prefixes, next_hop));
         }
@@ -69,9 +69,13 @@ impl Judge<'_> {
             self.discard(attribute, "the family was not negotiated");
             return Ok(());
         }
-        let prefixes =
-            nlri::parse_prefixes(unreach.nlri, unreach.family.afi).map_err(|_| error())?;
-        routes.withdrawn = Some((unreach.family, prefixes));
+        let prefixes = self.prefixes(unreach.family, unreach.nlri);
+        routes.withdrawn = Some((unreach.family, prefixes.ok_or_else(error)?));
         Ok(())
+    }
+
+    fn prefixes(&self, family: Family, field: &[u8]) -> Option<Vec<Nlri>> {
+        let add_path = self.opts.add_path.receive.contains(&family);
+        nlri::parse(field, family.afi, add_path).ok()
     }
 }

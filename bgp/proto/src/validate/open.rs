@@ -2,9 +2,9 @@
 
 use std::net::Ipv4Addr;
 
-use super::SessionOptions;
+use super::{AddPathFamilies, Offer, Role, SessionOptions};
 use crate::capability::{Capability, GracefulRestartCapability};
-use crate::iana::{Family, list, open_subcode};
+use crate::iana::{Family, add_path_mode, afi, list, open_subcode};
 use crate::{Notification, Open};
 
 /// What the own OPEN says.
@@ -20,10 +20,15 @@ pub struct LocalOpen {
     pub families: Vec<Family>,
     /// Graceful restart capability; `None`: not announced.
     pub graceful_restart: Option<GracefulRestartCapability>,
+    /// The session is one of IPv6: IPv4 prefixes may have IPv6 next hops (RFC 8950).
+    pub extended_next_hop: bool,
+    /// What else is offered.
+    pub offer: Offer,
 }
 
 impl LocalOpen {
-    /// The message: multiprotocol per family, route refresh, 4-octet AS, graceful restart.
+    /// The message: multiprotocol per family, route refresh and enhanced route refresh, 4-octet
+    /// AS, then what is offered, ascending by code.
     #[must_use]
     pub fn to_open(&self) -> Open {
         let mut capabilities: Vec<Capability> = self
@@ -33,12 +38,22 @@ impl LocalOpen {
             .map(Capability::Multiprotocol)
             .collect();
         capabilities.push(Capability::RouteRefresh);
+        if self.extended_next_hop && self.families.contains(&Family::IPV4_UNICAST) {
+            let list = vec![(Family::IPV4_UNICAST, afi::IPV6)];
+            capabilities.push(Capability::ExtendedNextHop(list));
+        }
+        if self.offer.extended_messages {
+            capabilities.push(Capability::ExtendedMessage);
+        }
+        capabilities.extend(self.offer.role.map(|role| Capability::Role(role.to_wire())));
         capabilities.extend(
             self.graceful_restart
                 .clone()
                 .map(Capability::GracefulRestart),
         );
         capabilities.push(Capability::FourOctetAs(self.asn));
+        capabilities.extend(self.add_path());
+        capabilities.push(Capability::EnhancedRouteRefresh);
         Open {
             version: 4,
             my_as: Open::two_octet_as(self.asn),
@@ -46,6 +61,20 @@ impl LocalOpen {
             bgp_id: self.bgp_id,
             capabilities,
         }
+    }
+}
+
+impl LocalOpen {
+    fn add_path(&self) -> Option<Capability> {
+        let receive = self
+            .offer
+            .add_path
+            .receive
+            .then_some(add_path_mode::RECEIVE);
+        let send = (self.offer.add_path.send > 0).then_some(add_path_mode::SEND);
+        let mode = receive.unwrap_or(0) | send.unwrap_or(0);
+        let families = self.families.iter().map(|family| (*family, mode));
+        (mode != 0).then(|| Capability::AddPath(families.collect()))
     }
 }
 
@@ -89,6 +118,17 @@ pub enum OpenError {
         /// Offered by the peer.
         theirs: Vec<Family>,
     },
+    /// 2/11 (RFC 9234 §4.2).
+    #[error("our role is {ours}, so the peer's must be {}, and it is {theirs}", ours.counterpart())]
+    RoleMismatch {
+        /// Ours.
+        ours: Role,
+        /// What the peer says of itself.
+        theirs: String,
+    },
+    /// 2/11 in strict mode (RFC 9234 §4.2).
+    #[error("our role is {0}, and roles are strict here, but the peer does not say its own")]
+    NoRole(Role),
 }
 
 impl OpenError {
@@ -101,6 +141,9 @@ impl OpenError {
             Self::HoldTime(_) => Notification::open(open_subcode::UNACCEPTABLE_HOLD_TIME),
             Self::BgpId(_) => Notification::open(open_subcode::BAD_BGP_ID),
             Self::NoCommonFamily { ours, .. } => Notification::unsupported_families(ours),
+            Self::RoleMismatch { .. } | Self::NoRole(_) => {
+                Notification::open(open_subcode::ROLE_MISMATCH)
+            }
         }
     }
 }
@@ -124,6 +167,35 @@ pub fn open(open: &Open, expected: &ExpectedPeer) -> Result<(), OpenError> {
         return Err(OpenError::BgpId(open.bgp_id));
     }
     Ok(())
+}
+
+/// Whether the peer's role fits to ours (RFC 9234 §4.2). Nothing is asked where we have none.
+///
+/// # Errors
+/// It does not, it says several, or it says none where `strict`.
+pub fn roles(ours: Option<Role>, strict: bool, received: &Open) -> Result<(), OpenError> {
+    let Some(ours) = ours else { return Ok(()) };
+    let said = |capability: &Capability| match capability {
+        Capability::Role(value) => Some(*value),
+        _ => None,
+    };
+    let mut theirs: Vec<u8> = received.capabilities.iter().filter_map(said).collect();
+    theirs.sort_unstable();
+    theirs.dedup();
+    match theirs[..] {
+        [] if strict => Err(OpenError::NoRole(ours)),
+        [] => Ok(()),
+        [value] if value == ours.counterpart().to_wire() => Ok(()),
+        _ => {
+            let name = |value: &u8| match Role::from_wire(*value) {
+                Some(role) => role.to_string(),
+                None => format!("the unassigned {value}"),
+            };
+            let theirs: Vec<String> = theirs.iter().map(name).collect();
+            let theirs = theirs.join(" and ");
+            Err(OpenError::RoleMismatch { ours, theirs })
+        }
+    }
 }
 
 /// What both sides can do.
@@ -174,6 +246,10 @@ pub fn negotiate(sent: &Open, received: &Open) -> Result<Negotiated, OpenError> 
         enhanced_route_refresh: both(&|c| matches!(c, Capability::EnhancedRouteRefresh)),
         families: families.clone(),
         extended_next_hop: common_extended_next_hop(sent, received),
+        add_path: AddPathFamilies {
+            receive: common_add_path(sent, received, &families),
+            send: common_add_path(received, sent, &families),
+        },
     };
     let graceful_restart = both(&|c| matches!(c, Capability::GracefulRestart(_)));
     Ok(Negotiated {
@@ -214,6 +290,25 @@ fn common_families(sent: &Open, received: &Open) -> Vec<Family> {
         .collect()
 }
 
+/// Families in which `to` takes several paths and `from` tells them. Of several entries for a
+/// family the last counts; a mode that is not assigned is ignored (RFC 7911 §4).
+fn common_add_path(to: &Open, from: &Open, families: &[Family]) -> Vec<Family> {
+    let offers = |open: &Open, family: &Family, bit: u8| {
+        let lists = open.capabilities.iter().filter_map(|c| match c {
+            Capability::AddPath(list) => Some(list),
+            _ => None,
+        });
+        let modes = lists.flatten().filter(|(of, _)| of == family);
+        let known = add_path_mode::RECEIVE | add_path_mode::SEND;
+        let mode = modes.map(|(_, mode)| *mode).filter(|mode| *mode <= known);
+        mode.last().is_some_and(|mode| mode & bit != 0)
+    };
+    let both = |family: &&Family| {
+        offers(to, family, add_path_mode::RECEIVE) && offers(from, family, add_path_mode::SEND)
+    };
+    families.iter().filter(both).copied().collect()
+}
+
 fn common_extended_next_hop(sent: &Open, received: &Open) -> Vec<Family> {
     let entries = |open: &Open| -> Vec<(Family, u16)> {
         let lists = open
@@ -225,7 +320,7 @@ fn common_extended_next_hop(sent: &Open, received: &Open) -> Vec<Family> {
             });
         lists
             .flatten()
-            .filter(|(_, next_hop)| *next_hop == crate::iana::afi::IPV6)
+            .filter(|(_, next_hop)| *next_hop == afi::IPV6)
             .collect()
     };
     let theirs = entries(received);

@@ -11,7 +11,7 @@ use super::SessionOptions;
 use super::judge::Judge;
 use crate::attr::PathAttributes;
 use crate::iana::{AttributeCode, Family};
-use crate::{Notification, Prefix, Update};
+use crate::{Nlri, Notification, Update};
 
 /// What the judgement depends on besides the session's options.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub struct Announcement {
     /// Family of the prefixes.
     pub family: Family,
     /// The prefixes.
-    pub prefixes: Vec<Prefix>,
+    pub prefixes: Vec<Nlri>,
     /// Their attributes with the next hop from NEXT_HOP or MP_REACH_NLRI.
     pub attributes: Arc<PathAttributes>,
 }
@@ -45,7 +45,7 @@ pub struct RouteUpdate {
     /// Routes to take; at most one per family.
     pub announced: Vec<Announcement>,
     /// Routes to forget, those included that are treated as withdrawn.
-    pub withdrawn: Vec<(Family, Vec<Prefix>)>,
+    pub withdrawn: Vec<(Family, Vec<Nlri>)>,
     /// The initial transfer of a family is complete (RFC 4724 §2).
     pub end_of_rib: Option<Family>,
     /// What was discarded, and why routes are treated as withdrawn.

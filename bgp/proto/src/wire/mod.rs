@@ -4,6 +4,7 @@ pub mod frame;
 pub mod nlri;
 
 pub use frame::{Frame, Framer};
+pub use nlri::Nlri;
 
 /// A prefix of either family; host bits beyond the length are zero when it comes from the wire.
 pub type Prefix = ipnetwork::IpNetwork;

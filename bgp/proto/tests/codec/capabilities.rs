@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use rcni_bgp_proto::capability::{GracefulRestartCapability, LongLivedFamily};
-use rcni_bgp_proto::validate::{LocalOpen, negotiate};
+use rcni_bgp_proto::validate::{LocalOpen, Offer, negotiate};
 use rcni_bgp_proto::{Capability, Family, Message, Open};
 
 use crate::support::{encoded, hex, receive, session, wire};
@@ -149,6 +149,11 @@ fn local() -> LocalOpen {
             families,
             ..GracefulRestartCapability::default()
         }),
+        extended_next_hop: false,
+        offer: Offer {
+            extended_messages: false,
+            ..Offer::default()
+        },
     }
 }
 

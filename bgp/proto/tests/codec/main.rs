@@ -9,12 +9,14 @@
     reason = "test helpers: to stop is the right thing"
 )]
 
+mod add_path;
 mod as4;
 mod capabilities;
 mod header;
 mod notification;
 mod open;
 mod pack;
+mod roles;
 mod roundtrip;
 mod support;
 mod update;

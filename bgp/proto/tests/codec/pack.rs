@@ -61,7 +61,7 @@ fn taken(messages: &[bytes::Bytes], opts: &SessionOptions) -> (Vec<Prefix>, Vec<
         let update = rcni_bgp_proto::validate::update(update, opts, &context()).expect("accepted");
         assert_eq!((update.withdrawn, update.errors), (vec![], vec![]));
         for announcement in update.announced {
-            prefixes.extend(announcement.prefixes);
+            prefixes.extend(announcement.prefixes.iter().map(|nlri| nlri.prefix));
             attributes.push((*announcement.attributes).clone());
         }
     }
@@ -193,7 +193,7 @@ fn withdrawals_of_both_families() {
     let expected = wire(2, &hex("0004 18 0a0000 0000"));
     assert_eq!(pack_withdrawals(V4, &many_v4(1), &session()), [expected]);
     assert_eq!(
-        pack_withdrawals(V4, &[], &session()),
+        pack_withdrawals::<Prefix>(V4, &[], &session()),
         [] as [bytes::Bytes; 0]
     );
 }

@@ -8,11 +8,11 @@ use proptest::prelude::*;
 use rcni_bgp_proto::attr::{Aggregator, NextHop, RareAttributes, SegmentKind, UnknownAttribute};
 use rcni_bgp_proto::capability::{GracefulRestartCapability, LongLivedFamily};
 use rcni_bgp_proto::iana::AttributeCode;
-use rcni_bgp_proto::message::{self, RawAttribute, pack_announcements};
-use rcni_bgp_proto::validate::{self, SessionOptions, UpdateContext};
+use rcni_bgp_proto::message::{self, RawAttribute, pack_announcements, pack_withdrawals};
+use rcni_bgp_proto::validate::{self, AddPathFamilies, SessionOptions, UpdateContext};
 use rcni_bgp_proto::wire::Framer;
 use rcni_bgp_proto::{
-    AsPath, Capability, Family, Message, Notification, Open, Origin, PathAttributes, Prefix,
+    AsPath, Capability, Family, Message, Nlri, Notification, Open, Origin, PathAttributes, Prefix,
     RouteRefresh, Update,
 };
 
@@ -96,6 +96,20 @@ fn prefix_v6() -> impl Strategy<Value = Prefix> {
     })
 }
 
+/// With the path identifiers that the session has, if it has any.
+fn with_ids(prefixes: Vec<Prefix>, ids: &[u32], opts: &SessionOptions) -> Vec<Nlri> {
+    let ids = ids.iter().copied().cycle();
+    let path_id = |id| if opts.add_path.send.is_empty() { 0 } else { id };
+    prefixes
+        .into_iter()
+        .zip(ids)
+        .map(|(prefix, id)| Nlri {
+            prefix,
+            path_id: path_id(id),
+        })
+        .collect()
+}
+
 fn raw_attribute() -> impl Strategy<Value = RawAttribute> {
     (any::<(u8, u8)>(), octets(300)).prop_map(|((flags, code), value)| RawAttribute {
         // A long value has the flag on the wire whatever the sender wanted.
@@ -110,7 +124,7 @@ fn raw_attribute() -> impl Strategy<Value = RawAttribute> {
 }
 
 fn raw_update() -> impl Strategy<Value = Update> {
-    let prefixes = || vec(prefix_v4(), 0..50);
+    let prefixes = || vec(prefix_v4().prop_map(Nlri::from), 0..50);
     (prefixes(), vec(raw_attribute(), 0..8), prefixes()).prop_map(
         |(withdrawn, attributes, nlri)| Update {
             withdrawn,
@@ -249,8 +263,14 @@ fn attributes(v6: bool) -> impl Strategy<Value = PathAttributes> {
 
 /// All negotiated modes that UPDATE depends on.
 fn options() -> impl Strategy<Value = SessionOptions> {
-    any::<[bool; 4]>().prop_map(
-        |[four_octet_as, extended_message, enhanced, extended_next_hop]| SessionOptions {
+    any::<[bool; 5]>().prop_map(
+        |[
+            four_octet_as,
+            extended_message,
+            enhanced,
+            extended_next_hop,
+            add_path,
+        ]| SessionOptions {
             four_octet_as,
             extended_message,
             enhanced_route_refresh: enhanced,
@@ -258,6 +278,14 @@ fn options() -> impl Strategy<Value = SessionOptions> {
                 vec![Family::IPV4_UNICAST]
             } else {
                 vec![]
+            },
+            add_path: if add_path {
+                AddPathFamilies {
+                    receive: session().families,
+                    send: session().families,
+                }
+            } else {
+                AddPathFamilies::default()
             },
             ..session()
         },
@@ -333,8 +361,10 @@ proptest! {
         v4 in (vec(prefix_v4(), 1..600), attributes(false)),
         v6 in (vec(prefix_v6(), 1..300), attributes(true)),
         opts in options(),
+        ids in vec(any::<u32>(), 1..5),
     ) {
         for (family, (prefixes, attributes)) in [(Family::IPV4_UNICAST, v4), (Family::IPV6_UNICAST, v6)] {
+            let prefixes = with_ids(prefixes, &ids, &opts);
             let messages = pack_announcements(family, &attributes, &prefixes, &opts).expect("fits");
             let mut received = Vec::new();
             for octets in &messages {
@@ -348,7 +378,16 @@ proptest! {
                     received.extend(announcement.prefixes);
                 }
             }
-            prop_assert_eq!(received, prefixes);
+            prop_assert_eq!(&received, &prefixes);
+            let mut withdrawn = Vec::new();
+            for octets in pack_withdrawals(family, &prefixes, &opts) {
+                prop_assert!(octets.len() <= opts.max_message_len());
+                let Ok(Message::Update(update)) = receive(&octets, &opts) else { panic!("an UPDATE") };
+                let routes = validate::update(update, &opts, &internal()).expect("accepted");
+                prop_assert_eq!((routes.announced, routes.errors), (vec![], vec![]));
+                withdrawn.extend(routes.withdrawn.into_iter().flat_map(|(_, prefixes)| prefixes));
+            }
+            prop_assert_eq!(withdrawn, prefixes);
         }
     }
 

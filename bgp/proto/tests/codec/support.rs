@@ -7,7 +7,7 @@ use rcni_bgp_proto::iana::Family;
 use rcni_bgp_proto::message::{self, Message};
 use rcni_bgp_proto::validate::{self, RouteUpdate, SessionOptions, UpdateContext};
 use rcni_bgp_proto::wire::{Frame, Framer, MAX_MESSAGE_LEN};
-use rcni_bgp_proto::{Notification, Prefix};
+use rcni_bgp_proto::{Nlri, Notification, Prefix};
 
 /// Octets of a text in hexadecimal; blanks do not count.
 pub(crate) fn hex(text: &str) -> Vec<u8> {
@@ -156,13 +156,18 @@ pub(crate) fn prefix(text: &str) -> Prefix {
     text.parse().unwrap()
 }
 
+/// A prefix as it stands in a message: without a path identifier.
+pub(crate) fn nlri(text: &str) -> Nlri {
+    prefix(text).into()
+}
+
 /// P is withdrawn, nothing is announced, and it is said why.
 pub(crate) fn assert_withdrawn(result: Result<RouteUpdate, Notification>, reason: &str) {
     let update = result.expect("the session lives");
     assert_eq!(update.announced, []);
     assert_eq!(
         update.withdrawn,
-        [(Family::IPV4_UNICAST, vec![prefix("100.64.1.0/24")])]
+        [(Family::IPV4_UNICAST, vec![nlri("100.64.1.0/24")])]
     );
     let said: Vec<String> = update.errors.iter().map(ToString::to_string).collect();
     assert!(

@@ -7,7 +7,7 @@ use rcni_bgp_proto::{Family, Notification};
 
 use crate::support::{
     AS_PATH, NEXT_HOP, ORIGIN, P, assert_used, assert_withdrawn, base, body, external, hex, judge,
-    judge_body, notification, prefix, session,
+    judge_body, nlri, notification, session,
 };
 
 pub(crate) type Judged = Result<RouteUpdate, Notification>;
@@ -212,7 +212,7 @@ fn u56_error_without_any_prefix() {
 #[test]
 fn u56_a_discarded_attribute_keeps_the_session() {
     let update = judge_all(P, "40060100", "").expect("the session lives");
-    assert_eq!(update.withdrawn, [(V4, vec![prefix("100.64.1.0/24")])]);
+    assert_eq!(update.withdrawn, [(V4, vec![nlri("100.64.1.0/24")])]);
     assert_eq!(update.errors.len(), 1);
 }
 
@@ -269,11 +269,11 @@ fn both_families_in_one_message() {
     };
     assert_eq!(
         (v4.family, &v4.prefixes[..]),
-        (V4, &[prefix("100.64.1.0/24")][..])
+        (V4, &[nlri("100.64.1.0/24")][..])
     );
     assert_eq!(
         (v6.family, &v6.prefixes[..]),
-        (V6, &[prefix("2001:db8:64::/48")][..])
+        (V6, &[nlri("2001:db8:64::/48")][..])
     );
     assert_eq!(
         v4.attributes.next_hop,
@@ -289,8 +289,8 @@ fn an_error_withdraws_the_prefixes_of_both_families() {
     let update = judge(&plus(&["800403 000001", MP_REACH].concat()), P).expect("the session lives");
     assert_eq!(update.announced, []);
     let withdrawn = [
-        (V4, vec![prefix("100.64.1.0/24")]),
-        (V6, vec![prefix("2001:db8:64::/48")]),
+        (V4, vec![nlri("100.64.1.0/24")]),
+        (V6, vec![nlri("2001:db8:64::/48")]),
     ];
     assert_eq!(update.withdrawn, withdrawn);
 }
@@ -317,7 +317,7 @@ fn next_hop_with_a_link_local_address() {
 fn wrong_flags_on_mp_reach_withdraw_its_prefixes() {
     let update = judge(&[&path(), "c0", &MP_REACH[2..]].concat(), "").expect("the session lives");
     assert_eq!(update.announced, []);
-    assert_eq!(update.withdrawn, [(V6, vec![prefix("2001:db8:64::/48")])]);
+    assert_eq!(update.withdrawn, [(V6, vec![nlri("2001:db8:64::/48")])]);
 }
 
 #[test]
@@ -334,7 +334,7 @@ fn end_of_rib() {
 #[test]
 fn host_bits_are_cleared() {
     let update = judge(&base(), "11 0affff 00 20 01020304").expect("accepted");
-    let expected = ["10.255.128.0/17", "0.0.0.0/0", "1.2.3.4/32"].map(prefix);
+    let expected = ["10.255.128.0/17", "0.0.0.0/0", "1.2.3.4/32"].map(nlri);
     assert_eq!(update.announced[0].prefixes, expected);
 }
 
@@ -342,8 +342,8 @@ fn host_bits_are_cleared() {
 fn a_withdraw_of_both_families() {
     let update = judge_all(P, "800f0a 000201 30 20010db80064", "").expect("accepted");
     let withdrawn = [
-        (V4, vec![prefix("100.64.1.0/24")]),
-        (V6, vec![prefix("2001:db8:64::/48")]),
+        (V4, vec![nlri("100.64.1.0/24")]),
+        (V6, vec![nlri("2001:db8:64::/48")]),
     ];
     assert_eq!(update.withdrawn, withdrawn);
     assert_eq!(update.end_of_rib, None);

@@ -7,7 +7,7 @@ use rcni_bgp_proto::message::RawAttribute;
 use rcni_bgp_proto::validate::SessionOptions;
 use rcni_bgp_proto::{Capability, Family, Message, Open, RouteRefresh, Update};
 
-use crate::support::{encoded, hex, prefix, receive, session, wire};
+use crate::support::{encoded, hex, nlri, receive, session, wire};
 
 #[track_caller]
 fn both_ways(octets: &[u8], message: &Message, opts: &SessionOptions) {
@@ -82,14 +82,14 @@ fn update_with_all_three_fields() {
          0019  40 01 01 00  40 02 0a 02 02 0000fde9 0000fdea  50 03 0004 0a000102
          18 c00002  00");
     let update = Update {
-        withdrawn: vec![prefix("172.16.0.0/16"), prefix("10.0.0.0/8")],
+        withdrawn: vec![nlri("172.16.0.0/16"), nlri("10.0.0.0/8")],
         attributes: vec![
             attribute(0x40, AttributeCode::ORIGIN, "00"),
             attribute(0x40, AttributeCode::AS_PATH, "0202 0000fde9 0000fdea"),
             attribute(0x50, AttributeCode::NEXT_HOP, "0a000102"),
         ],
         trailing: Bytes::new(),
-        nlri: vec![prefix("192.0.2.0/24"), prefix("0.0.0.0/0")],
+        nlri: vec![nlri("192.0.2.0/24"), nlri("0.0.0.0/0")],
     };
     both_ways(&octets, &Message::Update(update), &session());
 }
@@ -101,7 +101,7 @@ fn update_with_octets_that_are_no_attribute() {
         withdrawn: vec![],
         attributes: vec![attribute(0x40, AttributeCode::ORIGIN, "00")],
         trailing: Bytes::from(hex("8004c8")),
-        nlri: vec![prefix("192.0.2.0/24")],
+        nlri: vec![nlri("192.0.2.0/24")],
     };
     both_ways(&octets, &Message::Update(update), &session());
 }
@@ -132,7 +132,7 @@ fn end_of_rib() {
 
 #[test]
 fn a_message_that_is_too_long_is_refused_and_leaves_nothing() {
-    let nlri = vec![prefix("192.0.2.0/24"); 1019];
+    let nlri = vec![nlri("192.0.2.0/24"); 1019];
     let message = Message::Update(Update {
         nlri,
         ..Update::default()

@@ -107,6 +107,8 @@ impl Peer {
             hold_time: config.hold_time_secs,
             families: config.families.clone(),
             graceful_restart,
+            extended_next_hop: false,
+            offer: config.offer,
         };
         let expected = ExpectedPeer {
             asn: config.asn,
@@ -256,6 +258,7 @@ impl Peer {
 
     fn params(&self, local: SocketAddr, ctx: &Context<'_>) -> SessionParams {
         let mut open = self.identity.open.clone();
+        open.extended_next_hop = local.ip().to_canonical().is_ipv6();
         if let Some(graceful) = &mut open.graceful_restart {
             graceful.restart = ctx.restarting;
             for (_, forwarding) in &mut graceful.families {

@@ -304,7 +304,7 @@ mod echo {
     use crate::message::{self, Message, pack_announcements};
     use crate::speaker::tests::{ip, prefix};
     use crate::speaker::{ConnId, Input, Interface, OwnAddresses, Speaker};
-    use crate::validate::{LocalOpen, SessionOptions};
+    use crate::validate::{LocalOpen, Offer, SessionOptions};
     use std::net::SocketAddr;
     use std::time::Instant;
 
@@ -351,6 +351,8 @@ mod echo {
             hold_time: 90,
             families: BOTH.to_vec(),
             graceful_restart: None,
+            extended_next_hop: false,
+            offer: Offer::default(),
         };
         let mut bytes = BytesMut::new();
         message::encode(&Message::Open(open.to_open()), &options(), &mut bytes).unwrap();

@@ -51,6 +51,7 @@ pub(super) fn peer(address: &str, asn: u32) -> PeerConfig {
         hold_time_secs: 90,
         connect_retry: Duration::from_secs(5),
         families: vec![Family::IPV4_UNICAST],
+        offer: Offer::default(),
         import: Policy::accept_all(),
         export: Policy::default(),
     }

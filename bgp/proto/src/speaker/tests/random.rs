@@ -18,7 +18,7 @@ use crate::speaker::{
     CloseCause, ConnId, ConnectError, Input, Interface, Output, OwnAddresses, PeerConfig,
     PrefixCounts, Speaker, StopMode,
 };
-use crate::validate::{LocalOpen, SessionOptions};
+use crate::validate::{LocalOpen, Offer, SessionOptions};
 use crate::wire::Prefix;
 
 #[derive(Clone, Debug)]
@@ -135,6 +135,8 @@ fn open(id: u8) -> Vec<u8> {
             time_secs: 30,
             families: vec![(Family::IPV4_UNICAST, true), (Family::IPV6_UNICAST, id > 2)],
         }),
+        extended_next_hop: id > 2,
+        offer: Offer::default(),
     };
     let mut out = bytes::BytesMut::new();
     message::encode(

@@ -12,7 +12,7 @@ use crate::iana::{AttributeCode, Family, attribute_flag};
 use crate::message::{self, Message, Open, pack_announcements};
 use crate::rib::{PathStatus, Unusable};
 use crate::speaker::{ConnId, Input, Output, PeerConfig, Speaker};
-use crate::validate::{LocalOpen, SessionOptions};
+use crate::validate::{LocalOpen, Offer, SessionOptions};
 use crate::wire::Framer;
 
 const PEER: &str = "10.0.0.2";
@@ -127,6 +127,11 @@ fn their_open(asn: u32, hold_time: u16) -> Open {
         hold_time,
         families: vec![Family::IPV4_UNICAST],
         graceful_restart: None,
+        extended_next_hop: false,
+        offer: Offer {
+            extended_messages: false,
+            ..Offer::default()
+        },
     };
     local.to_open()
 }
