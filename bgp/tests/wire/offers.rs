@@ -1,0 +1,98 @@
+//! OPENs that the table of rows lacks.
+
+use super::bytes::{OPEN, Open, capabilities, hex, message, parameter};
+use super::lab::{Lab, Setup};
+use super::open::{accepted, refused, with};
+
+#[test]
+fn capabilities_twice() {
+    accepted(&Open::rows().and(&capabilities(65001)));
+}
+
+#[test]
+fn a_parameter_for_each_capability() {
+    accepted(&with(
+        "1c 02 06 01 04 00010001 02 06 01 04 00020001 02 02 02 00 02 06 41 04 0000fde9",
+    ));
+}
+
+#[test]
+fn a_parameter_without_a_capability() {
+    let list = capabilities(65001);
+    let length = hex(&list).len();
+    let all = format!("{:02x} 02 00 02 {length:02x} {list} 02 00", length + 6);
+    accepted(&with(&all));
+}
+
+/// RFC 5492 3 and RFC 4760 8: nothing but IPv4 unicast, and 2-octet AS numbers.
+#[test]
+fn no_parameters() {
+    let setup = Setup::two_octets();
+    let open = setup.open.clone().parameters("00");
+    let lab = Lab::new(setup);
+    let puppet = lab.open(&open);
+    lab.clean(&puppet);
+    lab.lives(&puppet);
+}
+
+/// 255 octets of parameters, and no type 255 at their beginning: not RFC 9072.
+#[test]
+fn parameters_of_255_octets_in_the_classic_form() {
+    let list = capabilities(65001);
+    let rest = 253 - hex(&list).len() - 2;
+    let open = Open::rows().and(&format!("c8 {rest:02x} {}", "5a".repeat(rest)));
+    assert!(open.parameters.starts_with("ff 02 fd"));
+    accepted(&open);
+}
+
+#[test]
+fn octets_after_the_parameters() {
+    let open = with(&(parameter(&capabilities(65001)) + "00"));
+    refused(Setup::external(), &open, "2/0");
+}
+
+/// Values that their RFCs do not allow: not usable, and no reason to refuse the session.
+#[test]
+fn capabilities_of_wrong_lengths() {
+    let odd = "40 03 007800 01 03 000100 02 01 00 06 01 00 45 03 000101 46 02 0000 09 00 ";
+    accepted(&Open::rows().and(odd));
+}
+
+/// But for the AS number, which would have to be guessed.
+#[test]
+fn four_octet_as_of_2_octets() {
+    let open = with(&parameter("01 04 00010001 41 02 fde9"));
+    refused(Setup::external(), &open, "2/0");
+}
+
+#[test]
+fn no_family_in_common() {
+    let open = with(&parameter("01 04 00190046 41 04 0000fde9"));
+    let ours = "2/7=0104000100010104 00020001";
+    refused(Setup::external(), &open, ours);
+}
+
+/// RFC 6793 4.1: the number is in the capability.
+#[test]
+fn as_trans_for_a_number_that_would_fit() {
+    accepted(&Open {
+        asn: 23456,
+        ..Open::rows()
+    });
+}
+
+#[test]
+fn wrong_as_in_the_capability_alone() {
+    let open = with(&parameter("01 04 00010001 41 04 0000fe4b"));
+    refused(Setup::external(), &open, "2/2");
+}
+
+/// Several mistakes: the version is judged first, whatever follows it.
+#[test]
+fn another_version_with_another_layout() {
+    let lab = Lab::new(Setup::external());
+    let puppet = lab.connect();
+    puppet.send(&message(OPEN, &hex("02 ff ffffffffffffffff ff")));
+    puppet.is_told("2/1=0004");
+    lab.comes_back();
+}
