@@ -46,7 +46,9 @@ pub fn event<'a>(event: &Event, name: impl Fn(PeerId) -> &'a str) {
         | EventKind::NotificationReceived(_)
         | EventKind::Conflict { .. }
         | EventKind::UpdateProblem(_) => warn!(peer, "{text}"),
-        EventKind::EndOfRib(_) | EventKind::Refused(_) => debug!(peer, "{text}"),
+        EventKind::EndOfRib(_) | EventKind::Refreshed { .. } | EventKind::Refused(_) => {
+            debug!(peer, "{text}")
+        }
         EventKind::StateChange { to, .. } if *to < rcni_bgp_proto::fsm::State::Established => {
             debug!(peer, "{text}");
         }

@@ -12,8 +12,8 @@ use rand::rngs::SmallRng;
 
 use super::{Cause, State, TimerKind, TimerTable};
 use crate::error::Notification;
-use crate::iana::{Family, error_code, fsm_subcode, message_type};
-use crate::message::{self, Message, Open};
+use crate::iana::{error_code, fsm_subcode, message_type, refresh_subtype};
+use crate::message::{self, Message, Open, RouteRefresh};
 use crate::validate::{self, SessionOptions};
 use crate::validate::{ExpectedPeer, LocalOpen, Negotiated};
 use crate::validate::{RouteUpdate, UpdateContext};
@@ -73,8 +73,9 @@ pub enum ConnectionOutput {
     Established,
     /// An UPDATE's routes.
     Routes(RouteUpdate),
-    /// The peer asks for all routes of a family again (RFC 2918).
-    Refresh(Family),
+    /// The peer asks for all routes of a family again (RFC 2918), or marks the beginning or end of
+    /// its own answer (RFC 7313). The family is one of the session's.
+    Refresh(RouteRefresh),
     /// Over, the last output. A NOTIFICATION of ours precedes it.
     Ended(Cause),
 }
@@ -253,18 +254,25 @@ impl Connection {
                 Ok(vec![ConnectionOutput::Routes(routes)])
             }
             Message::RouteRefresh(refresh) => {
-                let wanted =
-                    refresh.subtype == 0 && self.options.families.contains(&refresh.family);
-                Ok(wanted
-                    .then_some(ConnectionOutput::Refresh(refresh.family))
-                    .into_iter()
-                    .collect())
+                let known = self.knows(refresh);
+                let output = known.then_some(ConnectionOutput::Refresh(refresh));
+                Ok(output.into_iter().collect())
             }
             Message::Notification(notification) => {
                 self.end();
                 Ok(vec![ConnectionOutput::Ended(Cause::Received(notification))])
             }
         }
+    }
+
+    /// Others are ignored: families (RFC 2918 §4), subtypes (RFC 7313 §5).
+    fn knows(&self, refresh: RouteRefresh) -> bool {
+        let subtype = match refresh.subtype {
+            refresh_subtype::REQUEST => true,
+            refresh_subtype::BEGIN | refresh_subtype::END => self.options.enhanced_route_refresh,
+            _ => false,
+        };
+        subtype && self.options.families.contains(&refresh.family)
     }
 
     fn open(

@@ -149,12 +149,7 @@ fn encode_unchecked(
             out.put_slice(&notification.data);
         }
         Message::Keepalive => put_header(message_type::KEEPALIVE, out),
-        Message::RouteRefresh(refresh) => {
-            put_header(message_type::ROUTE_REFRESH, out);
-            out.put_u16(refresh.family.afi);
-            out.put_u8(refresh.subtype);
-            out.put_u8(refresh.family.safi);
-        }
+        Message::RouteRefresh(refresh) => put_route_refresh(*refresh, out),
     }
     Ok(())
 }
@@ -166,6 +161,22 @@ pub fn keepalive() -> Bytes {
     put_header(message_type::KEEPALIVE, &mut out);
     patch_length(0, &mut out);
     out.freeze()
+}
+
+/// A ROUTE-REFRESH message; `subtype` from [`refresh_subtype`](crate::iana::refresh_subtype).
+#[must_use]
+pub fn route_refresh(family: Family, subtype: u8) -> Bytes {
+    let mut out = BytesMut::with_capacity(HEADER_LEN + 4);
+    put_route_refresh(RouteRefresh { family, subtype }, &mut out);
+    patch_length(0, &mut out);
+    out.freeze()
+}
+
+fn put_route_refresh(refresh: RouteRefresh, out: &mut BytesMut) {
+    put_header(message_type::ROUTE_REFRESH, out);
+    out.put_u16(refresh.family.afi);
+    out.put_u8(refresh.subtype);
+    out.put_u8(refresh.family.safi);
 }
 
 /// A NOTIFICATION message; data beyond the 4096 octets that every session allows is cut.

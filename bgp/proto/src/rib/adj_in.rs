@@ -18,20 +18,22 @@ use crate::wire::Prefix;
 pub struct Path {
     /// As received, shared.
     pub attributes: Arc<PathAttributes>,
-    /// The peer's number, and [`STALE`].
+    /// The peer's number, [`STALE`] and [`REFRESHING`].
     told_by: u32,
     /// What became of it.
     pub status: PathStatus,
 }
 
-/// Nobody has so many peers: the bit is free.
+/// Nobody has so many peers: the bits are free.
 const STALE: u32 = 1 << 31;
+const REFRESHING: u32 = 1 << 30;
+const PEER: u32 = !(STALE | REFRESHING);
 
 impl Path {
     fn new(attributes: Arc<PathAttributes>, peer: PeerId, status: PathStatus) -> Self {
         Self {
             attributes,
-            told_by: peer.0 & !STALE,
+            told_by: peer.0 & PEER,
             status,
         }
     }
@@ -39,13 +41,19 @@ impl Path {
     /// Who told it.
     #[must_use]
     pub fn peer(&self) -> PeerId {
-        PeerId(self.told_by & !STALE)
+        PeerId(self.told_by & PEER)
     }
 
     /// Kept from an earlier session (RFC 4724 §4.2).
     #[must_use]
     pub fn is_stale(&self) -> bool {
         self.told_by & STALE != 0
+    }
+
+    /// Not told again yet since the peer began to tell everything again (RFC 7313 §4.2).
+    #[must_use]
+    pub fn is_refreshing(&self) -> bool {
+        self.told_by & REFRESHING != 0
     }
 }
 
@@ -293,11 +301,26 @@ impl AdjRibIn {
             let paths = paths.as_mut_slice().iter_mut();
             for path in paths.filter(|path| path.peer() == peer) {
                 counts.count(path, false);
-                path.told_by |= STALE;
+                path.told_by = path.told_by & PEER | STALE;
                 counts.count(path, true);
             }
         }
         gone
+    }
+
+    /// The peer begins to tell everything of a family again (RFC 7313 §4.2).
+    pub fn mark_refreshing(&mut self, peer: PeerId, family: Family) {
+        if self.counts_of(peer, family).received == 0 {
+            return;
+        }
+        for (prefix, paths) in self.table.iter_mut() {
+            if Family::of(&prefix) == family {
+                let paths = paths.as_mut_slice().iter_mut();
+                for path in paths.filter(|path| path.peer() == peer) {
+                    path.told_by |= REFRESHING;
+                }
+            }
+        }
     }
 
     /// Forgets the peer's paths for which `which` holds. Returns the prefixes that lost an

@@ -3,13 +3,15 @@
 //! ```text
 //! change of the Loc-RIB -> dirty set -+
 //!                                     +-> batch -> permit? -> same attributes together -> messages
-//! begin, route refresh --> walk ------+              |no, but was told: withdraw
+//! begin, route refresh --> walks -----+              |no, but was told: withdraw
 //! ```
 //!
 //! Nothing is encoded before the peer can take it: a change only puts the prefix into the dirty
 //! set, and a later change of the same prefix finds it there. So a slow reader costs at most one
 //! entry per prefix, and gets the newest state rather than the history. The initial transfer is
 //! not even an entry: a walk over the Loc-RIB that remembers where it stopped.
+
+mod walks;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -21,21 +23,14 @@ use super::loc::{LocRib, LocRoute, Source};
 use super::table::PrefixMap;
 use crate::attr::PathAttributes;
 use crate::iana::Family;
-use crate::message::{end_of_rib, pack_announcements, pack_withdrawals};
+use crate::iana::refresh_subtype;
+use crate::message::{end_of_rib, pack_announcements, pack_withdrawals, route_refresh};
 use crate::validate::SessionOptions;
 use crate::wire::Prefix;
+use walks::Walks;
 
 /// Prefixes that are looked at for one round of packing: bounds the messages that wait.
 const BATCH: usize = 4096;
-
-/// An interrupted walk over one family of the Loc-RIB.
-#[derive(Clone, Copy, Debug)]
-struct Walk {
-    family: Family,
-    last: Option<Prefix>,
-    /// Send also what the peer has already.
-    again: bool,
-}
 
 /// Prefixes that go out with the same attributes.
 struct Group {
@@ -53,7 +48,7 @@ pub struct AdjRibOut {
     /// How many of them are IPv6.
     advertised_v6: usize,
     dirty: BTreeSet<Prefix>,
-    walks: VecDeque<Walk>,
+    walks: Walks,
     end_of_rib: Vec<Family>,
     ready: VecDeque<Bytes>,
     options: SessionOptions,
@@ -65,14 +60,7 @@ impl AdjRibOut {
     pub fn new(options: SessionOptions) -> Self {
         let families = options.families.clone();
         Self {
-            walks: families
-                .iter()
-                .map(|family| Walk {
-                    family: *family,
-                    last: None,
-                    again: false,
-                })
-                .collect(),
+            walks: Walks::initial(&families),
             end_of_rib: families,
             options,
             ..Self::default()
@@ -117,15 +105,18 @@ impl AdjRibOut {
         }
     }
 
-    /// The peer wants a family again (RFC 2918).
+    /// A family has to be told again: what goes with every route is another now.
     pub fn refresh(&mut self, family: Family) {
         if self.options.families.contains(&family) {
-            self.walks.retain(|walk| walk.family != family);
-            self.walks.push_back(Walk {
-                family,
-                last: None,
-                again: true,
-            });
+            self.walks.again(family, false);
+        }
+    }
+
+    /// The peer wants a family again (RFC 2918), between marks if they were negotiated (RFC 7313).
+    pub fn asked(&mut self, family: Family) {
+        if self.options.families.contains(&family) {
+            let marks = self.options.enhanced_route_refresh;
+            self.walks.again(family, marks);
         }
     }
 
@@ -134,7 +125,7 @@ impl AdjRibOut {
     pub fn has_work(&self, complete: bool) -> bool {
         !self.ready.is_empty()
             || !self.dirty.is_empty()
-            || !self.walks.is_empty()
+            || self.walks.has_work(&self.end_of_rib)
             || (complete && !self.end_of_rib.is_empty())
     }
 
@@ -145,14 +136,22 @@ impl AdjRibOut {
             if let Some(message) = self.ready.pop_front() {
                 return Some(message);
             }
-            let batch = self.take_batch(loc);
-            if batch.is_empty() {
-                if self.dirty.is_empty() && self.walks.is_empty() {
-                    break;
-                }
+            let dirty = self.take_dirty();
+            if !dirty.is_empty() {
+                self.pack(dirty, false, loc, to);
                 continue;
             }
-            self.pack(batch, loc, to);
+            let Some(part) = self.walks.next(loc, BATCH, &self.end_of_rib) else {
+                break;
+            };
+            let mark = |subtype| route_refresh(part.family, subtype);
+            if part.begins {
+                self.ready.push_back(mark(refresh_subtype::BEGIN));
+            }
+            self.pack(part.prefixes, part.again, loc, to);
+            if part.ends {
+                self.ready.push_back(mark(refresh_subtype::END));
+            }
         }
         // Everything that was known has been told.
         if complete && !self.end_of_rib.is_empty() {
@@ -161,35 +160,22 @@ impl AdjRibOut {
         None
     }
 
-    /// Up to a batch of prefixes, and whether they are to be sent even if the peer has them.
-    fn take_batch(&mut self, loc: &LocRib) -> Vec<(Prefix, bool)> {
+    fn take_dirty(&mut self) -> Vec<Prefix> {
         let mut batch = Vec::new();
         while batch.len() < BATCH
             && let Some(prefix) = self.dirty.pop_first()
         {
-            batch.push((prefix, false));
-        }
-        if !batch.is_empty() {
-            return batch;
-        }
-        if let Some(walk) = self.walks.front_mut() {
-            let rest = loc.after(walk.last, walk.family).take(BATCH);
-            batch.extend(rest.map(|prefix| (prefix, walk.again)));
-            match batch.last() {
-                Some((last, _)) if batch.len() == BATCH => walk.last = Some(*last),
-                _ => {
-                    self.walks.pop_front();
-                }
-            }
+            batch.push(prefix);
         }
         batch
     }
 
-    fn pack(&mut self, batch: Vec<(Prefix, bool)>, loc: &LocRib, to: &Target) {
+    /// `again`: send also what the peer has already.
+    fn pack(&mut self, batch: Vec<Prefix>, again: bool, loc: &LocRib, to: &Target) {
         let mut withdrawn = Vec::new();
         let mut groups: Vec<Group> = Vec::new();
         let mut places: HashMap<(*const PathAttributes, Family), usize> = HashMap::new();
-        for (prefix, again) in batch {
+        for prefix in batch {
             let route = loc
                 .get(&prefix)
                 .filter(|route| permit(&prefix, route, to).is_ok());

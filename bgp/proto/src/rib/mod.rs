@@ -176,6 +176,21 @@ impl Rib {
         before.saturating_sub(self.adj_in.counts(peer).received)
     }
 
+    /// The peer begins to tell everything of a family again.
+    pub fn begin_refresh(&mut self, peer: PeerId, family: Family) {
+        self.adj_in.mark_refreshing(peer, family);
+    }
+
+    /// What the peer has not told again since then is gone. Returns how many.
+    pub fn end_refresh(&mut self, peer: PeerId, family: Family) -> usize {
+        let before = self.adj_in.counts(peer).received;
+        let gone = self.adj_in.remove(peer, |prefix, path| {
+            path.is_refreshing() && Family::of(prefix) == family
+        });
+        self.undecided.extend(gone);
+        before.saturating_sub(self.adj_in.counts(peer).received)
+    }
+
     /// Is there anything to decide?
     #[must_use]
     pub fn is_settled(&self) -> bool {

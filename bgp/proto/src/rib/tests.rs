@@ -311,15 +311,19 @@ fn a_second_loss_flushes_what_was_stale_already() {
     assert_eq!(rib.adj_in().counts(PeerId(0)), PathCounts::default());
 }
 
-/// All messages, and the prefixes announced and withdrawn in them.
-fn drain(out: &mut AdjRibOut, rib: &Rib, complete: bool) -> (usize, usize, usize) {
-    let target = Target {
+fn target() -> Target {
+    Target {
         peer: PeerId(2),
         asn: 65099,
         local_asn: 65000,
         own: OwnAddresses::only(IpAddr::from([10, 0, 0, 1])),
         policy: Policy::accept_all(),
-    };
+    }
+}
+
+/// All messages, and the prefixes announced and withdrawn in them.
+fn drain(out: &mut AdjRibOut, rib: &Rib, complete: bool) -> (usize, usize, usize) {
+    let target = target();
     let mut framer = Framer::new();
     let (mut messages, mut announced, mut withdrawn) = (0, 0, 0);
     while let Some(bytes) = out.next_message(rib.loc(), &target, complete) {
@@ -382,6 +386,68 @@ fn many_prefixes_with_equal_attributes_share_messages_and_changes_are_coalesced(
     assert!(messages < 20, "{messages} messages");
     out.refresh(Family::IPV4_UNICAST);
     assert_eq!(drain(&mut out, &rib, true).1, 10_001, "all of it again");
+}
+
+/// What a peer hears: prefixes and marks, in order.
+fn heard(out: &mut AdjRibOut, rib: &Rib, options: &SessionOptions) -> Vec<String> {
+    let to = target();
+    let mut framer = Framer::new();
+    let mut heard = vec![];
+    while let Some(bytes) = out.next_message(rib.loc(), &to, true) {
+        framer.push(&bytes);
+        let frame = framer.next_frame(options.max_message_len()).unwrap();
+        heard.push(match message::decode(frame.unwrap(), options).unwrap() {
+            Message::Update(update) if update.attributes.is_empty() => "end".to_owned(),
+            Message::Update(update) => update.nlri.len().to_string(),
+            Message::RouteRefresh(refresh) => format!("mark {}", refresh.subtype),
+            other => panic!("{other:?}"),
+        });
+    }
+    heard
+}
+
+#[test]
+fn a_refresh_is_told_between_marks_and_a_flood_of_them_once_more() {
+    let mut rib = rib();
+    (1..=9000).for_each(|n| announce(&mut rib, 0, n, &[65001]));
+    settle(&mut rib);
+    let enhanced = SessionOptions {
+        enhanced_route_refresh: true,
+        ..options()
+    };
+    let v4 = Family::IPV4_UNICAST;
+    let mut out = AdjRibOut::new(enhanced.clone());
+    // No mark before the first End-of-RIB (RFC 7313 §4.1).
+    out.asked(v4);
+    let first = heard(&mut out, &rib, &enhanced);
+    let end = first.iter().position(|what| what == "end").unwrap();
+    let begin = first.iter().position(|what| what == "mark 1").unwrap();
+    assert!(end < begin, "{first:?}");
+    assert_eq!(first.last().unwrap(), "mark 2");
+
+    // While one is told, many are asked for: one more is told, all of it.
+    out.asked(v4);
+    let to = target();
+    out.next_message(rib.loc(), &to, true).unwrap();
+    out.next_message(rib.loc(), &to, true).unwrap();
+    (0..1000).for_each(|_| out.asked(v4));
+    let rest = heard(&mut out, &rib, &enhanced);
+    let marks: Vec<&String> = rest
+        .iter()
+        .filter(|what| what.starts_with("mark"))
+        .collect();
+    assert_eq!(marks, ["mark 2", "mark 1", "mark 2"]);
+    let again = rest.iter().skip_while(|what| *what != "mark 1");
+    let told: u32 = again.filter_map(|what| what.parse::<u32>().ok()).sum();
+    assert_eq!(told, 9001);
+
+    // Nobody asked for marks: none are told.
+    out.refresh(v4);
+    let plain = heard(&mut out, &rib, &enhanced);
+    assert!(
+        plain.iter().all(|what| !what.starts_with("mark")),
+        "{plain:?}"
+    );
 }
 
 #[test]

@@ -203,6 +203,12 @@ pub enum Input<'a> {
         /// Why.
         cause: CloseCause,
     },
+    /// Ask a peer for all its routes again (RFC 2918): the import rules are others now. Nothing
+    /// happens where it is not Established or did not offer route refresh.
+    RequestRefresh {
+        /// Which peer.
+        peer: PeerId,
+    },
     /// The deadline of [`Speaker::poll_timeout`](super::Speaker::poll_timeout) passed. Early or
     /// needless ticks are harmless.
     Tick,
@@ -334,6 +340,16 @@ pub enum EventKind {
     },
     /// This many stale routes were removed.
     StaleFlushed(usize),
+    /// A peer has told a family again between its marks (RFC 7313), or has not come to an end with
+    /// it in time.
+    Refreshed {
+        /// Which family.
+        family: Family,
+        /// Routes that did not come again and are gone.
+        gone: usize,
+        /// The second mark came.
+        complete: bool,
+    },
     /// A connection from an address that no peer has, or before `Start`.
     Refused(SocketAddr),
     /// The Loc-RIB is complete.
@@ -382,6 +398,18 @@ impl fmt::Display for EventKind {
                     f,
                     "peer is restarting: {routes} routes kept as stale for up to {secs} s"
                 )
+            }
+            Self::Refreshed {
+                family,
+                gone,
+                complete,
+            } => {
+                let end = if *complete {
+                    ""
+                } else {
+                    " ended without its mark"
+                };
+                write!(f, "refresh of {family}{end}: {gone} routes are gone")
             }
             Self::StaleFlushed(routes) => write!(f, "{routes} stale routes removed"),
             Self::Refused(remote) => write!(f, "refused a connection from {remote}: no such peer"),

@@ -21,6 +21,7 @@ mod conflict;
 mod neighbor;
 mod next_hops;
 mod own;
+mod refresh;
 pub mod restart;
 mod routes;
 mod status;
@@ -133,6 +134,7 @@ impl Speaker {
                 self.feed_peer_of(conn, PeerInput::Closed(conn, cause), now);
                 self.links.remove(&conn);
             }
+            Input::RequestRefresh { peer } => self.request_refresh(peer),
             Input::Tick => self.tick(now),
         }
         self.settle(now);
@@ -154,7 +156,13 @@ impl Speaker {
             .neighbors
             .iter()
             .filter_map(|n| n.helper.next_timeout());
-        machines.chain(helpers).chain(self.deferred_until()).min()
+        let ups = self.neighbors.iter().filter_map(|n| n.up.as_ref());
+        let refreshes = ups.filter_map(|up| up.refreshing.next_timeout());
+        machines
+            .chain(helpers)
+            .chain(refreshes)
+            .chain(self.deferred_until())
+            .min()
     }
 
     /// The next complete message for the wire; `None`: nothing until the next `WantSend`. Call it
@@ -246,6 +254,7 @@ impl Speaker {
             if neighbor.helper.take_due(now) {
                 self.flush_stale(id, |_| true, now);
             }
+            self.end_late_refreshes(id, now);
             if machine_due {
                 self.feed_peer(index, PeerInput::Tick, now);
             }
@@ -323,15 +332,7 @@ impl Speaker {
             PeerOutput::Up(session) => self.session_up(id, *session, now),
             PeerOutput::Down(conn, cause) => self.session_down(id, conn, &cause, now),
             PeerOutput::Routes(update) => self.import(id, update, now),
-            PeerOutput::Refresh(family) => {
-                if let Some(up) = self
-                    .neighbors
-                    .get_mut(id.index())
-                    .and_then(|n| n.up.as_mut())
-                {
-                    up.adj_out.refresh(family);
-                }
-            }
+            PeerOutput::Refresh(refresh) => self.refresh(id, refresh, now),
             PeerOutput::Ended(Cause::Received(n)) => {
                 self.event(now, Some(id), EventKind::NotificationReceived(n));
             }

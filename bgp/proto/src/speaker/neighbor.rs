@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::api::{PeerConfig, PeerId};
 use super::own::OwnAddresses;
+use super::refresh::Refreshing;
 use super::restart::{Helper, Progress};
 use super::status::{PeerStatus, PrefixCounts, SessionStatus};
 use crate::fsm::{Peer, Session};
@@ -34,6 +35,7 @@ pub(super) struct Up {
     pub(super) session: Session,
     pub(super) adj_out: AdjRibOut,
     pub(super) target: Target,
+    pub(super) refreshing: Refreshing,
     /// What in the peer's UPDATEs was discarded, or made their routes unusable (RFC 7606).
     pub(super) malformed: Malformed,
 }
@@ -186,7 +188,9 @@ impl Link {
         }
         let mut out = BytesMut::new();
         // Control messages do not depend on the session's options, and are short.
-        if encode(message, &SessionOptions::default(), &mut out).is_ok() {
+        let encoded = encode(message, &SessionOptions::default(), &mut out).is_ok();
+        // What waits already need not be said twice.
+        if encoded && !self.queue.iter().any(|waiting| waiting[..] == out[..]) {
             self.queue.push_back(out.freeze());
         }
     }

@@ -7,6 +7,7 @@ use super::Speaker;
 use super::api::{ConnId, EventKind, FibChange, Output, PeerId};
 use super::neighbor::{Malformed, Neighbor, Up};
 use super::own::{OwnAddresses, is_link_local};
+use super::refresh::Refreshing;
 use super::restart::Deferral;
 use super::status::RouteStatus;
 use crate::attr::{NextHop, PathAttributes};
@@ -88,6 +89,7 @@ impl Speaker {
             session,
             adj_out,
             target,
+            refreshing: Refreshing::default(),
             malformed: Malformed::default(),
         });
         self.rib.set_teller(id, teller);
@@ -181,6 +183,10 @@ impl Speaker {
                 .for_each(|nlri| self.rib.withdraw(id, &nlri.prefix));
         }
         for announcement in update.announced {
+            let up = self.neighbors.get_mut(id.index());
+            if let Some(up) = up.and_then(|neighbor| neighbor.up.as_mut()) {
+                up.refreshing.came(announcement.family);
+            }
             self.announce(id, &announcement.prefixes, announcement.attributes, now);
         }
         if let Some(family) = update.end_of_rib {

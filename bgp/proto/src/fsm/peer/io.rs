@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::fsm::{Cause, LastError, State};
-use crate::iana::Family;
-use crate::message::{Message, Open};
+use crate::message::{Message, Open, RouteRefresh};
 use crate::speaker::{CloseCause, ConnId, ConnectError, StopMode};
 use crate::validate::{Negotiated, RouteUpdate};
 
@@ -73,8 +72,8 @@ pub enum PeerOutput {
     Down(ConnId, Cause),
     /// Routes of an UPDATE.
     Routes(RouteUpdate),
-    /// The peer wants the family again.
-    Refresh(Family),
+    /// The peer wants a family again, or marks the beginning or end of its answer.
+    Refresh(RouteRefresh),
     /// A connection ended, Established or not.
     Ended(Cause),
     /// The state is another one.

@@ -435,7 +435,7 @@ impl Peer {
                 ConnectionOutput::OpenAccepted => self.resolve_collision(conn, ctx, out),
                 ConnectionOutput::Established => self.established(conn, ctx, out),
                 ConnectionOutput::Routes(routes) => out.push(PeerOutput::Routes(routes)),
-                ConnectionOutput::Refresh(family) => out.push(PeerOutput::Refresh(family)),
+                ConnectionOutput::Refresh(refresh) => out.push(PeerOutput::Refresh(refresh)),
                 ConnectionOutput::Ended(cause) => self.ended(conn, &cause, ctx, out),
             }
         }

@@ -3,6 +3,7 @@
 mod families;
 mod net;
 mod random;
+mod refresh;
 mod restart;
 mod routing;
 mod sessions;
