@@ -1,5 +1,10 @@
 //! `tests/topologies/tor`: one node behind each router, in every Debian suite that has a tree.
-#![allow(dead_code, reason = "every test file uses another part")]
+#![allow(
+    dead_code,
+    unused_macros,
+    unused_imports,
+    reason = "every test file uses another part"
+)]
 
 pub(crate) mod beside;
 pub(crate) mod cases;

@@ -104,8 +104,6 @@ pub enum Cause {
     DialTimeout,
     /// The peer's new connection replaced this one (RFC 4724 §4.2).
     Replaced,
-    /// A connection that was not needed was closed before a word was said.
-    Superseded,
     /// Stopped here without a NOTIFICATION, so that peers keep our routes.
     Stopped,
 }
@@ -206,10 +204,6 @@ impl Cause {
             Self::Replaced => (
                 CauseClass::Restarted,
                 "the peer came back with a new connection".to_owned(),
-            ),
-            Self::Superseded => (
-                CauseClass::Collision,
-                "another connection with the peer is in use".to_owned(),
             ),
             Self::Stopped => (CauseClass::Stopped, "stopped".to_owned()),
         };

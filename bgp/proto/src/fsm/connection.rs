@@ -1,8 +1,8 @@
 //! One TCP connection from the moment it is up: OpenSent, OpenConfirm, Established, ended.
 //!
 //! The drawing is in the [module](super). It knows nothing of other connections: whether this one
-//! survives a collision is decided above, between [`ConnectionOutput::OpenAccepted`] and the
-//! KEEPALIVE that follows it in the same batch.
+//! survives a collision is decided above, between [`ConnectionOutput::OpenAccepted`] and
+//! [`ConnectionInput::Confirm`], which sends the KEEPALIVE that accepts the peer's OPEN.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,9 +21,6 @@ use crate::wire::Frame;
 
 /// Hold time before the peer's OPEN is there (RFC 4271 §8.2.2: "a large value").
 const OPEN_HOLD: Duration = Duration::from_secs(240);
-
-/// The same once the peer has proved to be alive on another connection that had to go.
-const HURRIED_OPEN_HOLD: Duration = Duration::from_secs(10);
 
 /// Who opened the TCP connection; the collision rule asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +47,8 @@ pub struct SessionParams {
 pub enum ConnectionInput {
     /// TCP is up; the first input, once.
     Opened,
+    /// The peer's OPEN is fine and no other connection is preferred: say so with a KEEPALIVE.
+    Confirm,
     /// A framed message.
     Frame(Frame),
     /// The bytes cannot be framed.
@@ -67,7 +66,7 @@ pub enum ConnectionInput {
 pub enum ConnectionOutput {
     /// Send this.
     Send(Message),
-    /// The peer's OPEN is fine: decide a collision now.
+    /// The peer's OPEN is fine: decide a collision, then `Confirm`.
     OpenAccepted,
     /// Routes can flow.
     Established,
@@ -92,6 +91,17 @@ impl TimerKind for Timer {
     }
 }
 
+/// How far the two KEEPALIVEs are that make a session of two OPENs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Confirmation {
+    /// Neither has been said.
+    Open,
+    /// The peer's came, ours is held back.
+    Theirs,
+    /// Ours is sent.
+    Ours,
+}
+
 /// The machine.
 #[derive(Debug)]
 pub struct Connection {
@@ -102,6 +112,7 @@ pub struct Connection {
     received: Option<Open>,
     negotiated: Option<Arc<Negotiated>>,
     options: SessionOptions,
+    confirmation: Confirmation,
     timers: TimerTable<2>,
 }
 
@@ -117,6 +128,7 @@ impl Connection {
             received: None,
             negotiated: None,
             options: SessionOptions::default(),
+            confirmation: Confirmation::Open,
             timers: TimerTable::default(),
         }
     }
@@ -157,17 +169,10 @@ impl Connection {
         self.timers.next()
     }
 
-    /// TCP is up but nothing has been said yet.
+    /// Does it wait for `Confirm`?
     #[must_use]
-    pub fn is_held(&self) -> bool {
-        self.state == State::Idle && self.received.is_none()
-    }
-
-    /// The peer is alive and chose another connection to say so: wait less for its OPEN here.
-    pub fn hurry(&mut self, now: Instant) {
-        if self.state == State::OpenSent {
-            self.timers.set(Timer::Hold, now + HURRIED_OPEN_HOLD);
-        }
+    pub fn awaits_confirmation(&self) -> bool {
+        self.state == State::OpenConfirm && self.confirmation != Confirmation::Ours
     }
 
     /// Takes one input. After `Ended` it returns nothing any more.
@@ -178,23 +183,16 @@ impl Connection {
         rng: &mut SmallRng,
     ) -> Vec<ConnectionOutput> {
         match input {
-            ConnectionInput::Opened if self.is_held() => {
+            ConnectionInput::Opened if self.state == State::Idle && self.received.is_none() => {
                 self.state = State::OpenSent;
                 self.timers.set(Timer::Hold, now + OPEN_HOLD);
                 vec![ConnectionOutput::Send(Message::Open(self.sent.clone()))]
             }
-            ConnectionInput::Drop(cause) if self.is_held() => {
-                self.end();
-                vec![ConnectionOutput::Ended(cause)]
-            }
-            ConnectionInput::Stop(_) if self.is_held() => {
-                self.end();
-                vec![ConnectionOutput::Ended(Cause::Superseded)]
-            }
             _ if self.state == State::Idle => vec![],
             ConnectionInput::Opened => vec![],
+            ConnectionInput::Confirm => self.confirm(now, rng),
             ConnectionInput::Frame(frame) => self
-                .frame(frame, now, rng)
+                .frame(frame, now)
                 .unwrap_or_else(|cause| self.stop(cause)),
             ConnectionInput::Malformed(n) | ConnectionInput::Stop(n) => self.stop(Cause::Sent(n)),
             ConnectionInput::Drop(cause) => {
@@ -224,12 +222,7 @@ impl Connection {
 
     /// The message type is judged by the state before the body is looked into: an UPDATE in
     /// OpenSent is a state machine error whatever it contains (RFC 6608).
-    fn frame(
-        &mut self,
-        frame: Frame,
-        now: Instant,
-        rng: &mut SmallRng,
-    ) -> Result<Vec<ConnectionOutput>, Cause> {
+    fn frame(&mut self, frame: Frame, now: Instant) -> Result<Vec<ConnectionOutput>, Cause> {
         let expected = match self.state {
             State::OpenSent => frame.kind == message_type::OPEN,
             State::OpenConfirm => frame.kind == message_type::KEEPALIVE,
@@ -239,10 +232,14 @@ impl Connection {
             return Err(Cause::Sent(unexpected(self.state, frame.kind)));
         }
         match message::decode(frame, &self.options)? {
-            Message::Open(open) => self.open(open, now, rng),
+            Message::Open(open) => self.open(open, now),
             Message::Keepalive => {
                 self.heard(now);
                 if self.state == State::Established {
+                    return Ok(vec![]);
+                }
+                if self.confirmation != Confirmation::Ours {
+                    self.confirmation = Confirmation::Theirs;
                     return Ok(vec![]);
                 }
                 self.state = State::Established;
@@ -275,12 +272,7 @@ impl Connection {
         subtype && self.options.families.contains(&refresh.family)
     }
 
-    fn open(
-        &mut self,
-        open: Open,
-        now: Instant,
-        rng: &mut SmallRng,
-    ) -> Result<Vec<ConnectionOutput>, Cause> {
+    fn open(&mut self, open: Open, now: Instant) -> Result<Vec<ConnectionOutput>, Cause> {
         validate::open(&open, &self.params.expected)?;
         let offer = self.params.local.offer;
         validate::roles(offer.role, offer.role_strict, &open)?;
@@ -291,11 +283,21 @@ impl Connection {
         self.state = State::OpenConfirm;
         self.timers.stop(Timer::Hold);
         self.heard(now);
+        Ok(vec![ConnectionOutput::OpenAccepted])
+    }
+
+    fn confirm(&mut self, now: Instant, rng: &mut SmallRng) -> Vec<ConnectionOutput> {
+        if !self.awaits_confirmation() {
+            return vec![];
+        }
         self.schedule_keepalive(now, rng);
-        Ok(vec![
-            ConnectionOutput::OpenAccepted,
-            ConnectionOutput::Send(Message::Keepalive),
-        ])
+        let before = std::mem::replace(&mut self.confirmation, Confirmation::Ours);
+        let ours = ConnectionOutput::Send(Message::Keepalive);
+        if before == Confirmation::Theirs {
+            self.state = State::Established;
+            return vec![ours, ConnectionOutput::Established];
+        }
+        vec![ours]
     }
 
     fn heard(&mut self, now: Instant) {

@@ -11,8 +11,8 @@
 //!   | over:      |  | +-----------------------------> +---------------+  hold 240 s, 4/0
 //!   | dial       |  | ConnectRetry: dial              |   OpenSent    |  not an OPEN: 5/1
 //!   |            v  |                                 +---------------+
-//!   |           Active ------- accepted ------------->       | valid OPEN: send KEEPALIVE;
-//!   |            ^                                           | collision is decided here
+//!   |           Active ------- accepted ------------->       | valid OPEN: send KEEPALIVE
+//!   |            ^                                           | when a collision is decided
 //!   |            | dial failed                               v
 //!   |            |                                    +---------------+  hold negotiated, 4/0
 //!   |            |                                    |  OpenConfirm  |  UPDATE, OPEN ..: 5/2
@@ -32,18 +32,14 @@
 //!   its own attempts would only delay the return of a session whose fault is repaired.
 //! * *A refused dial is repeated after a second* instead of ConnectRetryTime, five times from the
 //!   start or the end of a session on: the peer is most likely starting (`peer/dial.rs`).
-//! * *Collision is also decided while the other connection is in OpenSent.* Both connections are
-//!   with the same configured peer, so its BGP Identifier is known from either (RFC 4271 §6.8
-//!   allows that). A dial that completes while the other connection is in OpenConfirm is closed
-//!   without a word if the other one is preferred, else held without a word until the other one
-//!   is Established (then it is closed) or gone (then it sends its OPEN): the peer may have met
-//!   the collision first, and what comes on the other connection tells how it decided. Together
-//!   these make both ends choose the same survivor whatever the order in which messages arrive.
+//! * *Between two connections the KEEPALIVE waits for both OPENs*, for a second at most
+//!   (`peer/collision.rs`): then both ends choose the same survivor whatever the order in which
+//!   messages arrive, and none is Established while the peer may yet come upon the other one.
 //! * *A newer accepted connection replaces an older one* that is not yet Established: TCP told the
 //!   peer that the old one is dead, and nobody else.
 //! * *GR* (RFC 4724 §4.2): a new connection while Established replaces the old one without a
-//!   NOTIFICATION once its OPEN has proved valid, if graceful restart was negotiated; without GR
-//!   it gets Cease/7.
+//!   NOTIFICATION, if graceful restart was negotiated, as soon as it is Established itself: not
+//!   before, since it may be the loser of a collision. Without GR it gets Cease/7.
 
 mod cause;
 mod connection;

@@ -5,11 +5,11 @@
 //! precedes each `Down`.
 
 mod collision;
+mod connections;
 mod dial;
+mod identity;
 mod io;
 
-use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rand::SeedableRng;
@@ -17,13 +17,12 @@ use rand::rngs::SmallRng;
 
 pub use io::{ConnIds, Context, PeerInput, PeerOutput, Session};
 
-use super::connection::{Connection, ConnectionInput, ConnectionOutput, Initiator, SessionParams};
+use super::connection::ConnectionInput;
 use super::{Cause, LastError, State, TimerKind, TimerTable};
-use crate::capability::GracefulRestartCapability;
 use crate::error::Notification;
 use crate::speaker::{ConnId, PeerConfig, SpeakerConfig, StopMode};
-use crate::validate::{ExpectedPeer, LocalOpen, UpdateContext};
-use crate::wire::Framer;
+use connections::Slot;
+use identity::Identity;
 
 /// Longest delay before a dial after errors.
 const BACK_OFF_MAX: Duration = Duration::from_secs(60);
@@ -37,32 +36,14 @@ enum Timer {
     Redial,
     /// Give up the dial that is under way and begin another (RFC 4271 §8.2.2, Connect, event 9).
     Dial,
+    /// Confirm a connection although another has not said its OPEN ([`collision`]).
+    Settle,
 }
 
 impl TimerKind for Timer {
     fn index(self) -> usize {
         self as usize
     }
-}
-
-#[derive(Debug)]
-struct Slot {
-    conn: ConnId,
-    initiator: Initiator,
-    local: SocketAddr,
-    remote: SocketAddr,
-    framer: Framer,
-    machine: Connection,
-    established_at: Option<Instant>,
-}
-
-/// Own side of every session with the peer.
-#[derive(Clone, Debug)]
-struct Identity {
-    open: LocalOpen,
-    expected: ExpectedPeer,
-    passive: bool,
-    connect_retry: Duration,
 }
 
 /// The machine.
@@ -73,7 +54,7 @@ pub struct Peer {
     backing_off: bool,
     dial: Option<ConnId>,
     slots: Vec<Slot>,
-    timers: TimerTable<2>,
+    timers: TimerTable<3>,
     /// When an own dial was due before an incoming connection put it off.
     put_off: Option<Instant>,
     errors: u32,
@@ -90,39 +71,8 @@ impl Peer {
     /// A peer that is not started. `seed` decides its jitter.
     #[must_use]
     pub fn new(speaker: &SpeakerConfig, config: &PeerConfig, seed: u64, now: Instant) -> Self {
-        let restart_secs = speaker.graceful_restart.restart_secs.min(0x0fff);
-        let graceful_restart = (restart_secs > 0).then(|| GracefulRestartCapability {
-            restart: false,
-            notification: false,
-            time_secs: restart_secs,
-            families: config
-                .families
-                .iter()
-                .map(|family| (*family, false))
-                .collect(),
-        });
-        let open = LocalOpen {
-            asn: speaker.asn,
-            bgp_id: speaker.router_id,
-            hold_time: config.hold_time_secs,
-            families: config.families.clone(),
-            graceful_restart,
-            extended_next_hop: false,
-            offer: config.offer,
-        };
-        let expected = ExpectedPeer {
-            asn: config.asn,
-            local_asn: speaker.asn,
-            local_bgp_id: speaker.router_id,
-        };
-        let identity = Identity {
-            open,
-            expected,
-            passive: config.passive,
-            connect_retry: config.connect_retry,
-        };
         Self {
-            identity,
+            identity: Identity::new(speaker, config),
             started: false,
             backing_off: false,
             dial: None,
@@ -207,6 +157,7 @@ impl Peer {
             }
             PeerInput::Tick => self.tick(ctx, &mut out),
         }
+        self.settle(ctx, &mut out);
         self.note_state(ctx.now, &mut out);
         out
     }
@@ -256,149 +207,6 @@ impl Peer {
         self.slots.iter().map(|slot| slot.conn).collect()
     }
 
-    fn params(&self, local: SocketAddr, ctx: &Context<'_>) -> SessionParams {
-        let mut open = self.identity.open.clone();
-        open.extended_next_hop = local.ip().to_canonical().is_ipv6();
-        if let Some(graceful) = &mut open.graceful_restart {
-            graceful.restart = ctx.restarting;
-            for (_, forwarding) in &mut graceful.families {
-                *forwarding = ctx.forwarding_kept;
-            }
-        }
-        let expected = self.identity.expected;
-        let updates = UpdateContext {
-            peer_is_external: expected.asn != expected.local_asn,
-            peer_asn: expected.asn,
-            local_asn: expected.local_asn,
-            enforce_first_as: true,
-            local_addresses: vec![local.ip()],
-        };
-        SessionParams {
-            local: open,
-            expected,
-            updates,
-        }
-    }
-
-    fn add_slot(
-        &mut self,
-        name: (ConnId, Initiator),
-        local: SocketAddr,
-        remote: SocketAddr,
-        ctx: &mut Context<'_>,
-        out: &mut Vec<PeerOutput>,
-    ) {
-        self.push_slot(name, local, remote, ctx);
-        self.feed(name.0, ConnectionInput::Opened, ctx, out);
-    }
-
-    /// Without `Opened` the connection is held: it says nothing yet (see [`super`]).
-    fn push_slot(
-        &mut self,
-        (conn, initiator): (ConnId, Initiator),
-        local: SocketAddr,
-        remote: SocketAddr,
-        ctx: &Context<'_>,
-    ) {
-        let machine = Connection::new(self.params(local, ctx));
-        let framer = Framer::new();
-        let established_at = None;
-        self.slots.push(Slot {
-            conn,
-            initiator,
-            local,
-            remote,
-            framer,
-            machine,
-            established_at,
-        });
-    }
-
-    fn connected(
-        &mut self,
-        conn: ConnId,
-        local: SocketAddr,
-        remote: SocketAddr,
-        ctx: &mut Context<'_>,
-        out: &mut Vec<PeerOutput>,
-    ) {
-        if self.dial != Some(conn) {
-            out.push(PeerOutput::Close(conn));
-            return;
-        }
-        self.dial = None;
-        self.timers.stop(Timer::Dial);
-        let ahead = self
-            .slots
-            .iter()
-            .find(|slot| slot.machine.state() >= State::OpenConfirm);
-        let ahead = ahead.map(|slot| (slot.conn, slot.machine.state()));
-        match ahead {
-            None => {}
-            Some((other, State::OpenConfirm)) if self.preferred(other) == Initiator::Local => {
-                self.push_slot((conn, Initiator::Local), local, remote, ctx);
-                return;
-            }
-            Some(_) => {
-                out.push(PeerOutput::Close(conn));
-                return;
-            }
-        }
-        self.add_slot((conn, Initiator::Local), local, remote, ctx, out);
-    }
-
-    fn accepted(
-        &mut self,
-        conn: ConnId,
-        local: SocketAddr,
-        remote: SocketAddr,
-        ctx: &mut Context<'_>,
-        out: &mut Vec<PeerOutput>,
-    ) {
-        if !self.started || self.slots.iter().any(|slot| slot.conn == conn) {
-            out.push(PeerOutput::Close(conn));
-            return;
-        }
-        let older = self.slots.iter().find(|slot| {
-            slot.initiator == Initiator::Remote && slot.machine.state() != State::Established
-        });
-        let older = older.map(|slot| slot.conn);
-        self.put_off = self.timers.get(Timer::Redial).or(self.put_off);
-        self.timers.stop(Timer::Redial);
-        self.add_slot((conn, Initiator::Remote), local, remote, ctx, out);
-        if let Some(older) = older {
-            self.collide(older, ctx, out);
-        }
-    }
-
-    fn received(
-        &mut self,
-        conn: ConnId,
-        bytes: &[u8],
-        ctx: &mut Context<'_>,
-        out: &mut Vec<PeerOutput>,
-    ) {
-        let slot = self.slots.iter_mut().find(|slot| slot.conn == conn);
-        let Some(slot) = slot else { return };
-        slot.framer.push(bytes);
-        if slot.machine.is_held() {
-            // Read when it is opened; the peer has no reason to say more than its OPEN.
-            if slot.framer.pending() > crate::wire::MAX_MESSAGE_LEN {
-                self.feed(conn, ConnectionInput::Drop(Cause::Superseded), ctx, out);
-            }
-            return;
-        }
-        // The slot is looked up anew each time: its own messages may end it.
-        while let Some(slot) = self.slots.iter_mut().find(|slot| slot.conn == conn) {
-            let input = match slot.framer.next_frame(slot.machine.max_message_len()) {
-                Ok(Some(frame)) => ConnectionInput::Frame(frame),
-                Ok(None) => return,
-                Err(notification) => ConnectionInput::Malformed(notification),
-            };
-            self.feed(conn, input, ctx, out);
-        }
-    }
-
     fn tick(&mut self, ctx: &mut Context<'_>, out: &mut Vec<PeerOutput>) {
         for conn in self.conns() {
             self.feed(conn, ConnectionInput::Tick, ctx, out);
@@ -413,93 +221,8 @@ impl Peer {
         if self.timers.take_due(Timer::Redial, ctx.now) {
             self.dial(ctx, out);
         }
-    }
-
-    /// Gives a connection its input and acts on what it answers.
-    fn feed(
-        &mut self,
-        conn: ConnId,
-        input: ConnectionInput,
-        ctx: &mut Context<'_>,
-        out: &mut Vec<PeerOutput>,
-    ) {
-        let slot = self.slots.iter_mut().find(|slot| slot.conn == conn);
-        let Some(slot) = slot else { return };
-        for output in slot.machine.handle(input, ctx.now, &mut self.rng) {
-            // It may just have lost a collision: then the rest is void.
-            if !self.slots.iter().any(|slot| slot.conn == conn) {
-                return;
-            }
-            match output {
-                ConnectionOutput::Send(message) => out.push(PeerOutput::Send(conn, message)),
-                ConnectionOutput::OpenAccepted => self.resolve_collision(conn, ctx, out),
-                ConnectionOutput::Established => self.established(conn, ctx, out),
-                ConnectionOutput::Routes(routes) => out.push(PeerOutput::Routes(routes)),
-                ConnectionOutput::Refresh(refresh) => out.push(PeerOutput::Refresh(refresh)),
-                ConnectionOutput::Ended(cause) => self.ended(conn, &cause, ctx, out),
-            }
-        }
-    }
-
-    fn established(&mut self, conn: ConnId, ctx: &mut Context<'_>, out: &mut Vec<PeerOutput>) {
-        for other in self.conns().into_iter().filter(|other| *other != conn) {
-            self.collide(other, ctx, out);
-        }
-        out.extend(self.dial.take().map(PeerOutput::Close));
-        self.timers.stop_all();
-        self.put_off = None;
-        self.established_count += 1;
-        self.refusals = 0;
-        let Some(slot) = self.slots.iter_mut().find(|slot| slot.conn == conn) else {
-            return;
-        };
-        slot.established_at = Some(ctx.now);
-        if let (Some(received), Some(negotiated)) =
-            (slot.machine.received(), slot.machine.negotiated())
-        {
-            out.push(PeerOutput::Up(Box::new(Session {
-                conn,
-                local: slot.local,
-                remote: slot.remote,
-                sent: slot.machine.sent().clone(),
-                received: received.clone(),
-                negotiated: Arc::clone(negotiated),
-                since: ctx.now,
-            })));
-        }
-    }
-
-    fn ended(
-        &mut self,
-        conn: ConnId,
-        cause: &Cause,
-        ctx: &mut Context<'_>,
-        out: &mut Vec<PeerOutput>,
-    ) {
-        let now = ctx.now;
-        let index = self.slots.iter().position(|slot| slot.conn == conn);
-        let Some(slot) = index.map(|index| self.slots.swap_remove(index)) else {
-            return;
-        };
-        if !matches!(cause, Cause::Closed(_)) {
-            out.push(PeerOutput::Close(conn));
-        }
-        out.push(PeerOutput::Ended(cause.clone()));
-        if let Some(since) = slot.established_at {
-            if now.saturating_duration_since(since) >= STABLE {
-                self.errors = 0;
-            }
-            out.push(PeerOutput::Down(conn, cause.clone()));
-        }
-        if slot.initiator == Initiator::Remote && slot.machine.negotiated().is_none() {
-            self.resume_redial(cause, now);
-        } else {
-            self.plan_redial(cause, now);
-        }
-        let held = self.slots.iter().find(|slot| slot.machine.is_held());
-        if let Some(conn) = held.map(|slot| slot.conn).filter(|_| self.started) {
-            self.feed(conn, ConnectionInput::Opened, ctx, out);
-            self.received(conn, &[], ctx, out);
+        if self.timers.take_due(Timer::Settle, ctx.now) {
+            self.stop_waiting(ctx, out);
         }
     }
 }

@@ -319,7 +319,10 @@ mod echo {
     /// An established session with 65000 at 10.0.1.1, on interface 7.
     pub(super) fn session() -> (Speaker, ConnId) {
         let mut config = speaker(65001, 11, &["10.244.1.0/24", "fd00:10:244:1::/64"]);
-        config.peers = vec![dual("10.0.1.1", 65000)];
+        config.peers = vec![PeerConfig {
+            passive: true,
+            ..dual("10.0.1.1", 65000)
+        }];
         let now = Instant::now();
         let mut speaker = Speaker::new(config, now);
         speaker.handle(Input::Start, now);

@@ -1,5 +1,6 @@
 //! A network of speakers in memory, with a virtual clock, and what must hold in it.
 
+mod crossing;
 mod families;
 mod net;
 mod random;

@@ -1,0 +1,80 @@
+//! What is the same in all sessions with a peer: from the configuration to OPEN and checks.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::Context;
+use crate::capability::GracefulRestartCapability;
+use crate::fsm::SessionParams;
+use crate::speaker::{PeerConfig, SpeakerConfig};
+use crate::validate::{ExpectedPeer, LocalOpen, UpdateContext};
+
+/// Own side of every session with the peer.
+#[derive(Clone, Debug)]
+pub(super) struct Identity {
+    pub(super) open: LocalOpen,
+    pub(super) expected: ExpectedPeer,
+    pub(super) passive: bool,
+    pub(super) connect_retry: Duration,
+}
+
+impl Identity {
+    pub(super) fn new(speaker: &SpeakerConfig, config: &PeerConfig) -> Self {
+        let restart_secs = speaker.graceful_restart.restart_secs.min(0x0fff);
+        let graceful_restart = (restart_secs > 0).then(|| GracefulRestartCapability {
+            restart: false,
+            notification: false,
+            time_secs: restart_secs,
+            families: config
+                .families
+                .iter()
+                .map(|family| (*family, false))
+                .collect(),
+        });
+        let open = LocalOpen {
+            asn: speaker.asn,
+            bgp_id: speaker.router_id,
+            hold_time: config.hold_time_secs,
+            families: config.families.clone(),
+            graceful_restart,
+            extended_next_hop: false,
+            offer: config.offer,
+        };
+        let expected = ExpectedPeer {
+            asn: config.asn,
+            local_asn: speaker.asn,
+            local_bgp_id: speaker.router_id,
+        };
+        Self {
+            open,
+            expected,
+            passive: config.passive,
+            connect_retry: config.connect_retry,
+        }
+    }
+
+    /// For a connection whose own end is `local`.
+    pub(super) fn params(&self, local: SocketAddr, ctx: &Context<'_>) -> SessionParams {
+        let mut open = self.open.clone();
+        open.extended_next_hop = local.ip().to_canonical().is_ipv6();
+        if let Some(graceful) = &mut open.graceful_restart {
+            graceful.restart = ctx.restarting;
+            for (_, forwarding) in &mut graceful.families {
+                *forwarding = ctx.forwarding_kept;
+            }
+        }
+        let expected = self.expected;
+        let updates = UpdateContext {
+            peer_is_external: expected.asn != expected.local_asn,
+            peer_asn: expected.asn,
+            local_asn: expected.local_asn,
+            enforce_first_as: true,
+            local_addresses: vec![local.ip()],
+        };
+        SessionParams {
+            local: open,
+            expected,
+            updates,
+        }
+    }
+}
