@@ -1,13 +1,16 @@
 //! The resolved configuration in the speaker's words. Nothing is checked again here: what the
 //! configuration's types allow, the speaker takes.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rcni_bgp_proto::Family;
 use rcni_bgp_proto::policy::{self, Policy};
-use rcni_bgp_proto::speaker::{GracefulRestartConfig, Offer, PeerConfig, SpeakerConfig};
-use rcni_config::{AddressFamily, Cidr, Filter};
+use rcni_bgp_proto::speaker::{
+    AddPath, GracefulRestartConfig, Offer, PeerConfig, Role, SpeakerConfig,
+};
+use rcni_config::{AddressFamily, Asn, Cidr, Filter, Remote, RemoteAs};
 
 use crate::fib::Ownership;
 
@@ -25,27 +28,64 @@ pub fn speaker(config: &rcni_config::SpeakerConfig, restarting: bool, seed: u64)
             stale_secs: config.graceful_restart.stale_secs,
         },
         restarting,
-        peers: config.peers.iter().map(peer).collect(),
+        peers: singles(config).map(peer).collect(),
         seed,
     }
 }
 
-fn peer(peer: &rcni_config::PeerConfig) -> PeerConfig {
+/// A peer that the speaker can have: one address, and one AS on either side.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Single<'a> {
+    /// All of it.
+    pub(crate) peer: &'a rcni_config::PeerConfig,
+    /// Where it is.
+    pub(crate) address: IpAddr,
+    port: u16,
+    asn: u32,
+}
+
+/// The peers in the order of their [`PeerId`](rcni_bgp_proto::speaker::PeerId).
+pub(crate) fn singles(config: &rcni_config::SpeakerConfig) -> impl Iterator<Item = Single<'_>> {
+    let single = |peer| single(peer, config.asn);
+    config.peers.iter().filter_map(single)
+}
+
+fn single(peer: &rcni_config::PeerConfig, own: Asn) -> Option<Single<'_>> {
+    let Remote::Address { address, port } = peer.remote else {
+        return None;
+    };
+    let asn = match peer.asn {
+        RemoteAs::Exactly(asn) => asn.get(),
+        RemoteAs::Internal => own.get(),
+        RemoteAs::External => return None,
+    };
+    let single = Single {
+        peer,
+        address,
+        port,
+        asn,
+    };
+    peer.local_asn.is_none().then_some(single)
+}
+
+fn peer(single: Single<'_>) -> PeerConfig {
+    let peer = single.peer;
     PeerConfig {
         name: peer.name.clone(),
-        address: peer.address,
-        port: peer.port,
-        asn: peer.asn.get(),
+        address: single.address,
+        port: single.port,
+        asn: single.asn,
         passive: peer.passive,
         local_address: peer.source_address,
-        hold_time_secs: peer.hold_time.secs(),
-        connect_retry: Duration::from_secs(u64::from(peer.connect_retry_secs)),
+        hold_time_secs: peer.timers.hold_time.secs(),
+        connect_retry: Duration::from_secs(u64::from(peer.timers.connect_retry_secs)),
         families: peer
+            .capabilities
             .families
             .iter()
             .map(|family| family_of(*family))
             .collect(),
-        offer: Offer::default(),
+        offer: offer(&peer.capabilities),
         import: direction(
             &peer.filters,
             "import",
@@ -58,6 +98,24 @@ fn peer(peer: &rcni_config::PeerConfig) -> PeerConfig {
             |filter| &filter.export_v4,
             |filter| &filter.export_v6,
         ),
+    }
+}
+
+fn offer(capabilities: &rcni_config::Capabilities) -> Offer {
+    Offer {
+        extended_messages: capabilities.extended_messages,
+        add_path: AddPath {
+            receive: capabilities.add_path.receive,
+            send: capabilities.add_path.send,
+        },
+        role: capabilities.role.map(|role| match role {
+            rcni_config::Role::Provider => Role::Provider,
+            rcni_config::Role::RsServer => Role::RouteServer,
+            rcni_config::Role::RsClient => Role::RouteServerClient,
+            rcni_config::Role::Customer => Role::Customer,
+            rcni_config::Role::Peer => Role::Peer,
+        }),
+        role_strict: capabilities.role_strict,
     }
 }
 
@@ -136,7 +194,9 @@ spec: {asNumber: 65001, routerID: 10.0.1.11, networks: [{cidr: 10.244.1.0/24}]}
 apiVersion: rcni.io/v1alpha1
 kind: BGPPeer
 metadata: {name: tor}
-spec: {peerIP: 10.0.1.1, asNumber: 65000, sourceAddress: 10.0.1.11, holdTimeSeconds: 9, filters: [b, a]}
+spec:
+  {peerIP: 10.0.1.1, asNumber: 65000, sourceAddress: 10.0.1.11, holdTimeSeconds: 9, filters: [b, a],
+   addPath: {receive: true, send: 4}, extendedMessages: false, role: rs-client, roleStrict: true}
 ---
 apiVersion: rcni.io/v1alpha1
 kind: BGPFilter
@@ -162,6 +222,16 @@ spec:
         let tor = &speaker.peers[0];
         assert_eq!((tor.hold_time_secs, tor.port, tor.asn), (9, 179, 65000));
         assert_eq!(tor.local_address, Some("10.0.1.11".parse().unwrap()));
+        let offer = Offer {
+            extended_messages: false,
+            add_path: AddPath {
+                receive: true,
+                send: 4,
+            },
+            role: Some(Role::RouteServerClient),
+            role_strict: true,
+        };
+        assert_eq!(tor.offer, offer);
 
         let rule = |text: &str| {
             let prefix = text.parse().unwrap();

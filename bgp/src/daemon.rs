@@ -1,12 +1,11 @@
 //! The daemon: starts everything or says in one line why not, runs, and stops.
 
 use std::io;
-use std::net::IpAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rcni_bgp_proto::speaker::Speaker;
-use rcni_config::{Password, SpeakerConfig};
+use rcni_config::{Password, Security, SpeakerConfig};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -94,7 +93,14 @@ async fn start(config: &SpeakerConfig, socket: &Path) -> Result<(Core, Inlets), 
     let terminate = signal(SignalKind::terminate()).map_err(DaemonError::Signals)?;
     let interrupt = signal(SignalKind::interrupt()).map_err(DaemonError::Signals)?;
     let control = server::bind(socket)?;
-    let keys: Vec<_> = config.peers.iter().filter_map(key).collect();
+    let keys = convert::singles(config)
+        .filter_map(|single| Some((single.address, password(&single.peer.security)?)));
+    let keys: Vec<_> = keys.collect();
+    let carried = convert::singles(config).count();
+    if carried < config.peers.len() {
+        let without = config.peers.len() - carried;
+        warn!("{without} peers with peerRange, localASNumber or asNumber: external are left out");
+    }
     let listeners = listener::bind(config.listen_port, &keys)?;
     let mut watcher = Watcher::open().map_err(DaemonError::Netlink)?;
     let interfaces = watcher.read().await.map_err(DaemonError::Netlink)?;
@@ -115,7 +121,9 @@ async fn start(config: &SpeakerConfig, socket: &Path) -> Result<(Core, Inlets), 
     let (fib_queries, fib_query_inlet) = mpsc::channel(tasks::QUERIES);
     let (fib_commands, fib_command_inlet) = mpsc::channel(tasks::FIB_COMMANDS);
     for listener in listeners {
-        let peers = config.peers.iter().map(|peer| peer.address).collect();
+        let peers = convert::singles(config)
+            .map(|single| single.address)
+            .collect();
         tasks::spawn_accept(listener, peers, events.clone());
     }
     tasks::spawn_addresses(watcher, interfaces.clone(), events.clone());
@@ -153,20 +161,23 @@ fn netlink_error(error: io::Error) -> DaemonError {
     }
 }
 
-fn key(peer: &rcni_config::PeerConfig) -> Option<(IpAddr, Password)> {
-    Some((peer.address, peer.password.clone()?))
+fn password(security: &Security) -> Option<Password> {
+    match security {
+        Security::Md5(password) => Some(password.clone()),
+        Security::None | Security::Ao(_) => None,
+    }
 }
 
 fn settings(config: &SpeakerConfig) -> Vec<PeerSettings> {
-    let settings = |peer: &rcni_config::PeerConfig| PeerSettings {
-        name: peer.name.clone(),
-        address: peer.address,
-        external: peer.asn != config.asn,
-        hold_time: Duration::from_secs(u64::from(peer.hold_time.secs())),
-        connect_retry: Duration::from_secs(u64::from(peer.connect_retry_secs)),
-        password: peer.password.clone(),
+    let settings = |single: convert::Single<'_>| PeerSettings {
+        name: single.peer.name.clone(),
+        address: single.address,
+        external: !single.peer.is_internal(config.asn),
+        hold_time: Duration::from_secs(u64::from(single.peer.timers.hold_time.secs())),
+        connect_retry: Duration::from_secs(u64::from(single.peer.timers.connect_retry_secs)),
+        password: password(&single.peer.security),
     };
-    config.peers.iter().map(settings).collect()
+    convert::singles(config).map(settings).collect()
 }
 
 /// Until a signal.

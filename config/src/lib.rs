@@ -22,6 +22,7 @@ pub mod raw;
 pub mod reserved;
 pub mod resolve;
 pub mod resolved;
+mod secrets;
 mod similar;
 
 pub use asn::Asn;
@@ -31,6 +32,7 @@ pub use hold_time::HoldTime;
 pub use load::{load_felix, load_speaker, parse_felix, parse_speaker, readable_passwords};
 pub use password::Password;
 pub use resolved::{
-    Action, AddressFamily, CniConfig, FelixConfig, Filter, GracefulRestart, IptablesBackend,
-    KernelConfig, Operator, PeerConfig, PrefixMatch, Rule, SpeakerConfig,
+    Action, AddPath, AddressFamily, AoAlgorithm, AoKey, Capabilities, CniConfig, FelixConfig,
+    Filter, GracefulRestart, IptablesBackend, KernelConfig, Operator, PeerConfig, PrefixMatch,
+    Remote, RemoteAs, Role, Rule, Security, SpeakerConfig, Timers, Ttl,
 };

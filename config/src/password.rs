@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-/// The longest key that the kernel takes (`TCP_MD5SIG_MAXKEYLEN`).
+/// The longest key that the kernel takes (`TCP_MD5SIG_MAXKEYLEN`, `TCP_AO_MAXKEYLEN`).
 pub const MAX_BYTES: usize = 80;
 
-/// A key for TCP MD5 signatures (RFC 2385): 1 to 80 bytes without control characters. Shows itself
+/// A key for TCP MD5 signatures (RFC 2385) or the TCP Authentication Option (RFC 5925): 1 to 80 bytes without control characters. Shows itself
 /// as `***`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(String);
@@ -17,7 +17,7 @@ pub enum PasswordError {
     #[error("is empty")]
     Empty,
     /// Longer than the kernel takes.
-    #[error("has {0} bytes, and a key of TCP MD5 has at most 80")]
+    #[error("has {0} bytes, and the kernel takes keys of at most 80")]
     TooLong(usize),
     /// Most likely the end of a block of text: the peer's has none.
     #[error("has a control character or line end in it")]

@@ -6,7 +6,14 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::{Asn, Cidr, HoldTime, Password};
+use crate::{Asn, Cidr};
+
+mod peer;
+
+pub use peer::{
+    AddPath, AoAlgorithm, AoKey, Capabilities, PeerConfig, Remote, RemoteAs, Role, Security,
+    Timers, Ttl,
+};
 
 /// All that `rcni-bgp` is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +24,8 @@ pub struct SpeakerConfig {
     pub router_id: Ipv4Addr,
     /// TCP port to listen on; never 0.
     pub listen_port: u16,
+    /// Own addresses to listen on, without duplicates; empty: all, of both families.
+    pub bind_addresses: Vec<IpAddr>,
     /// Prefixes originated here; none lies within another.
     pub networks: Vec<Cidr>,
     /// How many equal paths a route may use; at least 1.
@@ -25,7 +34,7 @@ pub struct SpeakerConfig {
     pub graceful_restart: GracefulRestart,
     /// How routes are written into the kernel.
     pub kernel: KernelConfig,
-    /// Sorted by name; no two have one address.
+    /// Sorted by name; no two have one address or one range.
     pub peers: Vec<PeerConfig>,
     /// All filters by name, also those that no peer uses.
     pub filters: BTreeMap<String, Arc<Filter>>,
@@ -53,33 +62,6 @@ pub struct KernelConfig {
     pub table: u32,
     /// False: routes are learned and shown, the kernel's tables are left alone (a route reflector).
     pub install: bool,
-}
-
-/// One configured neighbour.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeerConfig {
-    /// `metadata.name`.
-    pub name: String,
-    /// Where it is dialled and where it must come from.
-    pub address: IpAddr,
-    /// TCP port to dial; never 0.
-    pub port: u16,
-    /// The AS that its OPEN must have. The same as ours: iBGP.
-    pub asn: Asn,
-    /// Wait for the peer to connect, never dial.
-    pub passive: bool,
-    /// The local address to dial from; the same family as `address` and never the same value.
-    pub source_address: Option<IpAddr>,
-    /// Proposed in OPEN.
-    pub hold_time: HoldTime,
-    /// Between attempts to dial (RFC 4271 §8, ConnectRetryTime); at least 1.
-    pub connect_retry_secs: u16,
-    /// Offered in OPEN, whatever family `address` has; sorted, without duplicates, never empty.
-    pub families: Vec<AddressFamily>,
-    /// Key of TCP MD5 signatures (RFC 2385).
-    pub password: Option<Password>,
-    /// In the order in which they are tried; see [`Filter`].
-    pub filters: Vec<Arc<Filter>>,
 }
 
 /// An address family; routes are always unicast.

@@ -15,7 +15,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use kube::ResourceExt;
 use rcni_config::crd::{self, BGPConfiguration, BGPFilter, BGPPeer};
-use rcni_config::raw::{Located, Object, SpeakerObjects};
+use rcni_config::raw::{Located, Object, Place, SpeakerObjects};
 use rcni_config::resolve::{self, Report};
 use serde_json::{Value, json};
 
@@ -43,7 +43,11 @@ fn the_files_in_crd_are_those_of_the_types() {
 
 /// What the API server demands of a structural schema, as far as it can go wrong here.
 fn assert_structural(path: &str, schema: &JSONSchemaProps) {
-    assert!(schema.type_.is_some(), "{path} has no type");
+    let either = schema.x_kubernetes_int_or_string == Some(true);
+    if either {
+        assert_either(path, schema);
+    }
+    assert_eq!(schema.type_.is_some(), !either, "{path}: type");
     assert!(
         schema.description.is_some() || path.is_empty() || path.ends_with("[]"),
         "{path} has no description"
@@ -81,6 +85,17 @@ fn the_definitions_are_structural_and_cluster_scoped() {
     }
 }
 
+/// The only form in which a structural schema may leave the type open.
+fn assert_either(path: &str, schema: &JSONSchemaProps) {
+    assert_eq!((&schema.any_of, &schema.one_of), (&None, &None), "{path}");
+    let pattern = schema.pattern.as_deref();
+    assert_eq!(pattern, Some("^(internal|external)$"), "{path}");
+    assert_eq!(
+        (schema.minimum, schema.maximum),
+        (Some(1.0), Some(4_294_967_295.0))
+    );
+}
+
 fn metadata(name: &str) -> Value {
     json!({"name": name, "uid": "5", "labels": {"a": "b"}, "managedFields": []})
 }
@@ -93,6 +108,7 @@ fn object<S>(name: String, spec: S) -> Object<S> {
     Object {
         name: Located::nowhere(name),
         spec,
+        place: Place::default(),
         line_offset: 0,
     }
 }
@@ -158,8 +174,18 @@ fn objects_of_a_cluster_are_refused_as_those_of_a_file() {
 
 #[test]
 fn a_spec_survives_writing_and_reading() {
-    let spec = json!({"peerIP": "10.0.1.1", "asNumber": 65000, "passive": true, "holdTimeSeconds": 9,
-               "families": ["ipv6"], "password": "a"});
-    let peer: BGPPeer = serde_json::from_value(resource("BGPPeer", "tor", &spec)).unwrap();
-    assert_eq!(serde_json::to_value(&peer.spec).unwrap(), spec);
+    for spec in [
+        json!({"peerIP": "10.0.1.1", "asNumber": 65000, "passive": true, "holdTimeSeconds": 9,
+               "families": ["ipv6"], "password": "a"}),
+        json!({"peerRange": "10.0.1.0/24", "maximumPeers": 5, "asNumber": "external",
+               "localASNumber": 65009, "multihop": 2, "profile": "dc", "keepaliveSeconds": 1,
+               "addPath": {"receive": true, "send": 4}, "extendedMessages": false,
+               "role": "rs-server", "roleStrict": true, "enforceFirstAS": false,
+               "tcpAO": {"keys": [{"sendID": 1, "receiveID": 2, "algorithm": "hmac-sha-1-96",
+                                   "secret": "a"}]}}),
+        json!({"peerIP": "10.0.1.1", "asNumber": "internal", "ttlSecurity": 1}),
+    ] {
+        let peer: BGPPeer = serde_json::from_value(resource("BGPPeer", "tor", &spec)).unwrap();
+        assert_eq!(serde_json::to_value(&peer.spec).unwrap(), spec);
+    }
 }

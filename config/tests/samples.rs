@@ -7,11 +7,13 @@
     reason = "helpers of tests may fail a test"
 )]
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use rcni_config::{
-    Action, AddressFamily, Cidr, FelixConfig, HoldTime, IptablesBackend, Operator, Password,
-    PrefixMatch, Rule, SpeakerConfig, load_felix, load_speaker,
+    Action, AddPath, AddressFamily, AoAlgorithm, AoKey, Capabilities, Cidr, FelixConfig, HoldTime,
+    IptablesBackend, Operator, Password, PeerConfig, PrefixMatch, Remote, RemoteAs, Role, Rule,
+    Security, SpeakerConfig, Timers, Ttl, load_felix, load_speaker,
 };
 
 fn samples() -> PathBuf {
@@ -24,6 +26,15 @@ fn speaker(file: &str) -> SpeakerConfig {
 
 fn felix(file: &str) -> FelixConfig {
     load_felix(&samples().join(file)).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn md5(text: &str) -> Security {
+    Security::Md5(Password::new(text).unwrap())
+}
+
+fn peer<'a>(config: &'a SpeakerConfig, name: &str) -> &'a PeerConfig {
+    let mut peers = config.peers.iter();
+    peers.find(|peer| peer.name == name).unwrap()
 }
 
 fn cidr(text: &str) -> Cidr {
@@ -46,7 +57,7 @@ fn every_sample_is_accepted() {
             seen += 1;
         }
     }
-    assert!(seen >= 9, "only {seen} samples found");
+    assert!(seen >= 11, "only {seen} samples found");
 }
 
 #[test]
@@ -62,8 +73,9 @@ fn the_nodes_speaker() {
         let [peer] = config.peers.as_slice() else {
             panic!("{:?}", config.peers)
         };
-        assert_eq!(peer.address.to_string(), tor);
-        assert_eq!(peer.asn.get(), 65000);
+        assert_eq!(peer.remote.to_string(), tor);
+        assert_eq!(peer.asn.to_string(), "65000");
+        assert!(!peer.is_internal(config.asn));
         let [filter] = peer.filters.as_slice() else {
             panic!("{:?}", peer.filters)
         };
@@ -105,18 +117,31 @@ fn defaults_of_the_speaker() {
     );
     assert_eq!((kernel.default_route_metric, kernel.install), (20077, true));
     let peer = &config.peers[0];
+    let address = "10.0.1.1".parse().unwrap();
+    assert_eq!(peer.remote, Remote::Address { address, port: 179 });
+    assert_eq!((peer.passive, peer.source_address), (false, None));
+    assert_eq!((peer.local_asn, peer.ttl), (None, Ttl::Default));
+    assert!(peer.enforce_first_as && peer.security == Security::None);
     assert_eq!(
-        (peer.port, peer.passive, peer.source_address),
-        (179, false, None)
+        peer.timers,
+        Timers {
+            hold_time: HoldTime::DEFAULT,
+            keepalive_secs: None,
+            send_hold_secs: 480,
+            connect_retry_secs: 5,
+        }
     );
     assert_eq!(
-        (peer.hold_time, peer.connect_retry_secs),
-        (HoldTime::DEFAULT, 5)
+        peer.capabilities,
+        Capabilities {
+            families: AddressFamily::ALL.to_vec(),
+            add_path: AddPath::default(),
+            extended_messages: true,
+            role: None,
+            role_strict: false,
+        }
     );
-    assert_eq!(
-        (peer.families.as_slice(), &peer.password),
-        (&AddressFamily::ALL[..], &None)
-    );
+    assert_eq!(config.bind_addresses, [] as [IpAddr; 0]);
 }
 
 #[test]
@@ -148,9 +173,7 @@ fn felix_lite_and_its_defaults() {
     assert_eq!(config.cni.data_dir, Path::new("/var/lib/cni/networks"));
 }
 
-#[test]
-fn every_field_can_be_set() {
-    let text = "
+const EVERY_FIELD: &str = "
 apiVersion: rcni.io/v1alpha1
 kind: BGPConfiguration
 metadata: {name: default}
@@ -158,6 +181,7 @@ spec:
   asNumber: 4294967295
   routerID: 192.0.2.1
   listenPort: 1179
+  bindAddresses: [192.0.2.1, 'fd00::2']
   networks: [{cidr: 10.244.1.0/24}, {cidr: 'fd00:10:244:1::/64'}]
   maximumPaths: 1
   gracefulRestart: {restartTimeSeconds: 0, stalePathTimeSeconds: 65535}
@@ -172,14 +196,32 @@ spec:
    filters: [f]}
 ---
 apiVersion: rcni.io/v1alpha1
+kind: BGPPeer
+metadata: {name: b}
+spec:
+  {peerRange: 10.0.1.0/24, maximumPeers: 10000, asNumber: external, localASNumber: 65000,
+   multihop: 255, profile: dc, keepaliveSeconds: 1, addPath: {receive: true, send: 32},
+   extendedMessages: false, role: rs-client, roleStrict: true, enforceFirstAS: false,
+   tcpAO: {keys: [{sendID: 0, receiveID: 255, algorithm: hmac-sha-1-96, secret: a},
+                  {sendID: 1, receiveID: 1, algorithm: aes-128-cmac-96, secret: 'b c'}]}}
+---
+apiVersion: rcni.io/v1alpha1
+kind: BGPPeer
+metadata: {name: c}
+spec: {peerIP: 10.0.2.1, asNumber: internal, ttlSecurity: 254, profile: default}
+---
+apiVersion: rcni.io/v1alpha1
 kind: BGPFilter
 metadata: {name: f}
 spec:
   importV6: [{action: Accept, matchOperator: NotIn, cidr: 'fd00::/8', prefixLength: {min: 48}}]
   exportV6: [{action: Reject, matchOperator: NotEqual, cidr: '::/0'}]
 ";
+
+#[test]
+fn every_field_can_be_set() {
     let config =
-        rcni_config::parse_speaker("all", text).unwrap_or_else(|errors| panic!("{errors}"));
+        rcni_config::parse_speaker("all", EVERY_FIELD).unwrap_or_else(|errors| panic!("{errors}"));
     assert_eq!((config.listen_port, config.maximum_paths), (1179, 1));
     assert_eq!(config.networks[1], cidr("fd00:10:244:1::/64"));
     let kernel = config.kernel;
@@ -190,15 +232,10 @@ spec:
     assert_eq!((kernel.table, kernel.install), (1000, false));
     let restart = config.graceful_restart;
     assert_eq!((restart.restart_secs, restart.stale_secs), (0, 65535));
+    let own: [IpAddr; 2] = ["192.0.2.1".parse().unwrap(), "fd00::2".parse().unwrap()];
+    assert_eq!(config.bind_addresses, own);
     let peer = &config.peers[0];
-    assert_eq!(
-        (peer.port, peer.passive, peer.hold_time.secs()),
-        (1179, true, 0)
-    );
-    assert_eq!(peer.source_address.unwrap().to_string(), "fd00::2");
-    assert_eq!(peer.connect_retry_secs, 65535);
-    assert_eq!(peer.families, [AddressFamily::Ipv6]);
-    assert_eq!(peer.password, Password::new("a b").ok());
+    every_field_of_an_address(peer);
     let import = peer.filters[0].import_v6[0].matches.unwrap();
     assert_eq!(
         (import.operator, import.min_len, import.max_len),
@@ -209,6 +246,102 @@ spec:
         (export.operator, export.min_len, export.max_len),
         (Operator::NotEqual, 0, 0)
     );
+    every_field_of_a_range(&config.peers[1]);
+    let peer = &config.peers[2];
+    assert_eq!(
+        (peer.asn, peer.ttl),
+        (RemoteAs::Internal, Ttl::Security(254))
+    );
+    assert!(peer.is_internal(config.asn));
+}
+
+fn every_field_of_an_address(peer: &PeerConfig) {
+    let address = "fd00::1".parse().unwrap();
+    assert_eq!(
+        peer.remote,
+        Remote::Address {
+            address,
+            port: 1179
+        }
+    );
+    assert_eq!((peer.passive, peer.timers.hold_time.secs()), (true, 0));
+    assert_eq!(peer.timers.send_hold_secs, 480);
+    assert_eq!(peer.source_address, Some("fd00::2".parse().unwrap()));
+    assert_eq!(peer.timers.connect_retry_secs, 65535);
+    assert_eq!(peer.capabilities.families, [AddressFamily::Ipv6]);
+    assert_eq!(peer.security, md5("a b"));
+}
+
+fn every_field_of_a_range(peer: &PeerConfig) {
+    let remote = Remote::Range {
+        network: cidr("10.0.1.0/24"),
+        maximum_peers: 10_000,
+    };
+    assert_eq!((peer.remote, peer.asn), (remote, RemoteAs::External));
+    assert_eq!(peer.local_asn.unwrap().get(), 65000);
+    assert_eq!((peer.passive, peer.ttl), (true, Ttl::Multihop(255)));
+    let timers = Timers {
+        hold_time: HoldTime::new(9).unwrap(),
+        keepalive_secs: Some(1),
+        send_hold_secs: 18,
+        connect_retry_secs: 5,
+    };
+    assert_eq!(peer.timers, timers);
+    let capabilities = Capabilities {
+        families: AddressFamily::ALL.to_vec(),
+        add_path: AddPath {
+            receive: true,
+            send: 32,
+        },
+        extended_messages: false,
+        role: Some(Role::RsClient),
+        role_strict: true,
+    };
+    assert_eq!(peer.capabilities, capabilities);
+    assert!(!peer.enforce_first_as);
+    let key = |send_id, receive_id, algorithm, secret: &str| AoKey {
+        send_id,
+        receive_id,
+        algorithm,
+        secret: Password::new(secret).unwrap(),
+    };
+    let keys = vec![
+        key(0, 255, AoAlgorithm::HmacSha1, "a"),
+        key(1, 1, AoAlgorithm::Aes128Cmac, "b c"),
+    ];
+    assert_eq!(peer.security, Security::Ao(keys));
+}
+
+#[test]
+fn profiles() {
+    let timers = |fields: &str| {
+        let text = format!(
+            "apiVersion: rcni.io/v1alpha1\nkind: BGPConfiguration\nmetadata: {{name: a}}\n\
+             spec: {{asNumber: 1, routerID: 1.1.1.1}}\n---\n\
+             apiVersion: rcni.io/v1alpha1\nkind: BGPPeer\nmetadata: {{name: a}}\n\
+             spec: {{peerIP: 10.0.1.1, asNumber: 2{fields}}}\n"
+        );
+        let config = rcni_config::parse_speaker("all", &text).unwrap();
+        let timers = config.peers[0].timers;
+        let hold = timers.hold_time.secs();
+        (hold, timers.keepalive_secs, timers.send_hold_secs)
+    };
+    assert_eq!(timers(""), (90, None, 480));
+    assert_eq!(timers(", profile: default"), (90, None, 480));
+    assert_eq!(timers(", holdTimeSeconds: 300"), (300, None, 600));
+    assert_eq!(timers(", profile: dc"), (9, Some(3), 18));
+    // What is written wins.
+    assert_eq!(
+        timers(", profile: dc, holdTimeSeconds: 30"),
+        (30, Some(3), 60)
+    );
+    assert_eq!(timers(", profile: dc, holdTimeSeconds: 4"), (4, Some(1), 8));
+    assert_eq!(timers(", profile: dc, holdTimeSeconds: 0"), (0, None, 480));
+    assert_eq!(
+        timers(", profile: dc, keepaliveSeconds: 2"),
+        (9, Some(2), 18)
+    );
+    assert_eq!(timers(", keepaliveSeconds: 30"), (90, Some(30), 480));
 }
 
 #[test]
@@ -221,9 +354,9 @@ fn both_families_over_one_signed_session() {
     let [peer] = config.peers.as_slice() else {
         panic!("{:?}", config.peers)
     };
-    assert!(peer.address.is_ipv4());
-    assert_eq!(peer.families, AddressFamily::ALL);
-    assert_eq!(peer.password, Password::new("change-me").ok());
+    assert!(peer.address().unwrap().is_ipv4());
+    assert_eq!(peer.capabilities.families, AddressFamily::ALL);
+    assert_eq!(peer.security, md5("change-me"));
     let filter = &peer.filters[0];
     assert_eq!((filter.import_v4.len(), filter.import_v6.len()), (2, 2));
     // As it comes with the sources, everybody can read it.
@@ -236,12 +369,42 @@ fn both_families_over_one_signed_session() {
 }
 
 #[test]
+fn dynamic_neighbours() {
+    let config = speaker("dynamic-neighbours/tor-bgp.yaml");
+    let nodes = peer(&config, "nodes");
+    let remote = Remote::Range {
+        network: cidr("10.0.1.0/24"),
+        maximum_peers: 48,
+    };
+    assert_eq!((nodes.remote, nodes.asn), (remote, RemoteAs::External));
+    assert_eq!(nodes.security, md5("change-me"));
+    // One of the range with a peer of its own: with another key, which the kernel prefers.
+    let storage = peer(&config, "storage");
+    assert!(nodes.remote.network().contains(&storage.remote.network()));
+    assert_eq!(storage.security, md5("change-me-too"));
+    let spine = peer(&config, "spine");
+    assert_eq!(spine.ttl, Ttl::Security(1));
+    let Security::Ao(keys) = &spine.security else {
+        panic!("{spine:?}")
+    };
+    assert_eq!((keys[0].send_id, keys[1].send_id), (2, 1));
+    // Filters are no different for a range.
+    assert_eq!(nodes.filters[0].export_v4.len(), 2);
+
+    let config = speaker("dynamic-neighbours/node1-bgp.yaml");
+    let tor = &config.peers[0];
+    assert_eq!(tor.security, nodes.security);
+    assert_eq!(tor.timers, nodes.timers);
+    assert_eq!(tor.timers.hold_time.secs(), 9);
+}
+
+#[test]
 fn ipv6_alone() {
     let config = speaker("ipv6-only/node1-bgp.yaml");
     assert!(config.networks.iter().all(|network| !network.is_ipv4()));
     let peer = &config.peers[0];
-    assert!(peer.address.is_ipv6());
-    assert_eq!(peer.families, [AddressFamily::Ipv6]);
+    assert!(peer.address().unwrap().is_ipv6());
+    assert_eq!(peer.capabilities.families, [AddressFamily::Ipv6]);
     assert!(peer.filters[0].import_v4.is_empty());
 
     let config = felix("ipv6-only/node1-felix.yaml");

@@ -4,9 +4,9 @@ use serde_saphyr::{Error, MessageFormatter, UserMessageFormatter};
 
 use super::document::Header;
 use super::split::Slice;
-use super::tree::is_about_secrets;
 use crate::raw::Place;
 use crate::resolve::Report;
+use crate::secrets::{is_about_secrets, is_around_secrets};
 
 /// Puts `error` into the report, with its place in the whole file.
 pub(super) fn explain(
@@ -26,7 +26,7 @@ pub(super) fn explain(
         error = inner;
     }
     let (mut reason, hint) = wrong_yaml(error);
-    if is_about_secrets(slice.text) {
+    if is_about_secrets(slice.text) || is_around_secrets(slice.text) {
         reason = without_quoted(&reason);
     }
     let label = header.map(|header| header.label(slice.line_offset));

@@ -33,7 +33,8 @@ pub(super) fn object<S: DeserializeOwned>(
             Ok(document) => {
                 return Some(Object {
                     name: document.metadata.name,
-                    spec: document.spec,
+                    spec: document.spec.value,
+                    place: document.spec.place,
                     line_offset,
                 });
             }
@@ -107,7 +108,7 @@ fn words(path: &str, what: &What) -> (String, String, String) {
         } if found == "unit value" => {
             ("has no value".to_owned(), format!("write {}", wanted(name)))
         }
-        What::Number(text, name) if name == "a whole number" => no_whole_number(text),
+        What::Number(text, name) if name.starts_with("a whole number") => no_whole_number(text),
         What::Number(text, name) => {
             let hint = format!("write {}", wanted(name));
             (format!("wrong type: number `{text}`"), hint)

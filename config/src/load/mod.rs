@@ -21,7 +21,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::raw::{FelixConfigurationSpec, Object, Place, SpeakerObjects};
 use crate::resolve::{self, Report};
-use crate::{ConfigError, ConfigErrors, FelixConfig, SpeakerConfig};
+use crate::{ConfigError, ConfigErrors, FelixConfig, Security, SpeakerConfig};
 use document::Header;
 use kind::Kinds;
 use split::Documents;
@@ -57,7 +57,10 @@ pub fn load_felix(path: &Path) -> Result<FelixConfig, ConfigErrors> {
 pub fn readable_passwords(path: &Path, config: &SpeakerConfig) -> Option<ConfigError> {
     use std::os::unix::fs::PermissionsExt as _;
 
-    config.peers.iter().find(|peer| peer.password.is_some())?;
+    config
+        .peers
+        .iter()
+        .find(|peer| peer.security != Security::None)?;
     let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
     (mode & 0o077 != 0).then(|| ConfigError {
         file: path.display().to_string(),

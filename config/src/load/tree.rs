@@ -8,6 +8,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 use crate::raw::Place;
+use crate::secrets::{is_about_secrets, is_around_secrets, is_beside_secrets};
 
 /// A value and where it stands (for an alias: where the alias stands).
 #[derive(Clone, Debug)]
@@ -118,6 +119,8 @@ impl Node {
                 for entry in entries {
                     if is_about_secrets(&entry.key) {
                         entry.node.texts(out);
+                    } else if is_around_secrets(&entry.key) {
+                        entry.node.stray_texts(out);
                     }
                     entry.node.secrets(out);
                 }
@@ -147,6 +150,20 @@ impl Node {
         }
     }
 
+    /// Texts that stand where fields should: most likely a secret without its name.
+    fn stray_texts(&self, out: &mut Vec<String>) {
+        match &self.value {
+            Value::List(items) => items.iter().for_each(|item| item.stray_texts(out)),
+            Value::Map(entries) => {
+                let others = entries
+                    .iter()
+                    .filter(|entry| !is_beside_secrets(&entry.key));
+                others.for_each(|entry| entry.node.stray_texts(out));
+            }
+            _ => self.texts(out),
+        }
+    }
+
     fn texts(&self, out: &mut Vec<String>) {
         match &self.value {
             Value::Text(text) | Value::Number(text) => out.push(text.clone()),
@@ -170,11 +187,6 @@ fn number_at(place: Place, lines: &[&str]) -> Option<String> {
     let number =
         |sign: &char| sign.is_ascii_alphanumeric() || matches!(sign, '+' | '-' | '.' | '_');
     Some(from.take_while(number).take(100).collect())
-}
-
-/// Whether a line or a field's name may come with a secret.
-pub(super) fn is_about_secrets(text: &str) -> bool {
-    text.to_ascii_lowercase().contains("passw")
 }
 
 /// The path of a field, as it may be shown: `password:secret` and `password=secret`, without a space,

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Int, Located, Secret};
+use super::{Int, Located};
 
 /// The speaker itself. Exactly one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -32,6 +32,10 @@ pub struct BGPConfigurationSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 65535)))]
     pub listen_port: Option<Located<Int>>,
+    /// Own addresses to listen on, and no others. Default: all, of both families.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(length(min = 1)))]
+    pub bind_addresses: Option<Located<Vec<Located<String>>>>,
     /// Prefixes that are originated here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub networks: Vec<NetworkSpec>,
@@ -98,77 +102,6 @@ pub struct KernelSpec {
     /// Whether routes are written into the kernel at all. Default: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub install: Option<bool>,
-}
-
-/// One neighbour.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[cfg_attr(feature = "crd", derive(kube::CustomResource, schemars::JsonSchema))]
-#[cfg_attr(
-    feature = "crd",
-    kube(
-        group = "rcni.io",
-        version = "v1alpha1",
-        kind = "BGPPeer",
-        plural = "bgppeers",
-        singular = "bgppeer",
-        doc = "One BGP neighbour."
-    )
-)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct BGPPeerSpec {
-    /// The neighbour's address.
-    #[serde(rename = "peerIP")]
-    pub peer_ip: Located<String>,
-    /// The neighbour's autonomous system, 1 to 4294967295. The same as ours: iBGP.
-    #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 4_294_967_295_i64)))]
-    pub as_number: Located<Int>,
-    /// TCP port to dial. Default: 179.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 65535)))]
-    pub peer_port: Option<Located<Int>>,
-    /// Wait for the neighbour to connect, never dial. Default: false.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub passive: Option<bool>,
-    /// Local address to dial from. Default: as the kernel routes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source_address: Option<Located<String>>,
-    /// Hold time to propose: 0 (never expires, no keepalives) or 3 to 65535. Default: 90.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "crd", schemars(range(min = 0, max = 65535)))]
-    pub hold_time_seconds: Option<Located<Int>>,
-    /// Pause between attempts to dial, 1 to 65535. Default: 5.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 65535)))]
-    pub connect_retry_seconds: Option<Located<Int>>,
-    /// Address families to offer: ipv4, ipv6. Both can go over one session, whatever family its own
-    /// addresses have. Default: both.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "crd", schemars(length(min = 1)))]
-    pub families: Option<Located<Vec<Located<FamilySpec>>>>,
-    /// Shared secret for TCP MD5 signatures (RFC 2385), 1 to 80 bytes; the neighbour needs the same.
-    /// Default: none.
-    #[serde(
-        default,
-        deserialize_with = "super::secret::present",
-        skip_serializing_if = "Option::is_none"
-    )]
-    #[cfg_attr(feature = "crd", schemars(with = "Option<Secret>"))]
-    pub password: Option<Located<Secret>>,
-    /// Names of BGPFilter objects, tried in this order. Without import rules, nothing is accepted
-    /// from an eBGP neighbour (RFC 8212).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub filters: Vec<Located<String>>,
-}
-
-/// ipv4 or ipv6.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum FamilySpec {
-    /// IPv4 unicast routes.
-    Ipv4,
-    /// IPv6 unicast routes.
-    Ipv6,
 }
 
 /// Rules for what is taken from and sent to the neighbours that name this filter.

@@ -3,17 +3,21 @@
 //! The same structs read a YAML file and a custom resource (feature `crd`); a [`Located`] value keeps
 //! its line, so that what is refused later, by meaning, is still reported with its place.
 
+mod as_number;
 mod bgp;
 mod felix;
 mod int;
 mod located;
+mod peer;
 mod secret;
 
+pub use as_number::AsNumber;
 pub use bgp::*;
 pub use felix::*;
 pub use int::Int;
 pub(crate) use located::LOCATED;
 pub use located::{Located, Place};
+pub use peer::*;
 pub use secret::Secret;
 
 use serde::{Deserialize, Serialize};
@@ -40,7 +44,7 @@ pub struct Document<S> {
     /// The object's name.
     pub metadata: Metadata,
     /// What is wanted.
-    pub spec: S,
+    pub spec: Located<S>,
 }
 
 /// A spec with its object's name, from wherever it came.
@@ -50,6 +54,8 @@ pub struct Object<S> {
     pub name: Located<String>,
     /// What is wanted.
     pub spec: S,
+    /// Where it begins: for what is missing in it.
+    pub place: Place,
     /// How many lines of the file are before the document; its places count from there.
     pub line_offset: usize,
 }

@@ -74,10 +74,10 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
-/// A secret that is there: a field without a value is refused, since an empty variable of a template
-/// must not switch authentication off.
-pub(super) fn present<'de, D: Deserializer<'de>>(
+/// A secret (or what has some) that is there: a field without a value is refused, since an empty
+/// variable of a template must not switch authentication off.
+pub(super) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
-) -> Result<Option<Located<Secret>>, D::Error> {
+) -> Result<Option<Located<T>>, D::Error> {
     Located::deserialize(deserializer).map(Some)
 }

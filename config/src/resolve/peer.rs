@@ -1,47 +1,44 @@
 //! The neighbours.
 
-use std::collections::{BTreeMap, HashMap};
+mod capabilities;
+mod clash;
+mod remote;
+mod security;
+mod timers;
+
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Report;
 use super::subject::Subject;
-use crate::password::PasswordError;
-use crate::raw::{BGPPeerSpec, FamilySpec, Int, Located, Object, Place, Secret};
+use crate::raw::{AsNumber, BGPPeerSpec, Located, Object};
 use crate::similar::closest;
-use crate::{AddressFamily, Filter, HoldTime, Password, PeerConfig};
+use crate::{Asn, Filter, PeerConfig, RemoteAs, Ttl};
+
+/// What the neighbours' checks must know of the speaker; what is wrong with it is said elsewhere.
+pub(super) struct Own {
+    pub(super) asn: Option<Asn>,
+    /// Empty: all.
+    pub(super) bind_addresses: Vec<IpAddr>,
+}
 
 /// All neighbours that could be made sense of, by name.
 pub(super) fn peers(
     report: &mut Report,
     objects: &[Object<BGPPeerSpec>],
     filters: &BTreeMap<String, Arc<Filter>>,
+    own: &Own,
 ) -> Vec<PeerConfig> {
-    let mut addresses: HashMap<IpAddr, (&str, Place)> = HashMap::new();
     let mut peers = Vec::new();
     for object in objects {
         let mut subject = Subject::new(report, "BGPPeer", object);
-        let Some(peer) = peer(&mut subject, object, filters) else {
-            continue;
-        };
-        let given = &object.spec.peer_ip;
-        if let Some((other, place)) = addresses.get(&peer.address) {
-            let line = place.known_line().map(|line| format!(" (line {line})"));
-            let reason = format!(
-                "{} is already the address of BGPPeer {other}{}",
-                peer.address,
-                line.unwrap_or_default()
-            );
-            let hint = "there is one session to one address; remove one of the two";
-            subject.refuse(given.place, "spec.peerIP", &reason, hint);
-        } else {
-            addresses.insert(
-                peer.address,
-                (&object.name.value, subject.absolute(given.place)),
-            );
+        if let Some(peer) = peer(&mut subject, object, filters, own) {
+            peers.push((object, peer));
         }
-        peers.push(peer);
     }
+    clash::check(report, &peers);
+    let mut peers: Vec<PeerConfig> = peers.into_iter().map(|(_, peer)| peer).collect();
     peers.sort_by(|a, b| a.name.cmp(&b.name));
     peers
 }
@@ -50,118 +47,95 @@ fn peer(
     subject: &mut Subject<'_>,
     object: &Object<BGPPeerSpec>,
     known: &BTreeMap<String, Arc<Filter>>,
+    own: &Own,
 ) -> Option<PeerConfig> {
     let spec = &object.spec;
-    let address = subject.address("spec.peerIP", &spec.peer_ip);
-    let asn = subject.asn("spec.asNumber", spec.as_number);
-    let port = subject.port("spec.peerPort", spec.peer_port, 179);
-    let source_address = spec.source_address.as_ref();
-    let source_address =
-        source_address.and_then(|given| source_address_of(subject, given, address));
-    let hold_time = hold_time(subject, spec.hold_time_seconds);
-    let connect_retry_secs = subject.number(
-        "spec.connectRetrySeconds",
-        spec.connect_retry_seconds,
-        1..=u16::MAX,
-        5,
-    );
-    let families = families(subject, spec.families.as_ref());
-    let password = spec.password.as_ref();
-    let password = password.and_then(|given| password_of(subject, given));
+    let remote = remote::remote(subject, object);
+    let asn = remote_as(subject, spec.as_number);
+    let local_asn = local_asn(subject, spec, own);
+    let internal = is_internal(asn, local_asn.or(own.asn));
+    let source_address = remote::source_address(subject, spec, remote);
+    remote::reachable(subject, spec, remote, &own.bind_addresses);
+    let ttl = ttl(subject, spec, internal);
+    let timers = timers::timers(subject, spec);
+    let capabilities = capabilities::capabilities(subject, spec, internal);
+    let security = security::security(subject, spec);
     let filters = filters(subject, &spec.filters, known);
     Some(PeerConfig {
         name: object.name.value.clone(),
-        address: address?,
-        port,
+        remote: remote?,
         asn: asn?,
-        passive: spec.passive.unwrap_or(false),
+        local_asn,
+        passive: remote::is_passive(spec),
         source_address,
-        hold_time,
-        connect_retry_secs,
-        families,
-        password,
+        ttl,
+        security,
+        timers,
+        capabilities,
+        enforce_first_as: spec.enforce_first_as.unwrap_or(true),
         filters,
     })
 }
 
-fn source_address_of(
-    subject: &mut Subject<'_>,
-    given: &Located<String>,
-    peer: Option<IpAddr>,
-) -> Option<IpAddr> {
-    let path = "spec.sourceAddress";
-    let source = subject.address(path, given)?;
-    let Some(peer) = peer else {
-        return Some(source);
-    };
-    if source == peer {
-        let reason = format!("{source} is also peerIP: a speaker cannot be its own peer");
-        subject.refuse(given.place, path, &reason, "write this node's own address");
-    } else if source.is_ipv4() != peer.is_ipv4() {
-        let reason = format!("{source} and peerIP {peer} are of different families");
-        subject.refuse(
-            given.place,
-            path,
-            &reason,
-            "write an address of peerIP's family",
-        );
+fn remote_as(subject: &mut Subject<'_>, given: Located<AsNumber>) -> Option<RemoteAs> {
+    match given.value {
+        AsNumber::Number(value) => {
+            let place = given.place;
+            let asn = subject.asn("spec.asNumber", Located { value, place })?;
+            Some(RemoteAs::Exactly(asn))
+        }
+        AsNumber::Internal => Some(RemoteAs::Internal),
+        AsNumber::External => Some(RemoteAs::External),
     }
-    Some(source)
 }
 
-fn hold_time(subject: &mut Subject<'_>, given: Option<Located<Int>>) -> HoldTime {
-    let path = "spec.holdTimeSeconds";
-    let default = HoldTime::DEFAULT;
-    let secs = subject.number(path, given, 0..=u16::MAX, default.secs());
-    HoldTime::new(secs).unwrap_or_else(|error| {
-        let place = given.map(|given| given.place).unwrap_or_default();
-        subject.refuse(place, path, &error.to_string(), "write 0, or 3 to 65535");
-        default
-    })
+fn local_asn(subject: &mut Subject<'_>, spec: &BGPPeerSpec, own: &Own) -> Option<Asn> {
+    let given = spec.local_as_number?;
+    let path = "spec.localASNumber";
+    let asn = subject.asn(path, given)?;
+    if Some(asn) == own.asn {
+        let reason = format!("{asn} is the speaker's own AS (spec.asNumber of BGPConfiguration)");
+        let hint = "remove it, or write the other AS that this neighbour shall see";
+        subject.refuse(given.place, path, &reason, hint);
+    }
+    Some(asn)
 }
 
-fn families(
-    subject: &mut Subject<'_>,
-    given: Option<&Located<Vec<Located<FamilySpec>>>>,
-) -> Vec<AddressFamily> {
-    let Some(given) = given else {
-        return AddressFamily::ALL.to_vec();
-    };
-    let path = "spec.families";
-    if given.value.is_empty() {
-        let reason = "is empty, and a session without a family carries nothing";
-        let hint = "write [ipv4], [ipv6] or [ipv4, ipv6], or leave it out for both";
-        subject.refuse(given.place, path, reason, hint);
+/// `None`: cannot be told, because something was refused.
+fn is_internal(asn: Option<RemoteAs>, local: Option<Asn>) -> Option<bool> {
+    match asn? {
+        RemoteAs::Exactly(asn) => Some(asn == local?),
+        RemoteAs::Internal => Some(true),
+        RemoteAs::External => Some(false),
     }
-    let mut families = Vec::with_capacity(2);
-    for (index, family) in given.value.iter().enumerate() {
-        let resolved = match family.value {
-            FamilySpec::Ipv4 => AddressFamily::Ipv4,
-            FamilySpec::Ipv6 => AddressFamily::Ipv6,
-        };
-        if families.contains(&resolved) {
-            let reason = format!("{} is listed twice", resolved.to_string().to_lowercase());
-            let path = format!("{path}[{index}]");
-            subject.refuse(family.place, &path, &reason, "remove one of them");
-        } else {
-            families.push(resolved);
+}
+
+fn ttl(subject: &mut Subject<'_>, spec: &BGPPeerSpec, internal: Option<bool>) -> Ttl {
+    let path = "spec.multihop";
+    let multihop = spec
+        .multihop
+        .map(|given| subject.number(path, Some(given), 2..=u8::MAX, 2));
+    let path_security = "spec.ttlSecurity";
+    let security = spec
+        .ttl_security
+        .map(|given| subject.number(path_security, Some(given), 1..=254, 1));
+    if let (Some(given), Some(_)) = (spec.multihop, multihop) {
+        if security.is_some() {
+            let reason = "does not go with ttlSecurity, which sends with TTL 255 itself";
+            let hint = "remove it, and write the number of hops as ttlSecurity; or remove \
+                        ttlSecurity";
+            subject.refuse(given.place, path, reason, hint);
+        } else if internal == Some(true) {
+            let reason = "is for eBGP, and this neighbour has this side's AS: iBGP goes over \
+                          routers anyway";
+            subject.refuse(given.place, path, reason, "remove it");
         }
     }
-    families.sort_unstable();
-    families
-}
-
-/// Its errors never show it.
-fn password_of(subject: &mut Subject<'_>, given: &Located<Secret>) -> Option<Password> {
-    let hint = match Password::new(&given.value.0) {
-        Ok(password) => return Some(password),
-        Err(error @ PasswordError::Empty) => (error, "write the neighbour's, or remove the field"),
-        Err(error @ PasswordError::TooLong(_)) => (error, "agree on one of 1 to 80 bytes"),
-        Err(error @ PasswordError::Control) => (error, "write it in one line, in quotes"),
-    };
-    let (error, hint) = hint;
-    subject.refuse(given.place, "spec.password", &error.to_string(), hint);
-    None
+    match (security, multihop) {
+        (Some(hops), _) => Ttl::Security(hops),
+        (None, Some(ttl)) => Ttl::Multihop(ttl),
+        (None, None) => Ttl::Default,
+    }
 }
 
 fn filters(

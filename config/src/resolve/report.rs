@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::raw::Place;
+use crate::secrets::is_about_secrets;
 use crate::{ConfigError, ConfigErrors};
 
 /// A file full of mistakes is still answered on a few screens.
@@ -65,12 +66,7 @@ impl Report {
             self.suppressed += 1;
             return;
         }
-        let known = self.unread.get(label).into_iter().flatten();
-        let covered = |unread: &String| {
-            path.strip_prefix(unread.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-        };
-        if known.into_iter().any(covered) {
+        if self.is_unread(path, label) {
             return;
         }
         let text = label.text.as_str();
@@ -80,6 +76,15 @@ impl Report {
             " "
         };
         self.refuse(place, &format!("{path}{space}{text}"), reason, hint);
+    }
+
+    /// Whether a field, or one that it is in, could not be read.
+    pub(crate) fn is_unread(&self, path: &str, label: &Label) -> bool {
+        let covers = |unread: &String| {
+            path.strip_prefix(unread.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        self.unread.get(label).into_iter().flatten().any(covers)
     }
 
     /// The same, for a field that cannot be read: no more is said about it and what is in it.
@@ -191,8 +196,7 @@ fn hide(secrets: &[String], text: &str) -> String {
         let start: String = secret.chars().take(NEEDLE).collect();
         quoted.contains(&start) || quoted.contains(&start.escape_debug().to_string())
     };
-    let about = quoted.to_ascii_lowercase().contains("passw");
-    if about || secrets.iter().any(shown) {
+    if is_about_secrets(quoted) || secrets.iter().any(shown) {
         format!("{before}***{after}")
     } else {
         text.to_owned()

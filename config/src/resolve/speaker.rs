@@ -1,7 +1,7 @@
 //! `rcni-bgp`'s configuration from its objects.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use super::subject::Subject;
@@ -58,7 +58,22 @@ fn peers_and_filters(
             )
         })
         .collect();
-    (peer::peers(report, &objects.peers, &filters), filters)
+    let own = own(objects);
+    (peer::peers(report, &objects.peers, &filters, &own), filters)
+}
+
+/// What is known of the speaker before it is checked.
+fn own(objects: &SpeakerObjects) -> peer::Own {
+    let spec = objects.configurations.first().map(|object| &object.spec);
+    let asn = spec.and_then(|spec| u32::try_from(spec.as_number.value.0).ok());
+    let addresses = spec.and_then(|spec| spec.bind_addresses.as_ref());
+    let addresses = addresses.into_iter().flat_map(|given| &given.value);
+    peer::Own {
+        asn: asn.and_then(|asn| Asn::new(asn).ok()),
+        bind_addresses: addresses
+            .filter_map(|given| given.value.parse().ok())
+            .collect(),
+    }
 }
 
 fn configuration(
@@ -70,6 +85,7 @@ fn configuration(
     let asn: Option<Asn> = subject.asn("spec.asNumber", spec.as_number);
     let router_id = router_id(&mut subject, &spec.router_id);
     let listen_port = subject.port("spec.listenPort", spec.listen_port, 179);
+    let bind_addresses = bind_addresses(&mut subject, spec.bind_addresses.as_ref());
     let networks = spec.networks.iter().enumerate();
     let networks = subject.cidrs(
         networks.map(|(index, network)| (format!("spec.networks[{index}].cidr"), &network.cidr)),
@@ -96,6 +112,7 @@ fn configuration(
         asn: asn?,
         router_id: router_id?,
         listen_port,
+        bind_addresses,
         networks,
         maximum_paths,
         graceful_restart,
@@ -103,6 +120,43 @@ fn configuration(
         peers: Vec::new(),
         filters: BTreeMap::new(),
     })
+}
+
+/// Where to listen; empty: everywhere.
+fn bind_addresses(
+    subject: &mut Subject<'_>,
+    given: Option<&Located<Vec<Located<String>>>>,
+) -> Vec<IpAddr> {
+    let path = "spec.bindAddresses";
+    let mut addresses = Vec::new();
+    let Some(given) = given else {
+        return addresses;
+    };
+    if given.value.is_empty() {
+        let reason = "is empty, and nobody could connect";
+        let hint = "write this node's addresses, or leave it out for all";
+        subject.refuse(given.place, path, reason, hint);
+    }
+    for (index, given) in given.value.iter().enumerate() {
+        let path = format!("{path}[{index}]");
+        let everywhere = given
+            .value
+            .parse()
+            .is_ok_and(|address: IpAddr| address.is_unspecified());
+        if everywhere {
+            let reason = format!("{} is no address of its own", given.value);
+            let hint = "write this node's addresses, or leave bindAddresses out for all";
+            subject.refuse(given.place, &path, &reason, hint);
+        } else if let Some(address) = subject.address(&path, given) {
+            if addresses.contains(&address) {
+                let reason = format!("{address} is listed twice");
+                subject.refuse(given.place, &path, &reason, "remove one of them");
+            } else {
+                addresses.push(address);
+            }
+        }
+    }
+    addresses
 }
 
 fn router_id(subject: &mut Subject<'_>, given: &Located<String>) -> Option<Ipv4Addr> {

@@ -69,6 +69,12 @@ impl<'a> Subject<'a> {
         self.report.refuse_field(place, path, &label, reason, hint);
     }
 
+    /// Whether nothing can be said about this field because it could not be read.
+    pub(super) fn is_unread(&self, path: &str) -> bool {
+        let label = Label::new(self.kind, Some(self.name), self.line_offset);
+        self.report.is_unread(path, &label)
+    }
+
     /// `given` if it is within `range`; `default` if it is absent or was refused.
     pub(super) fn number<T>(
         &mut self,

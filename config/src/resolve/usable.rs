@@ -13,6 +13,8 @@ pub(super) enum Use {
     Pods,
     /// Destinations, as packets have them.
     Destinations,
+    /// Where neighbours connect from.
+    Neighbours,
 }
 
 impl Use {
@@ -29,6 +31,14 @@ impl Use {
         }
         match self {
             Self::Destinations => never_routed(cidr, unroutable(cidr)?),
+            Self::Neighbours => {
+                let reason = format!(
+                    "nobody connects from {cidr}: it is {}",
+                    no_neighbours(cidr)?
+                );
+                let hint = "write the network that the neighbours' addresses are in";
+                Some((reason, hint.to_owned()))
+            }
             Self::Announced => {
                 // What lies around some of them may be an aggregate.
                 let mut blocks = reserved::blocks();
@@ -48,6 +58,17 @@ impl Use {
 fn never_routed(cidr: &Cidr, what: &str) -> Option<(String, String)> {
     let reason = format!("{cidr} is {what} and is never routed");
     Some((reason, "remove it".to_owned()))
+}
+
+/// Like [`unroutable`], but neighbours may be on the same host.
+fn no_neighbours(cidr: &Cidr) -> Option<&'static str> {
+    match unroutable(cidr)? {
+        "loopback" => None,
+        // Of IPv4, some fabrics use such addresses on their links.
+        "link-local" if cidr.is_ipv4() => None,
+        "link-local" => Some("link-local, and peers by interface are not supported yet"),
+        what => Some(what),
+    }
 }
 
 /// What a prefix is by its first address, if it can never be somebody's network.
@@ -118,6 +139,29 @@ mod tests {
         refused(Use::Announced, &fine, false);
         // Packets go there all the same.
         refused(Use::Destinations, &["240.0.0.0/4", "0.0.0.0/8"], false);
+    }
+
+    #[test]
+    fn neighbours_are_hosts() {
+        let never = [
+            "224.0.0.0/4",
+            "0.0.0.0/32",
+            "::/128",
+            "ff02::/16",
+            "fe80::/10",
+        ];
+        refused(Use::Neighbours, &never, true);
+        let fine = [
+            "0.0.0.0/0",
+            "::/0",
+            "10.0.0.0/8",
+            "10.0.0.1/32",
+            "127.0.0.0/8",
+            "::1/128",
+            "169.254.0.0/16",
+            "fd00::/64",
+        ];
+        refused(Use::Neighbours, &fine, false);
     }
 
     #[test]

@@ -231,11 +231,13 @@ fn a_kind_of_the_speaker() {
         &[
             "felix.yaml:9: kind (BGPPeer a): a BGPPeer does not belong into this file; move it to \
            the other program's (/etc/rcni/bgp.yaml)",
-            "felix.yaml:12: spec.x (BGPPeer a): unknown field; known here: peerIP, asNumber, \
-           peerPort, passive, sourceAddress, holdTimeSeconds, connectRetrySeconds, families, \
-           password, filters",
-            "felix.yaml:12: spec.peerIP (BGPPeer a): is required; add peerIP",
+            "felix.yaml:12: spec.x (BGPPeer a): unknown field; known here: peerIP, peerRange, \
+           maximumPeers, asNumber, localASNumber, peerPort, passive, sourceAddress, multihop, \
+           ttlSecurity, profile, holdTimeSeconds, keepaliveSeconds, connectRetrySeconds, families, \
+           addPath, extendedMessages, role, roleStrict, enforceFirstAS, password, tcpAO, filters",
             "felix.yaml:12: spec.asNumber (BGPPeer a): is required; add asNumber",
+            "felix.yaml:12: spec.peerIP (BGPPeer a): is required; add peerIP, or peerRange for all \
+           that connect from a prefix",
         ],
     );
     felix_refuses(

@@ -11,6 +11,7 @@ mod felix;
 mod filter;
 mod golden;
 mod peer;
+mod session;
 mod speaker;
 mod text;
 

@@ -1,6 +1,6 @@
 //! Neighbours.
 
-use rcni_config::AddressFamily;
+use rcni_config::{AddressFamily, Security};
 
 use super::*;
 
@@ -182,7 +182,7 @@ fn families() {
         ("", &AddressFamily::ALL),
     ] {
         let config = parse_speaker("bgp.yaml", &peer(given)).unwrap();
-        assert_eq!(config.peers[0].families, expected, "{given}");
+        assert_eq!(config.peers[0].capabilities.families, expected, "{given}");
     }
 }
 
@@ -205,7 +205,7 @@ fn passwords() {
     refuses("''", "is empty; write the neighbour's, or remove the field");
     refuses(
         &format!("'{}'", "geheim-".repeat(12)),
-        "has 84 bytes, and a key of TCP MD5 has at most 80; agree on one of 1 to 80 bytes",
+        "has 84 bytes, and the kernel takes keys of at most 80; agree on one of 1 to 80 bytes",
     );
     refuses(
         r#""geheim\n""#,
@@ -253,10 +253,10 @@ fn passwords() {
         );
     }
     let config = parse_speaker("bgp.yaml", &peer("ge heim")).unwrap();
-    assert_eq!(
-        config.peers[0].password.as_ref().unwrap().expose(),
-        "ge heim"
-    );
+    let Security::Md5(password) = &config.peers[0].security else {
+        panic!("{config:?}")
+    };
+    assert_eq!(password.expose(), "ge heim");
     assert!(!format!("{config:?}").contains("heim"), "{config:?}");
 }
 
@@ -288,8 +288,10 @@ fn a_password_in_a_field_s_name_is_not_shown() {
         &with_peer("  peerIP: 10.0.1.1\n  asNumber: 1\n  password=GEHEIM: x\n"),
         &[
             "bgp.yaml:14: spec.password (BGPPeer tor-a): unknown field; did you mean password? Known \
-             here: peerIP, asNumber, peerPort, passive, sourceAddress, holdTimeSeconds, \
-             connectRetrySeconds, families, password, filters",
+             here: peerIP, peerRange, maximumPeers, asNumber, localASNumber, peerPort, passive, \
+             sourceAddress, multihop, ttlSecurity, profile, holdTimeSeconds, keepaliveSeconds, \
+             connectRetrySeconds, families, addPath, extendedMessages, role, roleStrict, \
+             enforceFirstAS, password, tcpAO, filters",
         ],
     );
 }

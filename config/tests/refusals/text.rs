@@ -56,7 +56,7 @@ fn unknown_field() {
         &NODE.replace("routerID", "routerId"),
         &[
             "bgp.yaml:6: spec.routerId (BGPConfiguration default): unknown field; did you mean \
-           routerID? Known here: asNumber, routerID, listenPort, networks, maximumPaths, \
+           routerID? Known here: asNumber, routerID, listenPort, bindAddresses, networks, maximumPaths, \
            gracefulRestart, kernel",
         ],
     );
@@ -174,7 +174,9 @@ fn missing_required_field() {
     );
     speaker_refuses(
         &with_peer("  asNumber: 65000\n"),
-        &["bgp.yaml:12: spec.peerIP (BGPPeer tor-a): is required; add peerIP"],
+        &[
+            "bgp.yaml:12: spec.peerIP (BGPPeer tor-a): is required; add peerIP, or peerRange for all that connect from a prefix",
+        ],
     );
     speaker_refuses(
         &NODE.replace("metadata: {name: default}\n", ""),

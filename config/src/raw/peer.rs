@@ -1,0 +1,232 @@
+//! A neighbour in `rcni-bgp`'s file.
+
+use serde::{Deserialize, Serialize};
+
+use super::{AsNumber, Int, Located, Secret};
+
+/// One neighbour, or all that connect from a range of addresses.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(kube::CustomResource, schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "crd",
+    kube(
+        group = "rcni.io",
+        version = "v1alpha1",
+        kind = "BGPPeer",
+        plural = "bgppeers",
+        singular = "bgppeer",
+        doc = "One BGP neighbour, or all that connect from a range of addresses."
+    )
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct BGPPeerSpec {
+    /// The neighbour's address. Either this or peerRange.
+    #[serde(rename = "peerIP", default, skip_serializing_if = "Option::is_none")]
+    pub peer_ip: Option<Located<String>>,
+    /// Dynamic neighbours: whoever connects from this prefix. They are never dialled. Of several
+    /// ranges the most specific one counts, and a peerIP within a range before the range.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer_range: Option<Located<String>>,
+    /// How many neighbours of peerRange there may be at a time, 1 to 10000. Default: 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 10000)))]
+    pub maximum_peers: Option<Located<Int>>,
+    /// The neighbour's autonomous system: 1 to 4294967295; or internal: the one that this side has
+    /// in the session; or external: any other. The same as ours: iBGP.
+    pub as_number: Located<AsNumber>,
+    /// This side's autonomous system in the session, 1 to 4294967295. Default: that of
+    /// BGPConfiguration.
+    #[serde(
+        rename = "localASNumber",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 4_294_967_295_i64)))]
+    pub local_as_number: Option<Located<Int>>,
+    /// TCP port to dial. Default: 179.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 65535)))]
+    pub peer_port: Option<Located<Int>>,
+    /// Wait for the neighbour to connect, never dial. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passive: Option<Located<bool>>,
+    /// Local address to dial from. Default: as the kernel routes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_address: Option<Located<String>>,
+    /// For an eBGP neighbour that is not on the link: the TTL of what is sent to it, at least the
+    /// number of hops, 2 to 255. Default: 1, the neighbour is on the link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 2, max = 255)))]
+    pub multihop: Option<Located<Int>>,
+    /// TTL security (RFC 5082): what comes from further away than so many hops, 1 to 254, is
+    /// dropped; the neighbour needs the same. Default: off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 254)))]
+    pub ttl_security: Option<Located<Int>>,
+    /// Where the times come from that are not written here: default (hold 90 s), or dc, for links
+    /// in a data centre (hold 9 s, keepalive 3 s, send hold 18 s). Default: default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<ProfileSpec>,
+    /// Hold time to propose: 0 (never expires, no keepalives) or 3 to 65535. Default: 90, in profile
+    /// dc 9.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 0, max = 65535)))]
+    pub hold_time_seconds: Option<Located<Int>>,
+    /// Pause between keepalives, 1 to 21845 and at most a third of the hold time; less where the
+    /// neighbour's hold time wants it. Default: a third of the hold time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 21845)))]
+    pub keepalive_seconds: Option<Located<Int>>,
+    /// Pause between attempts to dial, 1 to 65535. Default: 5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 65535)))]
+    pub connect_retry_seconds: Option<Located<Int>>,
+    /// Address families to offer: ipv4, ipv6. Both can go over one session, whatever family its own
+    /// addresses have. Default: both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(length(min = 1)))]
+    pub families: Option<Located<Vec<Located<FamilySpec>>>>,
+    /// Several paths for one prefix over the session (RFC 7911). Default: one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub add_path: Option<AddPathSpec>,
+    /// Offer messages of up to 65535 bytes (RFC 8654). Default: true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extended_messages: Option<bool>,
+    /// What this side is to an eBGP neighbour (RFC 9234): provider, customer, peer, rs-server or
+    /// rs-client. Routes that would leak are marked and dropped. Default: not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Located<RoleSpec>>,
+    /// Refuse a neighbour that does not say its role. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role_strict: Option<Located<bool>>,
+    /// Whether the first AS of an eBGP neighbour's paths must be its own; false behind a route
+    /// server. Default: true.
+    #[serde(
+        rename = "enforceFirstAS",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub enforce_first_as: Option<bool>,
+    /// Shared secret for TCP MD5 signatures (RFC 2385), 1 to 80 bytes; the neighbour needs the same.
+    /// Default: none.
+    #[serde(
+        default,
+        deserialize_with = "super::secret::present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "crd", schemars(with = "Option<Secret>"))]
+    pub password: Option<Located<Secret>>,
+    /// Signatures of the TCP Authentication Option (RFC 5925) instead of password; needs Linux 6.7.
+    /// Default: none.
+    #[serde(
+        rename = "tcpAO",
+        default,
+        deserialize_with = "super::secret::present",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "crd", schemars(with = "Option<TcpAoSpec>"))]
+    pub tcp_ao: Option<Located<TcpAoSpec>>,
+    /// Names of BGPFilter objects, tried in this order. Without import rules, nothing is accepted
+    /// from an eBGP neighbour (RFC 8212).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub filters: Vec<Located<String>>,
+}
+
+/// ipv4 or ipv6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum FamilySpec {
+    /// IPv4 unicast routes.
+    Ipv4,
+    /// IPv6 unicast routes.
+    Ipv6,
+}
+
+/// Where the times come from that are not written: default (hold time 90 s), or dc, for links in a data
+/// centre (hold time 9 s, keepalives every 3 s, send hold time 18 s). Default: default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum ProfileSpec {
+    /// Hold time 90 s.
+    #[default]
+    Default,
+    /// Hold time 9 s, keepalives every 3 s, send hold time twice the hold time.
+    Dc,
+}
+
+/// What this side is to an eBGP neighbour (RFC 9234 §4.1); routes that would leak are marked and
+/// dropped. Default: not said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum RoleSpec {
+    /// Gives the neighbour all routes.
+    Provider,
+    /// A route server.
+    RsServer,
+    /// A client of a route server.
+    RsClient,
+    /// Gives the neighbour its own and its customers' routes.
+    Customer,
+    /// Each gives the other its own and its customers' routes.
+    Peer,
+}
+
+/// Several paths for one prefix.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AddPathSpec {
+    /// Whether several paths are taken from the neighbour. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receive: Option<bool>,
+    /// How many paths of a prefix the neighbour is told at most, 0 to 32; 0: one, as without.
+    /// Default: 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 0, max = 32)))]
+    pub send: Option<Located<Int>>,
+}
+
+/// The TCP Authentication Option.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TcpAoSpec {
+    /// 1 to 8 keys. The first one signs, and the neighbour is asked to sign with it; all are
+    /// accepted. For a new key: add it on both sides, make it the first, remove the old one.
+    #[cfg_attr(feature = "crd", schemars(length(min = 1, max = 8)))]
+    pub keys: Located<Vec<Located<TcpAoKeySpec>>>,
+}
+
+/// One master key tuple (RFC 5925 §3.1).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TcpAoKeySpec {
+    /// The key's number in what is sent, 0 to 255: the neighbour's receiveID.
+    #[serde(rename = "sendID")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 0, max = 255)))]
+    pub send_id: Located<Int>,
+    /// The key's number in what is received, 0 to 255: the neighbour's sendID.
+    #[serde(rename = "receiveID")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 0, max = 255)))]
+    pub receive_id: Located<Int>,
+    /// hmac-sha-1-96 or aes-128-cmac-96 (RFC 5926), the same on both sides.
+    pub algorithm: AoAlgorithmSpec,
+    /// Shared secret, 1 to 80 bytes, the same on both sides.
+    pub secret: Located<Secret>,
+}
+
+/// How segments are signed (RFC 5926), the same on both sides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub enum AoAlgorithmSpec {
+    /// HMAC with SHA-1, 96 bits.
+    #[serde(rename = "hmac-sha-1-96")]
+    HmacSha1,
+    /// CMAC with AES-128, 96 bits.
+    #[serde(rename = "aes-128-cmac-96")]
+    Aes128Cmac,
+}
