@@ -117,13 +117,18 @@ fuzz: ## every fuzz target, FUZZ_RUNS runs each, on the nightly toolchain
 	[ -x "$(CACHE)/tools/bin/cargo-fuzz" ] || $(CARGO) install -q --locked --root "$(CACHE)/tools" cargo-fuzz
 	export PATH="$(CACHE)/tools/bin:$$PATH"
 	cargo="$$PWD/$(CARGO)"
-	cd bgp/proto
-	for target in $$("$$cargo" +nightly fuzz list); do
-		echo "fuzz $$target"
-		# Seeds are read from the checked-in corpus and findings go elsewhere, so that a run leaves no trace.
-		work=$$(mktemp -d); cp -r "fuzz/corpus/$$target/." "$$work"
-		"$$cargo" +nightly fuzz run "$$target" "$$work" -- -runs=$(FUZZ_RUNS) -seed=1 -max_len=8192 -verbosity=0
-		rm -rf "$$work"
+	top=$$PWD
+	for crate in bgp/proto config; do
+		cd "$$top/$$crate"
+		for target in $$("$$cargo" +nightly fuzz list); do
+			# One run of these is a hundred times the work of a message.
+			case $$target in speaker|configuration) runs=$$(( $(FUZZ_RUNS) / 20 ));; *) runs=$(FUZZ_RUNS);; esac
+			echo "fuzz $$target, $$runs runs"
+			# Seeds are read from the checked-in corpus and findings go elsewhere, so that a run leaves no trace.
+			work=$$(mktemp -d); cp -r "fuzz/corpus/$$target/." "$$work"
+			"$$cargo" +nightly fuzz run "$$target" "$$work" -- -runs=$$runs -seed=1 -max_len=8192 -verbosity=0
+			rm -rf "$$work"
+		done
 	done
 
 clean: ## what the build left

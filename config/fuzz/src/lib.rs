@@ -1,0 +1,5 @@
+//! One module per entry point, each with a `run` that takes any octets and panics where an
+//! invariant is broken. The fuzzer calls it with what it makes up (`fuzz_targets/`), and
+//! `tests/corpus.rs` calls it with every seed, on the stable toolchain.
+
+pub mod configuration;
