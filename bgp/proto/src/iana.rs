@@ -192,6 +192,8 @@ impl AttributeCode {
     pub const IPV6_EXTENDED_COMMUNITIES: Self = Self(25);
     /// RFC 8092 §3.
     pub const LARGE_COMMUNITIES: Self = Self(32);
+    /// RFC 9234 §5.
+    pub const ONLY_TO_CUSTOMER: Self = Self(35);
 }
 
 impl fmt::Display for AttributeCode {

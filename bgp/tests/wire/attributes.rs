@@ -295,5 +295,5 @@ fn u53_as4_path_from_a_4_octet_peer() {
 
 #[test]
 fn u54_otc_length_3() {
-    forwarded("c02303 0000fd");
+    withdrawn(&plus("c02303 0000fd"), "ONLY_TO_CUSTOMER: the length");
 }

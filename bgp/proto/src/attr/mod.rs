@@ -96,6 +96,8 @@ pub struct RareAttributes {
     pub ipv6_extended_communities: Vec<[u8; 20]>,
     /// LARGE_COMMUNITIES (RFC 8092): global administrator and two local parts.
     pub large_communities: Vec<[u32; 3]>,
+    /// Only to Customer: the AS that put it in (RFC 9234).
+    pub only_to_customer: Option<u32>,
     /// Optional transitive attributes of the table that came with Partial set: it stays set
     /// (RFC 4271 §5).
     pub partial: Vec<AttributeCode>,
@@ -136,6 +138,12 @@ impl PathAttributes {
         self.rare
             .as_ref()
             .map_or(&[], |rare| &rare.large_communities)
+    }
+
+    /// Only to Customer.
+    #[must_use]
+    pub fn only_to_customer(&self) -> Option<u32> {
+        self.rare.as_ref()?.only_to_customer
     }
 
     /// Attributes that are passed on without being understood.

@@ -132,6 +132,7 @@ pub static TABLE: &[Spec] = &[
     row(Code::AS4_AGGREGATOR, "AS4_AGGREGATOR", OPTIONAL_TRANSITIVE, Scope::TwoOctetAs, Discard, Some((values::as4_aggregator, write::as4_aggregator))),
     row(Code::IPV6_EXTENDED_COMMUNITIES, "IPV6_EXTENDED_COMMUNITIES", OPTIONAL_TRANSITIVE, Scope::Any, TreatAsWithdraw, Some((values::ipv6_extended_communities, write::ipv6_extended_communities))),
     row(Code::LARGE_COMMUNITIES, "LARGE_COMMUNITIES", OPTIONAL_TRANSITIVE, Scope::Any, TreatAsWithdraw, Some((values::large_communities, write::large_communities))),
+    row(Code::ONLY_TO_CUSTOMER, "ONLY_TO_CUSTOMER", OPTIONAL_TRANSITIVE, Scope::Any, TreatAsWithdraw, Some((values::only_to_customer, write::only_to_customer))),
 ];
 
 /// The row of a code.

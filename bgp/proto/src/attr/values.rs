@@ -204,6 +204,12 @@ pub(super) fn ipv6_extended_communities(
     Ok(())
 }
 
+/// RFC 9234 §5.
+pub(super) fn only_to_customer(value: &[u8], _: &SessionOptions, into: &mut Parsed) -> Outcome {
+    into.attributes.rare_mut().only_to_customer = Some(u32_value(value)?);
+    Ok(())
+}
+
 /// RFC 8092 §6.
 pub(super) fn large_communities(value: &[u8], _: &SessionOptions, into: &mut Parsed) -> Outcome {
     let words = |item: &[u8; 12]| {

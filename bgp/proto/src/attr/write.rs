@@ -190,3 +190,11 @@ pub(super) fn large_communities(
     let put = |item: &[u32; 3], out: &mut BytesMut| item.iter().for_each(|word| out.put_u32(*word));
     put_list(attributes, |rare| &rare.large_communities, put, out)
 }
+
+pub(super) fn only_to_customer(
+    attributes: &PathAttributes,
+    _: &SessionOptions,
+    out: &mut BytesMut,
+) -> bool {
+    put_u32(attributes.only_to_customer(), out)
+}

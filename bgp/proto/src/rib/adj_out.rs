@@ -52,6 +52,8 @@ pub struct AdjRibOut {
     end_of_rib: Vec<Family>,
     ready: VecDeque<Bytes>,
     options: SessionOptions,
+    /// What the peer cannot have: with its attributes it is longer than a message may be.
+    too_long: BTreeSet<Prefix>,
 }
 
 impl AdjRibOut {
@@ -81,6 +83,14 @@ impl AdjRibOut {
             Family::IPV6_UNICAST => self.advertised_v6,
             _ => 0,
         }
+    }
+
+    /// How many prefixes the peer cannot have because their attributes are too long for its
+    /// messages (RFC 4271 §9.2, RFC 8654 §5), and the first of them.
+    #[must_use]
+    pub fn too_long(&self) -> Option<(usize, Prefix)> {
+        let first = self.too_long.first()?;
+        Some((self.too_long.len(), *first))
     }
 
     fn insert(&mut self, prefix: Prefix, attributes: Arc<PathAttributes>) {
@@ -176,6 +186,7 @@ impl AdjRibOut {
         let mut groups: Vec<Group> = Vec::new();
         let mut places: HashMap<(*const PathAttributes, Family), usize> = HashMap::new();
         for prefix in batch {
+            self.too_long.remove(&prefix);
             let route = loc
                 .get(&prefix)
                 .filter(|route| permit(&prefix, route, to).is_ok());
@@ -247,7 +258,10 @@ impl AdjRibOut {
                         self.insert(prefix, Arc::clone(&attributes));
                     }
                 }
-                Err(_) => withdrawn.extend(prefixes.iter().filter(|prefix| self.remove(prefix))),
+                Err(_) => {
+                    withdrawn.extend(prefixes.iter().filter(|prefix| self.remove(prefix)));
+                    self.too_long.extend(prefixes);
+                }
             }
         }
         messages

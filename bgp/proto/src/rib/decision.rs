@@ -114,6 +114,8 @@ pub enum Unusable {
     LinkLocalNextHop,
     /// ORIGINATOR_ID is our own BGP Identifier: a loop (RFC 4456 §8).
     OriginatorId,
+    /// OTC says that it cannot come from this peer (RFC 9234 §5).
+    RouteLeak,
 }
 
 impl fmt::Display for Unusable {
@@ -124,6 +126,7 @@ impl fmt::Display for Unusable {
             Self::OwnNextHop => "next hop is an own address",
             Self::LinkLocalNextHop => "next hop is link-local and the peer is not on the link",
             Self::OriginatorId => "ORIGINATOR_ID is this speaker",
+            Self::RouteLeak => "route leak: by its OTC this peer must not announce it",
         })
     }
 }

@@ -1,22 +1,28 @@
 //! What a peer is told of a Loc-RIB route: whether at all, and with which attributes.
 //!
 //! Per prefix, in this order: never back to where it came from; iBGP does not pass on iBGP
-//! (RFC 4271 §9.2.1; there is no reflection yet); NO_ADVERTISE, NO_EXPORT (RFC 1997); not to an
-//! AS that is already in the path, which would only drop it; the export rules.
+//! (RFC 4271 §9.2.1; there is no reflection yet); NO_ADVERTISE, NO_EXPORT (RFC 1997), NOPEER where
+//! the own role is that of a lateral peer (RFC 3765); no route leak (RFC 9234 §5); not to an AS that
+//! is already in the path, which would only drop it; the export rules.
 
 use std::fmt;
 
 use super::decision::DEFAULT_LOCAL_PREF;
+use super::leak;
 use super::loc::{LocRoute, Source};
 use crate::attr::{NextHop, PathAttributes};
 use crate::iana::Family;
 use crate::policy::{DecidedBy, Policy};
 use crate::speaker::{OwnAddresses, PeerId, is_link_local};
+use crate::validate::Role;
 use crate::wire::Prefix;
 
 const NO_EXPORT: u32 = 0xffff_ff01;
 const NO_ADVERTISE: u32 = 0xffff_ff02;
 const NO_EXPORT_SUBCONFED: u32 = 0xffff_ff03;
+const NO_PEER: u32 = 0xffff_ff04;
+/// In the first octet of an extended community: not beyond the AS (RFC 4360 §2).
+const NON_TRANSITIVE: u8 = 0x40;
 
 /// The peer, as far as exporting to it cares.
 #[derive(Clone, Debug)]
@@ -29,6 +35,12 @@ pub struct Target {
     pub local_asn: u32,
     /// Own addresses at the session: the next hops of what is ours.
     pub own: OwnAddresses,
+    /// The peer is on the interface's link: link-local addresses mean something to it.
+    pub on_link: bool,
+    /// It takes IPv6 next hops of IPv4 prefixes (RFC 8950).
+    pub extended_next_hop: bool,
+    /// The own role towards it (RFC 9234).
+    pub role: Option<Role>,
     /// The export rules.
     pub policy: Policy,
 }
@@ -36,6 +48,44 @@ pub struct Target {
 impl Target {
     fn external(&self) -> bool {
         self.asn != self.local_asn
+    }
+
+    fn external_role(&self) -> Option<Role> {
+        self.role.filter(|_| self.external())
+    }
+
+    /// The next hop of what is ours: on a shared link the global address with the link-local one
+    /// (RFC 2545 §3); of IPv4 prefixes an IPv6 one where there is no other and the peer takes it.
+    #[must_use]
+    pub fn own_next_hop(&self, family: Family) -> Option<NextHop> {
+        let v6 = || {
+            let global = self.own.v6?;
+            let link_local = self.own.link_local().filter(|_| self.on_link);
+            Some(match link_local {
+                Some(link_local) => NextHop::V6LinkLocal { global, link_local },
+                None => NextHop::V6(global),
+            })
+        };
+        match family {
+            Family::IPV4_UNICAST => {
+                let v4 = self.own.v4.map(NextHop::V4);
+                v4.or_else(|| v6().filter(|_| self.extended_next_hop))
+            }
+            Family::IPV6_UNICAST => v6(),
+            _ => None,
+        }
+    }
+
+    /// The next hop of a path: of what internal peers are told of others' the one that was learned,
+    /// if it can be told, else our own.
+    fn next_hop(&self, attributes: &PathAttributes, own: bool, family: Family) -> Option<NextHop> {
+        let learned = attributes.next_hop.filter(|_| !own && !self.external());
+        let kept = learned.and_then(beyond_the_link).filter(|next_hop| {
+            family != Family::IPV4_UNICAST
+                || self.extended_next_hop
+                || matches!(next_hop, NextHop::V4(_))
+        });
+        kept.or_else(|| self.own_next_hop(family))
     }
 }
 
@@ -48,6 +98,8 @@ pub enum Withheld {
     InternalToInternal,
     /// A community says so.
     Community,
+    /// It would be a route leak: its OTC says only to customers (RFC 9234 §5).
+    RouteLeak,
     /// The peer's AS is in the path.
     PeerAs,
     /// The export rules.
@@ -62,6 +114,7 @@ impl fmt::Display for Withheld {
             Self::SplitHorizon => f.write_str("it came from this peer"),
             Self::InternalToInternal => f.write_str("learned from another internal peer"),
             Self::Community => f.write_str("a community forbids it"),
+            Self::RouteLeak => f.write_str("it would be a route leak: OTC says only to customers"),
             Self::PeerAs => f.write_str("the peer's AS is in the path"),
             Self::Policy(by) => write!(f, "export: {by}"),
             Self::NoNextHop => f.write_str("no own address of its family on this session"),
@@ -87,16 +140,22 @@ pub fn permit(prefix: &Prefix, route: &LocRoute, to: &Target) -> Result<(), With
     let forbids = |community: &u32| match *community {
         NO_ADVERTISE => true,
         NO_EXPORT | NO_EXPORT_SUBCONFED => external,
+        NO_PEER => to.external_role() == Some(Role::Peer),
         _ => false,
     };
     if route.attributes.communities.iter().any(forbids) {
         return Err(Withheld::Community);
     }
+    let leaks = |role| leak::would_leak(role, &route.attributes);
+    if to.external_role().is_some_and(leaks) {
+        return Err(Withheld::RouteLeak);
+    }
     if external && route.attributes.as_path.contains(to.asn) {
         return Err(Withheld::PeerAs);
     }
     let own = route.source == Source::Own;
-    if (external || own) && to.own.next_hop(Family::of(prefix)).is_none() {
+    let family = Family::of(prefix);
+    if to.next_hop(&route.attributes, own, family).is_none() {
         return Err(Withheld::NoNextHop);
     }
     let verdict = to.policy.export(prefix, own);
@@ -117,24 +176,27 @@ pub fn transform(
     to: &Target,
 ) -> PathAttributes {
     let mut out = attributes.clone();
+    out.next_hop = to.next_hop(attributes, own, family);
     if to.external() {
         out.as_path = out.as_path.prepend(to.local_asn, 1);
-        out.next_hop = to.own.next_hop(family);
         // RFC 4271 §5.1.4 and §5.1.5: neither MED nor LOCAL_PREF of others crosses the border.
         out.med = None;
         out.local_pref = None;
-        // Non-transitive, for the inside of an AS (RFC 4456 §8).
         if let Some(rare) = &mut out.rare {
+            // Non-transitive, for the inside of an AS (RFC 4456 §8).
             rare.originator_id = None;
             rare.cluster_list.clear();
+            // RFC 4360 §6, RFC 5701 §2.
+            let crosses = |kind: &u8| kind & NON_TRANSITIVE == 0;
+            rare.extended_communities.retain(|[kind, ..]| crosses(kind));
+            rare.ipv6_extended_communities
+                .retain(|[kind, ..]| crosses(kind));
+        }
+        if let Some(role) = to.external_role() {
+            leak::mark_out(role, to.local_asn, &mut out);
         }
     } else {
         out.local_pref = Some(out.local_pref.unwrap_or(DEFAULT_LOCAL_PREF));
-        out.next_hop = match out.next_hop {
-            Some(next_hop) if !own => beyond_the_link(next_hop),
-            _ => None,
-        }
-        .or_else(|| to.own.next_hop(family));
     }
     out
 }

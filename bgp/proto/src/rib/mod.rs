@@ -18,6 +18,7 @@ pub mod adj_out;
 pub mod decision;
 pub mod export;
 mod intern;
+pub mod leak;
 pub mod loc;
 pub mod reach;
 pub mod table;

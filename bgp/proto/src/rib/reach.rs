@@ -27,6 +27,12 @@ impl Reach {
         }
     }
 
+    /// Is there a link that is shared with the peer?
+    #[must_use]
+    pub fn is_on_link(&self) -> bool {
+        self.interface.is_some()
+    }
+
     /// The gateway: of two addresses the global one if it is on the shared link, else the
     /// link-local one (RFC 2545 §3 has both name the same router).
     #[must_use]

@@ -317,6 +317,9 @@ fn target() -> Target {
         asn: 65099,
         local_asn: 65000,
         own: OwnAddresses::only(IpAddr::from([10, 0, 0, 1])),
+        on_link: false,
+        extended_next_hop: false,
+        role: None,
         policy: Policy::accept_all(),
     }
 }
@@ -465,6 +468,17 @@ fn what_does_not_fit_into_a_message_is_withdrawn_and_harms_nothing_else() {
         .for_each(|(prefix, _)| out.mark(*prefix));
     assert_eq!(drain(&mut out, &rib, true), (1, 0, 1));
     assert_eq!(out.advertised(), 2);
+    assert_eq!(
+        out.too_long(),
+        Some((1, prefix(1))),
+        "and it can be seen why"
+    );
+    announce(&mut rib, 0, 1, &[65001]);
+    settle(&mut rib)
+        .iter()
+        .for_each(|(prefix, _)| out.mark(*prefix));
+    assert_eq!(drain(&mut out, &rib, true), (1, 1, 0));
+    assert_eq!(out.too_long(), None);
 }
 
 #[test]
@@ -474,6 +488,9 @@ fn a_link_local_next_hop_does_not_leave_its_link() {
         asn,
         local_asn: 65000,
         own: OwnAddresses::only("2001:db8::1".parse().unwrap()),
+        on_link: false,
+        extended_next_hop: false,
+        role: None,
         policy: Policy::accept_all(),
     };
     let (global, link_local) = ("2001:db8:9::1", "fe80::1");
@@ -498,12 +515,172 @@ fn a_link_local_next_hop_does_not_leave_its_link() {
 }
 
 #[test]
+fn the_own_next_hop_is_what_the_session_can_carry() {
+    let both: OwnAddresses = OwnAddresses {
+        v4: Some([10, 0, 0, 1].into()),
+        v6: Some("2001:db8::1".parse().unwrap()),
+        addresses: ["10.0.0.1", "fe80::1", "2001:db8::1"]
+            .map(|text| text.parse().unwrap())
+            .to_vec(),
+        ..OwnAddresses::default()
+    };
+    let hop = |v4: bool, on_link, extended_next_hop, family| {
+        let mut to = Target {
+            own: both.clone(),
+            on_link,
+            extended_next_hop,
+            ..target()
+        };
+        to.own.v4 = to.own.v4.filter(|_| v4);
+        to.own_next_hop(family).map(|hop| hop.to_string())
+    };
+    let (v4, v6) = (Family::IPV4_UNICAST, Family::IPV6_UNICAST);
+    let some = |text: &str| Some(text.to_owned());
+    assert_eq!(hop(true, true, true, v4), some("10.0.0.1"));
+    assert_eq!(hop(false, true, true, v4), some("2001:db8::1 (fe80::1)"));
+    assert_eq!(hop(false, false, true, v4), some("2001:db8::1"));
+    assert_eq!(hop(false, true, false, v4), None);
+    assert_eq!(hop(true, true, false, v6), some("2001:db8::1 (fe80::1)"));
+    assert_eq!(hop(true, false, false, v6), some("2001:db8::1"));
+}
+
+/// An internal peer that takes no IPv6 next hop of IPv4 prefixes gets our own.
+#[test]
+fn what_an_internal_peer_cannot_take_as_a_next_hop_is_replaced() {
+    let told = |extended_next_hop| {
+        let to = Target {
+            asn: 65000,
+            extended_next_hop,
+            ..target()
+        };
+        let mut attributes = attributes(&[65001]);
+        attributes.next_hop = Some(NextHop::V6("2001:db8::9".parse().unwrap()));
+        let told = export::transform(&attributes, false, Family::IPV4_UNICAST, &to);
+        told.next_hop.map(|hop| hop.to_string())
+    };
+    assert_eq!(told(true), Some("2001:db8::9".to_owned()));
+    assert_eq!(told(false), Some("10.0.0.1".to_owned()));
+}
+
+#[test]
+fn non_transitive_communities_do_not_leave_the_as() {
+    let told = |asn| {
+        let mut attributes = attributes(&[65001]);
+        let rare = attributes.rare_mut();
+        rare.extended_communities = vec![[0, 2, 0, 0, 0, 0, 0, 1], [0x43, 0, 0, 0, 0, 0, 0, 2]];
+        let mut v6 = [0; 20];
+        v6[0] = 0x40;
+        rare.ipv6_extended_communities = vec![[0; 20], v6];
+        rare.large_communities = vec![[1, 2, 3]];
+        let to = Target { asn, ..target() };
+        let rare = export::transform(&attributes, false, Family::IPV4_UNICAST, &to).rare;
+        let rare = rare.unwrap();
+        let count = rare.ipv6_extended_communities.len();
+        (
+            rare.extended_communities.len(),
+            count,
+            rare.large_communities.len(),
+        )
+    };
+    assert_eq!(told(65000), (2, 2, 1));
+    assert_eq!(told(65099), (1, 1, 1));
+}
+
+/// RFC 9234 §5, all of its table: the own role, what comes in, what goes out.
+#[test]
+fn routes_with_otc_go_down_only() {
+    use crate::validate::Role;
+    let with = |otc: Option<u32>| {
+        let mut attributes = attributes(&[65099, 65001]);
+        if otc.is_some() {
+            attributes.rare_mut().only_to_customer = otc;
+        }
+        Arc::new(attributes)
+    };
+    let received = |role, otc| {
+        let attributes = leak::marked(role, 65099, with(otc));
+        match leak::is_leak(role, 65099, &attributes) {
+            true => "leak".to_owned(),
+            false => format!("{:?}", attributes.only_to_customer()),
+        }
+    };
+    let sent = |role, otc| {
+        let to = Target {
+            role: Some(role),
+            ..target()
+        };
+        let route = LocRoute {
+            source: Source::Own,
+            attributes: with(otc),
+            next_hops: NextHops::default(),
+        };
+        let mut route = route;
+        let mut bare = (*route.attributes).clone();
+        bare.as_path = AsPath::empty();
+        route.attributes = Arc::new(bare);
+        match export::permit(&prefix(1), &route, &to) {
+            Err(why) => format!("{why:?}"),
+            Ok(()) => {
+                let told = export::transform(&route.attributes, true, Family::IPV4_UNICAST, &to);
+                format!("{:?}", told.only_to_customer())
+            }
+        }
+    };
+    let (none, theirs, other) = (None, Some(65099), Some(7));
+    for (role, ins, outs) in [
+        (
+            Role::Provider,
+            ["None", "leak", "leak"],
+            ["Some(65000)", "Some(7)"],
+        ),
+        (
+            Role::RouteServer,
+            ["None", "leak", "leak"],
+            ["Some(65000)", "Some(7)"],
+        ),
+        (
+            Role::Peer,
+            ["Some(65099)", "Some(65099)", "leak"],
+            ["Some(65000)", "RouteLeak"],
+        ),
+        (
+            Role::Customer,
+            ["Some(65099)", "Some(65099)", "Some(7)"],
+            ["None", "RouteLeak"],
+        ),
+        (
+            Role::RouteServerClient,
+            ["Some(65099)", "Some(65099)", "Some(7)"],
+            ["None", "RouteLeak"],
+        ),
+    ] {
+        assert_eq!(
+            [none, theirs, other].map(|otc| received(role, otc)),
+            ins,
+            "{role} in"
+        );
+        assert_eq!([none, other].map(|otc| sent(role, otc)), outs, "{role} out");
+    }
+    // Within the AS a role means nothing.
+    let inside = Target {
+        asn: 65000,
+        role: Some(Role::Customer),
+        ..target()
+    };
+    let told = export::transform(&with(other), true, Family::IPV4_UNICAST, &inside);
+    assert_eq!(told.only_to_customer(), other);
+}
+
+#[test]
 fn each_reason_to_withhold_a_route_is_given() {
     let to = |asn: u32, policy: Policy| Target {
         peer: PeerId(2),
         asn,
         local_asn: 65000,
         own: OwnAddresses::only(IpAddr::from([10, 0, 0, 1])),
+        on_link: false,
+        extended_next_hop: false,
+        role: None,
         policy,
     };
     let route = |source: Source, path: &[u32]| LocRoute {

@@ -139,7 +139,7 @@ impl Up {
         // Who has no networks of a family and passes on no routes has nothing to say in it.
         let mute = negotiated.iter().filter(|family| {
             let speaks = own.contains(family) || config.export.has_rules(**family);
-            speaks && self.target.own.next_hop(**family).is_none()
+            speaks && self.target.own_next_hop(**family).is_none()
         });
         let mute = mute.map(|family| {
             let interface = self.target.own.interface.as_ref();
@@ -150,7 +150,18 @@ impl Up {
             };
             format!("{family}: nothing is announced: {place} has no {kind} to be the next hop")
         });
-        missing.chain(mute).chain(self.malformed.note()).collect()
+        let too_long = self.adj_out.too_long().map(|(count, first)| {
+            let most = self.session.negotiated.options.max_message_len();
+            format!(
+                "{count} prefixes are not announced, the first is {first}: with their attributes \
+                 they do not fit into the {most} octets that a message to this peer may have"
+            )
+        });
+        missing
+            .chain(mute)
+            .chain(too_long)
+            .chain(self.malformed.note())
+            .collect()
     }
 }
 

@@ -4,8 +4,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnetwork::IpNetwork;
 
-use crate::attr;
-use crate::iana::Family;
 use crate::rib::Reach;
 
 /// A network interface.
@@ -48,14 +46,13 @@ impl OwnAddresses {
         own
     }
 
-    /// What is announced as the next hop of own routes of a family, if there is such an address.
+    /// The interface's first link-local address of IPv6.
     #[must_use]
-    pub fn next_hop(&self, family: Family) -> Option<attr::NextHop> {
-        match family {
-            Family::IPV4_UNICAST => self.v4.map(attr::NextHop::V4),
-            Family::IPV6_UNICAST => self.v6.map(attr::NextHop::V6),
+    pub fn link_local(&self) -> Option<Ipv6Addr> {
+        self.addresses.iter().find_map(|address| match address {
+            IpAddr::V6(v6) if v6.is_unicast_link_local() => Some(*v6),
             _ => None,
-        }
+        })
     }
 
     /// Is this one of the interface's addresses?

@@ -13,7 +13,7 @@ use super::status::RouteStatus;
 use crate::attr::{NextHop, PathAttributes};
 use crate::fsm::{Cause, Session};
 use crate::iana::Family;
-use crate::rib::{AdjRibOut, PathStatus, Source, Target, Teller, Unusable};
+use crate::rib::{AdjRibOut, PathStatus, Source, Target, Teller, Unusable, leak};
 use crate::validate::RouteUpdate;
 use crate::wire::Nlri;
 
@@ -75,6 +75,13 @@ impl Speaker {
             asn: config.asn,
             local_asn: self.config.asn,
             own,
+            on_link: reach.is_on_link(),
+            extended_next_hop: session
+                .negotiated
+                .options
+                .extended_next_hop
+                .contains(&Family::IPV4_UNICAST),
+            role: config.offer.role.filter(|_| config.asn != self.config.asn),
             policy: config.export.clone(),
         };
         let graceful = session
@@ -117,13 +124,18 @@ impl Speaker {
         let Some(up) = up.filter(|up| up.session.conn == conn) else {
             return;
         };
-        for family in &up.session.negotiated.families {
-            if up.target.own.next_hop(*family) != own.next_hop(*family) {
-                up.adj_out.refresh(*family);
+        let reach = own.reach(up.session.remote.ip());
+        let families = up.session.negotiated.families.iter().copied();
+        let before: Vec<_> = families
+            .map(|family| (family, up.target.own_next_hop(family)))
+            .collect();
+        up.target.own = own;
+        up.target.on_link = reach.is_on_link();
+        for (family, next_hop) in before {
+            if up.target.own_next_hop(family) != next_hop {
+                up.adj_out.refresh(family);
             }
         }
-        let reach = own.reach(up.session.remote.ip());
-        up.target.own = own;
         self.rib.set_reach(id, reach);
     }
 
@@ -205,7 +217,11 @@ impl Speaker {
             return;
         };
         let Some(up) = &neighbor.up else { return };
-        let unusable = self.unusable(id, &attributes, &up.target.own);
+        let attributes = match up.target.role {
+            Some(role) => leak::marked(role, up.target.asn, attributes),
+            None => attributes,
+        };
+        let unusable = self.unusable(id, &attributes, &up.target);
         let conflict = self.new_conflicts(neighbor, prefixes, &attributes);
         let conflict = conflict.map(|(prefix, more)| EventKind::Conflict {
             prefix,
@@ -229,18 +245,16 @@ impl Speaker {
         }
     }
 
-    fn unusable(
-        &self,
-        id: PeerId,
-        attributes: &PathAttributes,
-        own: &OwnAddresses,
-    ) -> Option<Unusable> {
+    fn unusable(&self, id: PeerId, attributes: &PathAttributes, from: &Target) -> Option<Unusable> {
+        let leaks = |role| leak::is_leak(role, from.asn, attributes);
         if attributes.as_path.contains(self.config.asn) {
             Some(Unusable::OwnAs)
         } else if attributes.originator_id() == Some(self.config.router_id) {
             Some(Unusable::OriginatorId)
+        } else if from.role.is_some_and(leaks) {
+            Some(Unusable::RouteLeak)
         } else {
-            self.bad_next_hop(id, attributes.next_hop.as_ref(), own)
+            self.bad_next_hop(id, attributes.next_hop.as_ref(), &from.own)
         }
     }
 

@@ -198,11 +198,12 @@ fn rare() -> impl Strategy<Value = Option<Box<RareAttributes>>> {
     );
     (
         option::of(aggregator),
-        option::of(any::<u32>()),
+        any::<[Option<u32>; 2]>(),
         lists,
         unknown(),
     )
-        .prop_map(|(aggregator, originator_id, lists, unknown)| {
+        .prop_map(|(aggregator, numbers, lists, unknown)| {
+            let [originator_id, only_to_customer] = numbers;
             let (cluster_list, extended_communities, ipv6_extended_communities, large_communities) =
                 lists;
             let rare = RareAttributes {
@@ -212,6 +213,7 @@ fn rare() -> impl Strategy<Value = Option<Box<RareAttributes>>> {
                 extended_communities,
                 ipv6_extended_communities,
                 large_communities,
+                only_to_customer,
                 partial: vec![],
                 unknown,
             };
@@ -296,7 +298,7 @@ fn options() -> impl Strategy<Value = SessionOptions> {
 /// code with small values around those of the table.
 fn update_octets() -> impl Strategy<Value = Vec<u8>> {
     let known = prop_oneof![
-        4 => proptest::sample::select(vec![1_u8, 2, 3, 4, 5, 6, 7, 8, 9, 10, 14, 15, 16, 17, 18, 25, 32]),
+        4 => proptest::sample::select(vec![1_u8, 2, 3, 4, 5, 6, 7, 8, 9, 10, 14, 15, 16, 17, 18, 25, 32, 35]),
         1 => any::<u8>(),
     ];
     let flags = proptest::sample::select(vec![0x40_u8, 0x80, 0xc0, 0xe0, 0x50, 0xd0, 0]);

@@ -345,7 +345,7 @@ fn u40_unknown_optional_non_transitive_is_dropped() {
 }
 
 #[test]
-fn u46_u47_u48_u49_u50_u52_u54_unknown_here_and_passed_on() {
+fn u46_u47_u48_u49_u50_u52_unknown_here_and_passed_on() {
     let rows = [
         "c01c00",               // BGPsec's predecessor, empty
         "c02803 000000",        // prefix SID, all zero
@@ -353,7 +353,6 @@ fn u46_u47_u48_u49_u50_u52_u54_unknown_here_and_passed_on() {
         "c01706 00070002 01ff", // tunnel encapsulation, a sub-TLV that overruns
         "c08003 000001",        // ATTR_SET of 3 octets
         "c0ff01 00",            // the last code
-        "c02303 0000fd",        // OTC of 3 octets: roles are not spoken
     ];
     for row in rows {
         let (attributes, said) = assert_used(judge(&plus(row), P));
@@ -363,6 +362,20 @@ fn u46_u47_u48_u49_u50_u52_u54_unknown_here_and_passed_on() {
         };
         assert_eq!((kept.flags, kept.code.0), (0xe0, hex(row)[1]));
     }
+}
+
+#[test]
+fn u54_otc_of_3_octets() {
+    let why = "ONLY_TO_CUSTOMER: the length is not 4";
+    assert_withdrawn(judge(&plus("c02303 0000fd"), P), why);
+    assert_withdrawn(judge(&plus("c02300"), P), why);
+    assert_withdrawn(judge(&plus("c02308 0000fde9 0000fde9"), P), why);
+    let (attributes, said) = assert_used(judge(&plus("e02304 0000fde9"), P));
+    assert_eq!((attributes.only_to_customer(), &*said), (Some(65001), ""));
+    let partial = attributes.rare.map(|rare| rare.partial);
+    assert_eq!(partial, Some(vec![AttributeCode::ONLY_TO_CUSTOMER]));
+    // Wrong flags: it is known, so they are judged.
+    assert_withdrawn(judge(&plus("802304 0000fde9"), P), "ONLY_TO_CUSTOMER");
 }
 
 #[test]
