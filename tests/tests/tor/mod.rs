@@ -295,12 +295,12 @@ impl Router {
         ensure!(rib.contains(node_for(prefix)), "RIB for {prefix}: {rib:?}");
         if let Some(protocol) = self.kernel_protocol() {
             let routes = crate::common::routes(tor, prefix)?;
-            let right = [
-                format!("via {} ", node_for(prefix)),
-                format!("proto {protocol} "),
-            ];
+            // FRR takes the link-local one of the two next hops (RFC 2545 §3).
+            let global = routes.contains(&format!("via {} ", node_for(prefix)));
+            let link_local = routes.contains("via fe80::") && routes.contains("dev eth1 ");
             ensure!(
-                right.iter().all(|wanted| routes.contains(wanted)),
+                (global || is_ipv6(prefix) && link_local)
+                    && routes.contains(&format!("proto {protocol} ")),
                 "kernel for {prefix}: {routes:?}; RIB: {rib}"
             );
         }
