@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::bytes::{
-    AS_PATH, NEXT_HOP, NOTIFICATION, ORIGIN, attribute, hex, keepalive, message, plus, update,
-    update_body, with_path,
+    AS_PATH, NEXT_HOP, NOTIFICATION, OPEN, ORIGIN, attribute, hex, keepalive, message, plus,
+    update, update_body, with_path,
 };
 use super::expect::{ends, ignores, mp_reach, passes, withdraws};
 use super::lab::{Lab, P, P_TEXT, Setup};
@@ -263,6 +263,41 @@ fn keepalive_flood() {
     ignores(Setup::external(), &flood);
 }
 
+/// The rows' puppet dials; here the daemon does.
+#[test]
+fn an_error_on_a_connection_that_the_daemon_made() {
+    let setup = Setup::external();
+    let open = setup.open.clone();
+    let lab = Lab::new(setup);
+    let puppet = lab.dialled();
+    puppet.opens(&open);
+    lab.clean(&puppet);
+    puppet.send(&update("", &plus("40 63 02 0102"), P));
+    puppet.is_told("3/2=4063020102");
+    lab.gone();
+    lab.comes_back();
+}
+
+/// A connection on which nothing is said does not keep the peer out.
+#[test]
+fn a_connection_that_says_nothing() {
+    let lab = Lab::new(Setup::external());
+    let silent = lab.connect();
+    silent.hears(OPEN);
+    lab.comes_back();
+    silent.is_told("6/7");
+}
+
+#[test]
+fn a_notification_instead_of_an_open() {
+    let lab = Lab::new(Setup::external());
+    let puppet = lab.connect();
+    puppet.hears(OPEN);
+    puppet.send(&message(NOTIFICATION, &hex("02 02")));
+    puppet.is_left();
+    lab.comes_back();
+}
+
 #[test]
 fn a_message_octet_by_octet() {
     let (lab, puppet) = Lab::with_route(Setup::external());
@@ -351,7 +386,7 @@ fn notification_as_long_as_can_be() {
 /// words that a peer may choose.
 #[test]
 fn notification_that_would_forge_the_log() {
-    let words = "bye\n2026-01-01T00:00:00Z INFO peer=\"puppet\" all is well\r\x1b[2J\u{9b}1m\u{202e}evil\u{2066}\u{200f}\u{2028}";
+    let words = "bye\n2026-01-01T00:00:00Z INFO peer=\"puppet\" all is well\r\x1b[2J\u{9b}1m\u{202e}evil\u{2066}\u{200f}\u{2028}\u{61c}";
     let length = u8::try_from(words.len()).unwrap();
     let body = [&[6, 2, length], words.as_bytes()].concat();
     let (lab, puppet) = Lab::with_route(Setup::external());

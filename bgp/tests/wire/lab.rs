@@ -2,7 +2,7 @@
 //! (AS 65001, 10.99.0.2) that says what a test tells it, and an observer (AS 65009, 10.99.0.3).
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -29,6 +29,8 @@ pub struct Setup {
     pub open: Open,
     /// The AS_PATH that P is announced cleanly with.
     pub clean_path: &'static str,
+    /// The puppet's address and the daemon's.
+    pub ends: [&'static str; 2],
 }
 
 impl Setup {
@@ -38,6 +40,7 @@ impl Setup {
             peer: "",
             open: Open::rows(),
             clean_path: "400206 0201 0000fde9",
+            ends: ["10.99.0.2", "10.99.0.1"],
         }
     }
 
@@ -59,6 +62,14 @@ impl Setup {
         }
     }
 
+    /// The puppet's session is one of IPv6.
+    pub fn over_ipv6() -> Self {
+        Self {
+            ends: ["fd00:99::2", "fd00:99::1"],
+            ..Self::external()
+        }
+    }
+
     /// The puppet has more capabilities.
     pub fn and(self, capabilities: &str) -> Self {
         let open = self.open.and(capabilities);
@@ -66,7 +77,12 @@ impl Setup {
     }
 
     fn config(&self) -> String {
-        let Self { asn, peer, .. } = self;
+        let Self {
+            asn,
+            peer,
+            ends: [address, _],
+            ..
+        } = self;
         format!(
             "apiVersion: rcni.io/v1alpha1
 kind: BGPConfiguration
@@ -76,7 +92,7 @@ spec: {{asNumber: 65000, routerID: 10.99.0.1}}
 apiVersion: rcni.io/v1alpha1
 kind: BGPPeer
 metadata: {{name: puppet}}
-spec: {{peerIP: 10.99.0.2, asNumber: {asn}, connectRetrySeconds: 1, filters: [all]{peer}}}
+spec: {{peerIP: '{address}', asNumber: {asn}, connectRetrySeconds: 1, filters: [all]{peer}}}
 ---
 apiVersion: rcni.io/v1alpha1
 kind: BGPPeer
@@ -96,6 +112,9 @@ spec:
         )
     }
 }
+
+/// The ends of the observer's session.
+const OBSERVER: [&str; 2] = ["10.99.0.3", "10.99.0.1"];
 
 /// Everything that runs; ended in this order.
 pub struct Lab {
@@ -133,7 +152,7 @@ impl Lab {
         );
         let folder = tempfile::tempdir().unwrap();
         let daemon = Daemon::start(&here, folder.path(), "bgp", &setup.config());
-        let stream = wait("the daemon listens", || dial(&there, "10.99.0.3:0").ok());
+        let stream = wait("the daemon listens", || dial(&there, OBSERVER).ok());
         Self {
             observer: Observer::new(Session::new(stream, true)),
             daemon,
@@ -167,7 +186,21 @@ impl Lab {
 
     /// A connection of the puppet's, nothing said yet.
     pub fn connect(&self) -> Puppet {
-        let stream = dial(&self.there, "10.99.0.2:0").unwrap();
+        let stream = dial(&self.there, self.setup.ends).unwrap();
+        Puppet {
+            session: Session::new(stream, false),
+        }
+    }
+
+    /// The connection that the daemon makes, once the puppet listens.
+    pub fn dialled(&self) -> Puppet {
+        let [puppet, _] = self.setup.ends;
+        let listener = self
+            .there
+            .run(move || async move { TcpListener::bind((puppet, 179)).unwrap() });
+        listener.set_nonblocking(true).unwrap();
+        let (stream, _) = wait("the daemon dials", || listener.accept().ok());
+        stream.set_nonblocking(false).unwrap();
         Puppet {
             session: Session::new(stream, false),
         }
@@ -181,10 +214,7 @@ impl Lab {
     /// A session with this OPEN, which the daemon must accept.
     pub fn open(&self, open: &Open) -> Puppet {
         let puppet = self.connect();
-        puppet.send(&open.bytes());
-        puppet.hears(OPEN);
-        puppet.hears(KEEPALIVE);
-        puppet.send(&keepalive());
+        puppet.opens(open);
         puppet
     }
 
@@ -236,10 +266,6 @@ impl Lab {
         let log = self.daemon.log();
         assert!(!log.contains("panicked"), "{log}");
         for line in log.lines() {
-            let harmless = |c: char| {
-                !c.is_control()
-                    && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-            };
             assert!(line.chars().all(harmless), "not escaped: {line:?}");
             assert!(line.starts_with("20"), "not a line of ours: {line:?}");
         }
@@ -261,6 +287,16 @@ impl Lab {
         wait(&format!("the kernel has P: {there}"), || {
             let has = |line: &String| line.starts_with(&format!("{P_TEXT} "));
             (self.here.own_routes().iter().any(has) == there).then_some(())
+        });
+    }
+
+    /// The kernel comes to send packets for P to this router.
+    pub fn via(&self, router: &str) {
+        wait(&format!("the kernel has P via {router}"), || {
+            let routes = self.here.own_routes();
+            let starts = [P_TEXT, " "].concat();
+            let route = routes.iter().find(|line| line.starts_with(&starts))?;
+            route.split(' ').any(|word| word == router).then_some(())
         });
     }
 
@@ -296,6 +332,14 @@ impl std::ops::Deref for Puppet {
 }
 
 impl Puppet {
+    /// Makes a session of a connection.
+    pub fn opens(&self, open: &Open) {
+        self.send(&open.bytes());
+        self.hears(OPEN);
+        self.hears(KEEPALIVE);
+        self.send(&keepalive());
+    }
+
     /// Waits for a message of this type; its body.
     pub fn hears(&self, kind: u8) -> Vec<u8> {
         self.wait(&format!("a message of type {kind}"), |heard| {
@@ -332,6 +376,15 @@ impl Puppet {
     }
 }
 
+/// No control character, nothing that ends a line or turns its direction.
+fn harmless(c: char) -> bool {
+    let turns = matches!(
+        c,
+        '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    );
+    !c.is_control() && !turns
+}
+
 /// As the requirement writes it.
 fn notification(body: &[u8]) -> String {
     let (code, subcode, data) = (body[0], body[1], super::bytes::text(&body[2..]));
@@ -354,13 +407,13 @@ fn batch(namespace: &Namespace, commands: &str) {
     assert!(child.wait().unwrap().success(), "ip: {commands}");
 }
 
-/// Connects to the daemon from this address.
-fn dial(namespace: &Namespace, from: &str) -> std::io::Result<TcpStream> {
-    let from: SocketAddr = from.parse().unwrap();
+/// Connects to the daemon, from the first of these addresses to the second.
+fn dial(namespace: &Namespace, ends: [&str; 2]) -> std::io::Result<TcpStream> {
+    let [from, to] = ends.map(|end| end.parse::<IpAddr>().unwrap());
     namespace.run(move || async move {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
-        socket.bind(&from.into())?;
-        let to: SocketAddr = "10.99.0.1:179".parse().unwrap();
+        let to = SocketAddr::new(to, 179);
+        let socket = Socket::new(Domain::for_address(to), Type::STREAM, Some(Protocol::TCP))?;
+        socket.bind(&SocketAddr::new(from, 0).into())?;
         socket.connect_timeout(&to.into(), Duration::from_secs(5))?;
         Ok(socket.into())
     })

@@ -62,3 +62,14 @@ fn u45_end_of_rib_of_a_family_that_was_not_negotiated() {
 fn x05_ipv4_prefix_with_an_ipv6_next_hop_that_was_not_negotiated() {
     ends_with_its_data(&mp_reach("000101", V6_HOP, "18 644002"));
 }
+
+/// It is offered where the session is one of IPv6 (RFC 8950 4).
+#[test]
+fn x05_ipv4_prefix_with_an_ipv6_next_hop_that_was_negotiated() {
+    let (lab, puppet) = Lab::with_route(Setup::over_ipv6().and("05 06 000100010002"));
+    let reach = mp_reach("000101", V6_HOP, P);
+    puppet.send(&update("", &path(&reach), ""));
+    lab.used(&[]);
+    lab.via("fd00:99::2");
+    lab.lives(&puppet);
+}

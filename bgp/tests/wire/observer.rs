@@ -102,7 +102,11 @@ fn is_end_of_rib(body: &[u8]) -> bool {
 
 fn updates(heard: &[Heard]) -> impl Iterator<Item = decode::Update> {
     let bodies = heard.iter().filter_map(|message| message.body(UPDATE));
-    bodies.map(decode::update)
+    bodies.map(|body| {
+        // It has not offered longer ones (RFC 8654).
+        assert!(body.len() + 19 <= 4096, "{} octets", body.len() + 19);
+        decode::update(body)
+    })
 }
 
 fn route(update: &decode::Update) -> Route {

@@ -57,6 +57,25 @@ fn a_creation_byte_by_byte() {
 
 #[cfg(target_endian = "little")]
 #[test]
+fn an_ipv4_route_with_an_ipv6_gateway_byte_by_byte() {
+    let bytes = bytes_of(&create("10.244.2.0/24", &["fd00:99::2"]));
+    #[rustfmt::skip]
+    let via = [
+        22, 0, 18, 0,  10, 0, // RTA_VIA, inet6
+        0xfd, 0, 0, 0x99, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2,
+        0, 0, // padding
+    ];
+    assert!(bytes.ends_with(&via), "{bytes:?}");
+    // One of each: the kernel takes both kinds in one route.
+    let route = create("10.244.2.0/24", &["10.0.1.1", "fd00:99::2"]);
+    let bytes = bytes_of(&route);
+    let raw = split(&bytes).next().unwrap();
+    let read = parse_route(raw.payload).unwrap();
+    assert_eq!(read.next_hops, *hops(&["10.0.1.1", "fd00:99::2"]));
+}
+
+#[cfg(target_endian = "little")]
+#[test]
 fn an_ipv6_multipath_delete_byte_by_byte() {
     let mut change = delete("2001:db8::/64", &["2001:db8:1::1"]);
     let link_local = NextHop {

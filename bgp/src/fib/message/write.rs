@@ -48,21 +48,23 @@ pub fn change(out: &mut Vec<u8>, sequence: u32, owner: &Ownership, change: &Chan
     number(out, attribute::METRIC, owner.metric_of(prefix));
     match change {
         Change::Create { next_hops, .. } | Change::Replace { next_hops, .. } => {
-            gateways(out, next_hops);
+            gateways(out, prefix.ip(), next_hops);
         }
         // IPv4 keeps routes of others at the same place apart.
-        Change::Delete { next_hops, .. } if prefix.is_ipv6() => gateways(out, next_hops),
+        Change::Delete { next_hops, .. } if prefix.is_ipv6() => {
+            gateways(out, prefix.ip(), next_hops);
+        }
         Change::Delete { .. } => {}
     }
     end(out, start);
     start
 }
 
-fn gateways(out: &mut Vec<u8>, next_hops: &[NextHop]) {
+fn gateways(out: &mut Vec<u8>, destination: IpAddr, next_hops: &[NextHop]) {
     match next_hops {
         [] => {}
         [only] => {
-            address(out, attribute::GATEWAY, only.address);
+            gateway(out, destination, only.address);
             if let Some(interface) = only.interface {
                 number(out, attribute::INTERFACE, interface);
             }
@@ -75,11 +77,27 @@ fn gateways(out: &mut Vec<u8>, next_hops: &[NextHop]) {
                 let start = out.len();
                 out.extend_from_slice(&[0; 4]);
                 out.extend_from_slice(&hop.interface.unwrap_or_default().to_ne_bytes());
-                address(out, attribute::GATEWAY, hop.address);
+                gateway(out, destination, hop.address);
                 close(out, start);
             }
             close(out, outer);
         }
+    }
+}
+
+/// An IPv4 route has an IPv6 gateway (RFC 8950) in an attribute that names the family. In the
+/// plain one the kernel would take the first four octets for an IPv4 address.
+fn gateway(out: &mut Vec<u8>, destination: IpAddr, gateway: IpAddr) {
+    match gateway {
+        IpAddr::V6(via) if destination.is_ipv4() => {
+            // struct rtvia: family, address; padded to a multiple of four.
+            out.extend_from_slice(&22_u16.to_ne_bytes());
+            out.extend_from_slice(&attribute::VIA.to_ne_bytes());
+            out.extend_from_slice(&u16::from(family::INET6).to_ne_bytes());
+            out.extend_from_slice(&via.octets());
+            out.extend_from_slice(&[0; 2]);
+        }
+        _ => address(out, attribute::GATEWAY, gateway),
     }
 }
 
