@@ -340,6 +340,18 @@ fn good_messages_around_a_bad_one() {
     assert_eq!(lab.observer.history("100.64.3.0/24"), []);
 }
 
+/// Closing with unread octets would make the kernel send a reset, which can overtake the last
+/// words.
+#[test]
+fn a_flood_behind_a_bad_message() {
+    let (lab, puppet) = Lab::with_route(Setup::external());
+    let flood = keepalive().repeat(20_000);
+    puppet.send(&[message(255, &[]), flood].concat());
+    puppet.is_told("1/3=ff");
+    lab.gone();
+    lab.comes_back();
+}
+
 #[test]
 fn closed_in_the_middle_of_a_message() {
     let (lab, puppet) = Lab::with_route(Setup::external());

@@ -9,7 +9,10 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, Type};
 use tempfile::TempDir;
 
-use super::bytes::{KEEPALIVE, NEXT_HOP, NOTIFICATION, OPEN, ORIGIN, Open, keepalive, update};
+use super::bytes::{
+    KEEPALIVE, NEXT_HOP, NOTIFICATION, OPEN, ORIGIN, Open, UPDATE, keepalive, update,
+};
+use super::decode;
 use super::observer::{Observer, Route};
 use super::session::{Heard, Session, show};
 use crate::common::{Daemon, Namespace, wait};
@@ -350,6 +353,18 @@ impl Puppet {
         })
     }
 
+    /// How many UPDATEs have come that announce IPv4 prefixes.
+    pub fn announcements(&self) -> usize {
+        announcements(&self.heard())
+    }
+
+    /// Waits for so many of them.
+    pub fn is_told_routes(&self, count: usize) {
+        self.wait(&format!("{count} announcements"), |heard| {
+            (announcements(heard) >= count).then_some(())
+        });
+    }
+
     /// Waits until the connection is closed in order after this NOTIFICATION, `a/b=data`.
     pub fn is_told(&self, expected: &str) {
         let heard = self.until_end();
@@ -383,6 +398,13 @@ fn harmless(c: char) -> bool {
         '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
     );
     !c.is_control() && !turns
+}
+
+fn announcements(heard: &[Heard]) -> usize {
+    let updates = heard.iter().filter_map(|message| message.body(UPDATE));
+    updates
+        .filter(|body| !decode::update(body).announced.is_empty())
+        .count()
 }
 
 /// As the requirement writes it.

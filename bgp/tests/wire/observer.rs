@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::bytes::{KEEPALIVE, OPEN, Open, UPDATE, keepalive};
+use super::bytes::{KEEPALIVE, OPEN, Open, UPDATE, keepalive, update};
 use super::decode::{self, Attribute};
 use super::session::{Heard, Session};
 
@@ -52,6 +52,12 @@ impl Observer {
             (heard.iter().filter(ended).count() == 2).then_some(())
         });
         Self { session }
+    }
+
+    /// Announces a prefix, so that the puppet has something to be told.
+    pub fn announces(&self, nlri: &str) {
+        let attributes = "40010100 400206 0201 0000fdf1 4003040a630003";
+        self.session.send(&update("", attributes, nlri));
     }
 
     /// All events of a prefix in order: told with these attributes, or withdrawn.

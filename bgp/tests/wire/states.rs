@@ -87,3 +87,29 @@ fn f05_silence() {
     lab.gone();
     lab.comes_back();
 }
+
+/// For longer than the hold time, and each of them sooner than it ends.
+fn stays_up(bytes: &[u8]) {
+    let lab = Lab::new(Setup::external());
+    let open = Open {
+        hold: 3,
+        ..Open::rows()
+    };
+    let puppet = lab.open(&open);
+    lab.clean(&puppet);
+    for _ in 0..9 {
+        std::thread::sleep(Duration::from_millis(500));
+        puppet.send(bytes);
+    }
+    lab.lives(&puppet);
+}
+
+#[test]
+fn f05_keepalives_are_no_silence() {
+    stays_up(&keepalive());
+}
+
+#[test]
+fn f05_updates_are_no_silence() {
+    stays_up(&empty_update());
+}
