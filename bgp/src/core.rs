@@ -160,6 +160,18 @@ impl Core {
         self.input(Input::Tick);
     }
 
+    /// Whether [`Core::work`] has something to do.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        self.speaker.has_work()
+    }
+
+    /// A slice of what concerns whole tables.
+    pub fn work(&mut self) {
+        self.speaker.work(Instant::now());
+        self.carry_out_all();
+    }
+
     /// Something happened on the network.
     pub fn event(&mut self, event: Event) {
         // Tasks that ended are forgotten.
@@ -291,6 +303,10 @@ impl Core {
 
     fn input(&mut self, input: Input<'_>) {
         self.speaker.handle(input, Instant::now());
+        self.carry_out_all();
+    }
+
+    fn carry_out_all(&mut self) {
         while let Some(output) = self.speaker.poll_output() {
             self.carry_out(output);
         }

@@ -199,6 +199,11 @@ async fn serve(core: &mut Core, inlets: &mut Inlets) -> Result<(), DaemonError> 
                 place.send(core.next_fib_command());
             }
             () = until(deadline) => {}
+            () = std::future::ready(()), if core.has_work() => {
+                core.work();
+                // Everybody else first, before the next slice.
+                tokio::task::yield_now().await;
+            }
             ended = &mut inlets.fib_task => return Err(fib_ended(ended)),
             _ = inlets.terminate.recv() => return Ok(()),
             _ = inlets.interrupt.recv() => return Ok(()),

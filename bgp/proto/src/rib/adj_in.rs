@@ -1,12 +1,17 @@
 //! The Adj-RIBs-In of all peers: every path as received, with what became of it.
 //!
 //! One table keyed by prefix rather than one per peer: the decision then finds all paths of a
-//! prefix with one lookup, and a prefix that many peers tell costs its key once. Losing a peer
-//! walks the table, which is as rare as it is linear.
+//! prefix with one lookup, and a prefix that many peers tell costs its key once.
+//!
+//! Each path carries the number of its [epoch](super::epochs). A session that ends makes its paths
+//! *dead* (or *stale*) by that number, without a look at them: what is dead counts for nothing from
+//! then on, and is taken out when somebody comes by ([`AdjRibIn::bury`]), at the latest the
+//! [sweep](super::sweep).
 
 use std::sync::Arc;
 
 use super::decision::PathStatus;
+use super::epochs::{Epochs, NUMBERS};
 use super::table::PrefixMap;
 use crate::attr::PathAttributes;
 use crate::iana::Family;
@@ -18,22 +23,23 @@ use crate::wire::Prefix;
 pub struct Path {
     /// As received, shared.
     pub attributes: Arc<PathAttributes>,
-    /// The peer's number, [`STALE`] and [`REFRESHING`].
+    /// The peer's number in the lower bits, that of the epoch above.
     told_by: u32,
     /// What became of it.
     pub status: PathStatus,
 }
 
-/// Nobody has so many peers: the bits are free.
-const STALE: u32 = 1 << 31;
-const REFRESHING: u32 = 1 << 30;
-const PEER: u32 = !(STALE | REFRESHING);
+/// Bits for the peer's number: nobody has so many. The others are the epoch's.
+const PEER_BITS: u32 = 20;
+const PEER: u32 = (1 << PEER_BITS) - 1;
+
+const _: () = assert!(NUMBERS as u32 == 1 << (u32::BITS - PEER_BITS));
 
 impl Path {
-    fn new(attributes: Arc<PathAttributes>, peer: PeerId, status: PathStatus) -> Self {
+    fn new(attributes: Arc<PathAttributes>, peer: PeerId, epoch: u16, status: PathStatus) -> Self {
         Self {
             attributes,
-            told_by: peer.0 & PEER,
+            told_by: u32::from(epoch) << PEER_BITS | peer.0 & PEER,
             status,
         }
     }
@@ -44,16 +50,11 @@ impl Path {
         PeerId(self.told_by & PEER)
     }
 
-    /// Kept from an earlier session (RFC 4724 §4.2).
-    #[must_use]
-    pub fn is_stale(&self) -> bool {
-        self.told_by & STALE != 0
-    }
-
-    /// Not told again yet since the peer began to tell everything again (RFC 7313 §4.2).
-    #[must_use]
-    pub fn is_refreshing(&self) -> bool {
-        self.told_by & REFRESHING != 0
+    /// When, see [`super::epochs`].
+    pub(super) fn epoch(&self) -> u16 {
+        #[expect(clippy::cast_possible_truncation, reason = "so many bits are left")]
+        let epoch = (self.told_by >> PEER_BITS) as u16;
+        epoch
     }
 }
 
@@ -119,12 +120,12 @@ pub struct PathCounts {
     pub accepted: usize,
     /// In use.
     pub used: usize,
-    /// Kept from an earlier session.
+    /// Kept from an earlier session (RFC 4724 §4.2).
     pub stale: usize,
 }
 
 impl PathCounts {
-    fn count(&mut self, path: &Path, add: bool) {
+    pub(super) fn count(&mut self, path: &Path, add: bool) {
         let step = |counter: &mut usize, applies: bool| {
             if applies {
                 *counter = if add {
@@ -137,32 +138,42 @@ impl PathCounts {
         step(&mut self.received, true);
         step(&mut self.accepted, path.status.is_eligible());
         step(&mut self.used, path.status.is_used());
-        step(&mut self.stale, path.is_stale());
     }
 }
 
-/// Counts of one peer's paths by family.
-#[derive(Clone, Copy, Debug, Default)]
-struct FamilyCounts {
-    v4: PathCounts,
-    v6: PathCounts,
+/// One peer's paths by family.
+#[derive(Clone, Debug, Default)]
+struct Families {
+    v4: Epochs,
+    v6: Epochs,
 }
 
-impl FamilyCounts {
-    fn of(&mut self, prefix: &Prefix) -> &mut PathCounts {
+impl Families {
+    fn of(&self, prefix: &Prefix) -> &Epochs {
+        if prefix.is_ipv4() { &self.v4 } else { &self.v6 }
+    }
+
+    fn of_mut(&mut self, prefix: &Prefix) -> &mut Epochs {
         if prefix.is_ipv4() {
             &mut self.v4
         } else {
             &mut self.v6
         }
     }
+
+    fn each_mut(&mut self) -> [(Family, &mut Epochs); 2] {
+        [
+            (Family::IPV4_UNICAST, &mut self.v4),
+            (Family::IPV6_UNICAST, &mut self.v6),
+        ]
+    }
 }
 
-/// The table. Invariant: the counts are those of the paths in it.
+/// The table. Invariant: the counts are those of the paths in it that are not dead.
 #[derive(Debug)]
 pub struct AdjRibIn {
     table: PrefixMap<Paths>,
-    counts: Vec<FamilyCounts>,
+    peers: Vec<Families>,
 }
 
 impl AdjRibIn {
@@ -171,28 +182,62 @@ impl AdjRibIn {
     pub fn new(peers: usize) -> Self {
         Self {
             table: PrefixMap::default(),
-            counts: vec![FamilyCounts::default(); peers],
+            peers: vec![Families::default(); peers],
         }
     }
 
     /// All paths of a prefix.
+    pub fn paths(&self, prefix: &Prefix) -> impl Iterator<Item = &Path> {
+        let paths = self.table.get(prefix).map_or(&[][..], Paths::as_slice);
+        let prefix = *prefix;
+        paths.iter().filter(move |path| self.is_live(&prefix, path))
+    }
+
+    /// Is there nothing, not even something dead?
     #[must_use]
-    pub fn paths(&self, prefix: &Prefix) -> &[Path] {
-        self.table.get(prefix).map_or(&[], Paths::as_slice)
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
     }
 
     /// All paths of all prefixes.
     pub fn iter(&self) -> impl Iterator<Item = (Prefix, &Path)> {
-        self.table.iter().flat_map(|(prefix, paths)| {
+        self.table.iter().flat_map(move |(prefix, paths)| {
             let paths = paths.as_slice().iter();
-            paths.map(move |path| (prefix, path))
+            let live = paths.filter(move |path| self.is_live(&prefix, path));
+            live.map(move |path| (prefix, path))
         })
+    }
+
+    /// The prefixes after a given one, in order, with whether one of their paths is dead, or is of
+    /// those that `wanted` holds for.
+    pub fn after<'a>(
+        &'a self,
+        last: Option<Prefix>,
+        wanted: impl Fn(&Path) -> bool + 'a,
+    ) -> impl Iterator<Item = (Prefix, bool)> + 'a {
+        self.table.after(last).map(move |(prefix, paths)| {
+            let mut paths = paths.as_slice().iter();
+            let found = paths.any(|path| !self.is_live(&prefix, path) || wanted(path));
+            (prefix, found)
+        })
+    }
+
+    fn is_live(&self, prefix: &Prefix, path: &Path) -> bool {
+        let peer = self.peers.get(path.peer().index());
+        peer.is_some_and(|peer| peer.of(prefix).is_live(path.epoch()))
+    }
+
+    /// Kept from an earlier session (RFC 4724 §4.2)?
+    #[must_use]
+    pub fn is_stale(&self, prefix: &Prefix, path: &Path) -> bool {
+        let peer = self.peers.get(path.peer().index());
+        peer.is_some_and(|peer| peer.of(prefix).is_stale(path.epoch()))
     }
 
     /// Counts of a peer, all families together.
     #[must_use]
     pub fn counts(&self, peer: PeerId) -> PathCounts {
-        let FamilyCounts { v4, v6 } = self.counts.get(peer.index()).copied().unwrap_or_default();
+        let [v4, v6] = self.counts_by_family(peer);
         PathCounts {
             received: v4.received + v6.received,
             accepted: v4.accepted + v6.accepted,
@@ -204,12 +249,19 @@ impl AdjRibIn {
     /// Counts of a peer in one family.
     #[must_use]
     pub fn counts_of(&self, peer: PeerId, family: Family) -> PathCounts {
-        let counts = self.counts.get(peer.index()).copied().unwrap_or_default();
+        let [v4, v6] = self.counts_by_family(peer);
         match family {
-            Family::IPV4_UNICAST => counts.v4,
-            Family::IPV6_UNICAST => counts.v6,
+            Family::IPV4_UNICAST => v4,
+            Family::IPV6_UNICAST => v6,
             _ => PathCounts::default(),
         }
+    }
+
+    fn counts_by_family(&self, peer: PeerId) -> [PathCounts; 2] {
+        let peer = self.peers.get(peer.index());
+        peer.map_or_else(Default::default, |peer| {
+            [peer.v4.counts(), peer.v6.counts()]
+        })
     }
 
     /// All paths of the prefixes that lie in `network`, itself included.
@@ -220,9 +272,10 @@ impl AdjRibIn {
             .range_from(from)
             .take_while(move |(prefix, _)| network.contains(prefix.ip()))
             .filter(move |(prefix, _)| prefix.prefix() >= network.prefix())
-            .flat_map(|(prefix, paths)| {
+            .flat_map(move |(prefix, paths)| {
                 let paths = paths.as_slice().iter();
-                paths.map(move |path| (prefix, path))
+                let live = paths.filter(move |path| self.is_live(&prefix, path));
+                live.map(move |path| (prefix, path))
             })
     }
 
@@ -235,49 +288,65 @@ impl AdjRibIn {
         attributes: Arc<PathAttributes>,
         status: PathStatus,
     ) -> bool {
-        let Some(counts) = self.counts.get_mut(peer.index()) else {
+        let Some(epochs) = self.peers.get_mut(peer.index()) else {
             return false;
         };
-        let counts = counts.of(&prefix);
-        let mut new = Path::new(attributes, peer, status);
+        let epochs = epochs.of_mut(&prefix);
+        let mut new = Path::new(attributes, peer, epochs.current(), status);
         let Some(paths) = self.table.get_mut(&prefix) else {
-            counts.count(&new, true);
+            epochs.count(&new, true);
             self.table.insert(prefix, Paths::One(new));
             return status.is_eligible();
         };
         let mut known = paths.as_mut_slice().iter_mut();
         let Some(old) = known.find(|path| path.peer() == peer) else {
-            counts.count(&new, true);
+            epochs.count(&new, true);
             paths.push(new);
             return status.is_eligible();
         };
-        let unchanged = old.status.is_eligible() == status.is_eligible()
+        // What is dead has been forgotten: the same again is new.
+        let unchanged = epochs.count(old, false)
+            && old.status.is_eligible() == status.is_eligible()
             && (!status.is_eligible() || old.attributes == new.attributes);
         if unchanged && status.is_eligible() {
             new.status = old.status;
         }
         let involved = old.status.is_eligible() || status.is_eligible();
-        counts.count(old, false);
-        counts.count(&new, true);
+        epochs.count(&new, true);
         *old = new;
         involved && !unchanged
     }
 
     /// Forgets the peer's path. Returns whether the decision has to run again.
     pub fn withdraw(&mut self, peer: PeerId, prefix: &Prefix) -> bool {
+        self.remove(prefix, |epochs, path| {
+            let goes = path.peer() == peer;
+            if goes {
+                epochs.count(path, false);
+            }
+            goes
+        })
+    }
+
+    /// Takes the dead paths of a prefix out. Returns whether the decision has to run again.
+    pub fn bury(&mut self, prefix: &Prefix) -> bool {
+        self.remove(prefix, |epochs, path| !epochs.is_live(path.epoch()))
+    }
+
+    /// Was one of those that go eligible?
+    fn remove(
+        &mut self,
+        prefix: &Prefix,
+        mut goes: impl FnMut(&mut Epochs, &Path) -> bool,
+    ) -> bool {
         let Some(paths) = self.table.get_mut(prefix) else {
             return false;
         };
-        let mut counts = self.counts.get_mut(peer.index());
         let mut lost = false;
         let left = paths.retain(|path| {
-            let goes = path.peer() == peer;
-            if goes {
-                lost = path.status.is_eligible();
-                if let Some(counts) = &mut counts {
-                    counts.of(prefix).count(path, false);
-                }
-            }
+            let peer = self.peers.get_mut(path.peer().index());
+            let goes = peer.is_some_and(|peer| goes(peer.of_mut(prefix), path));
+            lost |= goes && path.status.is_eligible();
             !goes
         });
         if !left {
@@ -286,80 +355,64 @@ impl AdjRibIn {
         lost
     }
 
-    /// The peer may be restarting: marks its paths of these families as stale. What was stale
-    /// already, or is of another family, goes (RFC 4724 §4.2). Returns the prefixes that lost
-    /// an eligible path.
-    pub fn mark_stale(&mut self, peer: PeerId, families: &[Family]) -> Vec<Prefix> {
-        let gone = self.remove(peer, |prefix, path| {
-            path.is_stale() || !families.contains(&Family::of(prefix))
-        });
-        let Some(counts) = self.counts.get_mut(peer.index()) else {
-            return gone;
-        };
-        for (prefix, paths) in self.table.iter_mut() {
-            let counts = counts.of(&prefix);
-            let paths = paths.as_mut_slice().iter_mut();
-            for path in paths.filter(|path| path.peer() == peer) {
-                counts.count(path, false);
-                path.told_by = path.told_by & PEER | STALE;
-                counts.count(path, true);
-            }
+    /// The peer's session has ended. What it told in families of `keep` is stale from now on (RFC
+    /// 4724 §4.2); the rest of it is dead, and so is what was stale already. `buried_by` is the lap
+    /// of the sweep after which no dead path is left. Returns whether any is dead.
+    pub fn end_session(&mut self, peer: PeerId, keep: &[Family], buried_by: u64) -> bool {
+        let mut dead = false;
+        for (family, epochs) in self
+            .peers
+            .get_mut(peer.index())
+            .into_iter()
+            .flat_map(Families::each_mut)
+        {
+            epochs.end_session(keep.contains(&family), buried_by);
+            dead |= epochs.has_dead();
         }
-        gone
+        dead
+    }
+
+    /// Whether dead paths must be buried before another session of the peer may end.
+    #[must_use]
+    pub fn is_crowded(&self, peer: PeerId) -> bool {
+        let peer = self.peers.get(peer.index());
+        peer.is_some_and(|peer| peer.v4.is_crowded() || peer.v6.is_crowded())
+    }
+
+    /// The peer's stale paths of a family are dead from now on. Returns how many they were.
+    pub fn flush_stale(&mut self, peer: PeerId, family: Family, buried_by: u64) -> usize {
+        let epochs = self.epochs_mut(peer, family);
+        epochs.map_or(0, |epochs| epochs.flush_stale(buried_by))
     }
 
     /// The peer begins to tell everything of a family again (RFC 7313 §4.2).
-    pub fn mark_refreshing(&mut self, peer: PeerId, family: Family) {
-        if self.counts_of(peer, family).received == 0 {
-            return;
-        }
-        for (prefix, paths) in self.table.iter_mut() {
-            if Family::of(&prefix) == family {
-                let paths = paths.as_mut_slice().iter_mut();
-                for path in paths.filter(|path| path.peer() == peer) {
-                    path.told_by |= REFRESHING;
-                }
-            }
+    pub fn begin_refresh(&mut self, peer: PeerId, family: Family) {
+        if let Some(epochs) = self.epochs_mut(peer, family) {
+            epochs.begin_refresh();
         }
     }
 
-    /// Forgets the peer's paths for which `which` holds. Returns the prefixes that lost an
-    /// eligible path.
-    pub fn remove(
-        &mut self,
-        peer: PeerId,
-        mut which: impl FnMut(&Prefix, &Path) -> bool,
-    ) -> Vec<Prefix> {
-        let mut changed = Vec::new();
-        let Some(counts) = self.counts.get_mut(peer.index()) else {
-            return changed;
-        };
-        if counts.v4.received + counts.v6.received == 0 {
-            return changed;
+    /// What the peer has not told again since then is dead from now on. Returns how many those are.
+    pub fn end_refresh(&mut self, peer: PeerId, family: Family, buried_by: u64) -> usize {
+        let epochs = self.epochs_mut(peer, family);
+        epochs.map_or(0, |epochs| epochs.end_refresh(buried_by))
+    }
+
+    fn epochs_mut(&mut self, peer: PeerId, family: Family) -> Option<&mut Epochs> {
+        let mut families = self.peers.get_mut(peer.index())?.each_mut().into_iter();
+        let (_, epochs) = families.find(|(known, _)| *known == family)?;
+        Some(epochs)
+    }
+
+    /// So many laps of the sweep are through.
+    pub fn swept(&mut self, laps: u64) {
+        for (_, epochs) in self.peers.iter_mut().flat_map(Families::each_mut) {
+            epochs.swept(laps);
         }
-        self.table.retain(|prefix, paths| {
-            paths.retain(|path| {
-                let goes = path.peer() == peer && which(&prefix, path);
-                if goes {
-                    counts.of(&prefix).count(path, false);
-                    if path.status.is_eligible() {
-                        changed.push(prefix);
-                    }
-                }
-                !goes
-            })
-        });
-        changed
     }
 
-    /// Prefixes for which the peer has an eligible path.
-    pub fn eligible_of(&self, peer: PeerId) -> impl Iterator<Item = Prefix> + '_ {
-        self.iter()
-            .filter(move |(_, path)| path.peer() == peer && path.status.is_eligible())
-            .map(|(prefix, _)| prefix)
-    }
-
-    /// Stores the decision: one status for each eligible path of the prefix, in their order.
+    /// Stores the decision: one status for each eligible path of the prefix, in their order. There
+    /// are no dead ones.
     pub fn decided(&mut self, prefix: &Prefix, statuses: impl IntoIterator<Item = PathStatus>) {
         let Some(paths) = self.table.get_mut(prefix) else {
             return;
@@ -369,11 +422,8 @@ impl AdjRibIn {
             .iter_mut()
             .filter(|path| path.status.is_eligible());
         for (path, status) in eligible.zip(statuses) {
-            if let Some(counts) = self.counts.get_mut(path.peer().index()) {
-                let counts = counts.of(prefix);
-                counts.count(path, false);
-                path.status = status;
-                counts.count(path, true);
+            if let Some(peer) = self.peers.get_mut(path.peer().index()) {
+                peer.of_mut(prefix).recount(path, status);
             }
         }
     }

@@ -19,7 +19,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::export::{Target, permit, transform};
-use super::loc::{LocRib, LocRoute, Source};
+use super::loc::{LocRoute, Source};
+use super::sweep::{Tellable, Undecided};
 use super::table::PrefixMap;
 use crate::attr::PathAttributes;
 use crate::iana::Family;
@@ -99,6 +100,12 @@ impl AdjRibOut {
         }
     }
 
+    /// Has the peer been told just this?
+    fn has(&self, prefix: &Prefix, route: &LocRoute) -> bool {
+        let told = self.advertised.get(prefix);
+        told.is_some_and(|told| *told == route.attributes)
+    }
+
     /// Was it there?
     fn remove(&mut self, prefix: &Prefix) -> bool {
         let known = self.advertised.remove(prefix).is_some();
@@ -130,6 +137,16 @@ impl AdjRibOut {
         }
     }
 
+    /// Frees up to so many entries. False: there is nothing left.
+    pub fn shrink(&mut self, most: usize) -> bool {
+        self.ready.clear();
+        self.advertised.pop_first(most);
+        for _ in 0..most {
+            self.dirty.pop_first();
+        }
+        !self.advertised.is_empty() || !self.dirty.is_empty()
+    }
+
     /// Is there something to send now? `complete`: the Loc-RIB is, so End-of-RIB may be said.
     #[must_use]
     pub fn has_work(&self, complete: bool) -> bool {
@@ -141,24 +158,29 @@ impl AdjRibOut {
 
     /// The next message. May return `None` although `has_work` said yes, if all of the work turns
     /// out to be nothing that the peer must know.
-    pub fn next_message(&mut self, loc: &LocRib, to: &Target, complete: bool) -> Option<Bytes> {
+    pub fn next_message(
+        &mut self,
+        routes: Tellable<'_>,
+        to: &Target,
+        complete: bool,
+    ) -> Option<Bytes> {
         loop {
             if let Some(message) = self.ready.pop_front() {
                 return Some(message);
             }
             let dirty = self.take_dirty();
             if !dirty.is_empty() {
-                self.pack(dirty, false, loc, to);
+                self.pack(dirty, false, routes, to);
                 continue;
             }
-            let Some(part) = self.walks.next(loc, BATCH, &self.end_of_rib) else {
+            let Some(part) = self.walks.next(routes.loc(), BATCH, &self.end_of_rib) else {
                 break;
             };
             let mark = |subtype| route_refresh(part.family, subtype);
             if part.begins {
                 self.ready.push_back(mark(refresh_subtype::BEGIN));
             }
-            self.pack(part.prefixes, part.again, loc, to);
+            self.pack(part.prefixes, part.again, routes, to);
             if part.ends {
                 self.ready.push_back(mark(refresh_subtype::END));
             }
@@ -181,15 +203,19 @@ impl AdjRibOut {
     }
 
     /// `again`: send also what the peer has already.
-    fn pack(&mut self, batch: Vec<Prefix>, again: bool, loc: &LocRib, to: &Target) {
+    fn pack(&mut self, batch: Vec<Prefix>, again: bool, routes: Tellable<'_>, to: &Target) {
         let mut withdrawn = Vec::new();
         let mut groups: Vec<Group> = Vec::new();
         let mut places: HashMap<(*const PathAttributes, Family), usize> = HashMap::new();
         for prefix in batch {
+            let route = match routes.route(&prefix) {
+                Ok(route) => route,
+                // What the peer has it may have again.
+                Err(Undecided(route)) if again && self.has(&prefix, route) => Some(route),
+                Err(Undecided(_)) => continue,
+            };
             self.too_long.remove(&prefix);
-            let route = loc
-                .get(&prefix)
-                .filter(|route| permit(&prefix, route, to).is_ok());
+            let route = route.filter(|route| permit(&prefix, route, to).is_ok());
             let Some(LocRoute {
                 attributes, source, ..
             }) = route
@@ -199,12 +225,7 @@ impl AdjRibOut {
                 }
                 continue;
             };
-            if !again
-                && self
-                    .advertised
-                    .get(&prefix)
-                    .is_some_and(|told| told == attributes)
-            {
+            if !again && route.is_some_and(|route| self.has(&prefix, route)) {
                 continue;
             }
             let key = (Arc::as_ptr(attributes), Family::of(&prefix));

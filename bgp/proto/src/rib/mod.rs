@@ -10,17 +10,19 @@
 //!                       every path         hops -> FIB
 //! ```
 //!
-//! [`Rib`] is the middle: it gathers the prefixes whose paths changed and decides them together.
-//! While selection is deferred (RFC 4724 §4.1) they simply wait in that set.
+//! [`Rib`] is the middle: it gathers the prefixes whose paths changed by one input and decides them
+//! together. What concerns whole tables is done in slices by the [`sweep`].
 
 pub mod adj_in;
 pub mod adj_out;
 pub mod decision;
+mod epochs;
 pub mod export;
 mod intern;
 pub mod leak;
 pub mod loc;
 pub mod reach;
+pub mod sweep;
 pub mod table;
 
 #[cfg(test)]
@@ -35,6 +37,7 @@ pub use decision::{Candidate, Decision, PathStatus, Step, Teller, Unusable, deci
 pub use export::{Target, Withheld};
 pub use loc::{LocChange, LocRib, LocRoute, Source};
 pub use reach::Reach;
+pub use sweep::{Tellable, Undecided};
 pub use table::PrefixMap;
 
 use crate::attr::PathAttributes;
@@ -42,6 +45,7 @@ use crate::iana::Family;
 use crate::speaker::{NextHop, NextHops, PeerId};
 use crate::wire::Prefix;
 use intern::Interner;
+use sweep::Sweep;
 
 /// Adj-RIBs-In, decision and Loc-RIB.
 #[derive(Debug)]
@@ -54,7 +58,11 @@ pub struct Rib {
     tellers: Vec<Option<Teller>>,
     reach: Vec<Reach>,
     maximum_paths: usize,
+    /// Changed by the last input.
     undecided: BTreeSet<Prefix>,
+    /// False while selection is deferred (RFC 4724 §4.1): nothing is decided then.
+    selecting: bool,
+    sweep: Sweep,
     interner: Interner<Arc<PathAttributes>>,
     gateways: Interner<NextHops>,
 }
@@ -83,6 +91,8 @@ impl Rib {
             reach: vec![Reach::default(); peers],
             maximum_paths,
             undecided: BTreeSet::new(),
+            selecting: false,
+            sweep: Sweep::new(peers),
             interner: Interner::default(),
             gateways: Interner::default(),
         }
@@ -111,7 +121,7 @@ impl Rib {
         if let Some(known) = self.tellers.get_mut(peer.index())
             && known.replace(teller) != Some(teller)
         {
-            self.undecided.extend(self.adj_in.eligible_of(peer));
+            self.decide_anew(peer);
         }
     }
 
@@ -121,7 +131,13 @@ impl Rib {
             && *known != reach
         {
             *known = reach;
-            self.undecided.extend(self.adj_in.eligible_of(peer));
+            self.decide_anew(peer);
+        }
+    }
+
+    fn decide_anew(&mut self, peer: PeerId) {
+        if self.adj_in.counts(peer).accepted > 0 {
+            self.sweep.decide_anew(peer);
         }
     }
 
@@ -142,54 +158,89 @@ impl Rib {
         attributes: Arc<PathAttributes>,
         status: PathStatus,
     ) {
-        if self.adj_in.announce(peer, prefix, attributes, status) {
+        if self.adj_in.announce(peer, prefix, attributes, status) && self.selecting {
             self.undecided.insert(prefix);
         }
     }
 
     /// A path is gone.
     pub fn withdraw(&mut self, peer: PeerId, prefix: &Prefix) {
-        if self.adj_in.withdraw(peer, prefix) {
+        if self.adj_in.withdraw(peer, prefix) && self.selecting {
             self.undecided.insert(*prefix);
         }
     }
 
     /// All paths of a peer are gone.
     pub fn flush(&mut self, peer: PeerId) {
-        self.undecided.extend(self.adj_in.remove(peer, |_, _| true));
+        self.mark_stale(peer, &[]);
     }
 
-    /// The peer may come back: keeps its paths of these families as stale, once.
+    /// The peer may come back: keeps its paths of these families as stale, once. The others, and
+    /// what was stale already, are gone.
     pub fn mark_stale(&mut self, peer: PeerId, families: &[Family]) {
-        self.undecided
-            .extend(self.adj_in.mark_stale(peer, families));
+        if self.adj_in.is_crowded(peer) {
+            self.bury_all();
+        }
+        if self
+            .adj_in
+            .end_session(peer, families, self.sweep.lap_from_now())
+        {
+            self.sweep.begin();
+        }
+    }
+
+    /// A peer that comes and goes thousands of times while the sweep goes round once.
+    fn bury_all(&mut self) {
+        let found = self.adj_in.after(None, |_| false);
+        let found = found.filter(|(_, has_dead)| *has_dead);
+        let found: Vec<Prefix> = found.map(|(prefix, _)| prefix).collect();
+        for prefix in found {
+            if self.adj_in.bury(&prefix) && self.selecting {
+                self.undecided.insert(prefix);
+            }
+        }
+        self.adj_in.swept(u64::MAX);
     }
 
     /// Forgets the peer's stale paths of families for which `which` holds. Returns how many.
     pub fn flush_stale(&mut self, peer: PeerId, which: impl Fn(Family) -> bool) -> usize {
-        let before = self.adj_in.counts(peer).received;
-        if self.adj_in.counts(peer).stale > 0 {
-            let gone = self.adj_in.remove(peer, |prefix, path| {
-                path.is_stale() && which(Family::of(prefix))
-            });
-            self.undecided.extend(gone);
+        let mut flushed = 0;
+        for family in [Family::IPV4_UNICAST, Family::IPV6_UNICAST] {
+            if which(family) {
+                let lap = self.sweep.lap_from_now();
+                flushed += self.adj_in.flush_stale(peer, family, lap);
+            }
         }
-        before.saturating_sub(self.adj_in.counts(peer).received)
+        if flushed > 0 {
+            self.sweep.begin();
+        }
+        flushed
+    }
+
+    /// The end of the deferral: all that was learned is decided, by the sweep. Returns the lap to
+    /// ask [`Rib::has_swept`] for.
+    pub fn select(&mut self) -> u64 {
+        self.selecting = true;
+        if self.adj_in.is_empty() {
+            return 0;
+        }
+        self.sweep.begin();
+        self.sweep.lap_from_now()
     }
 
     /// The peer begins to tell everything of a family again.
     pub fn begin_refresh(&mut self, peer: PeerId, family: Family) {
-        self.adj_in.mark_refreshing(peer, family);
+        self.adj_in.begin_refresh(peer, family);
     }
 
     /// What the peer has not told again since then is gone. Returns how many.
     pub fn end_refresh(&mut self, peer: PeerId, family: Family) -> usize {
-        let before = self.adj_in.counts(peer).received;
-        let gone = self.adj_in.remove(peer, |prefix, path| {
-            path.is_refreshing() && Family::of(prefix) == family
-        });
-        self.undecided.extend(gone);
-        before.saturating_sub(self.adj_in.counts(peer).received)
+        let lap = self.sweep.lap_from_now();
+        let gone = self.adj_in.end_refresh(peer, family, lap);
+        if gone > 0 {
+            self.sweep.begin();
+        }
+        gone
     }
 
     /// Is there anything to decide?
@@ -198,9 +249,18 @@ impl Rib {
         self.undecided.is_empty()
     }
 
-    /// Decides the next prefix whose paths changed.
+    /// Decides the next prefix whose paths changed by the last input.
     pub fn decide_next(&mut self) -> Option<(Prefix, LocChange)> {
         let prefix = self.undecided.pop_first()?;
+        let change = self.decide(prefix);
+        Some((prefix, change))
+    }
+
+    fn decide(&mut self, prefix: Prefix) -> LocChange {
+        let sweeping = self.sweep.is_active();
+        if sweeping {
+            self.adj_in.bury(&prefix);
+        }
         let own = self
             .networks
             .contains(&prefix)
@@ -208,7 +268,6 @@ impl Rib {
         let learned = self
             .adj_in
             .paths(&prefix)
-            .iter()
             .filter(|path| path.status.is_eligible());
         let learned = learned.filter_map(|path| {
             let teller = self.tellers.get(path.peer().index()).copied().flatten()?;
@@ -244,7 +303,10 @@ impl Rib {
             attributes,
             next_hops: self.gateways.intern(next_hops),
         });
-        Some((prefix, self.loc.update(prefix, route)))
+        let mut change = self.loc.update(prefix, route);
+        // Whoever was to be told of it while its path was dead was not; see `Tellable`.
+        change.export |= sweeping;
+        change
     }
 
     fn next_hops(&self, candidates: &[Candidate<'_>], statuses: &[PathStatus]) -> Vec<NextHop> {

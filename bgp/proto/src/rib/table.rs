@@ -176,6 +176,23 @@ impl<V> PrefixMap<V> {
             .chain(v6.map(|(key, value)| (v6_prefix(*key), value)))
     }
 
+    /// Those after a given one, in order: a walk that can be interrupted.
+    pub fn after(&self, last: Option<Prefix>) -> impl Iterator<Item = (Prefix, &V)> {
+        let v4 = match last {
+            None => Some(self.v4.iter_from(V4Key::MIN)),
+            Some(IpNetwork::V4(prefix)) => Some(self.v4.iter_from(v4_key(prefix))),
+            Some(IpNetwork::V6(_)) => None,
+        };
+        let v6 = match last {
+            Some(IpNetwork::V6(prefix)) => self.v6.iter_from(v6_key(prefix)),
+            _ => self.v6.iter_from(([0; 2], 0)),
+        };
+        let v4 = v4.into_iter().flatten();
+        v4.map(|(key, value)| (v4_prefix(*key), value))
+            .chain(v6.map(|(key, value)| (v6_prefix(*key), value)))
+            .skip_while(move |(prefix, _)| Some(*prefix) == last)
+    }
+
     /// Keeps those for which `keep` says so.
     pub fn retain(&mut self, mut keep: impl FnMut(Prefix, &mut V) -> bool) {
         self.v4.retain(|key, value| keep(v4_prefix(key), value));

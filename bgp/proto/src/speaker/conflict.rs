@@ -65,7 +65,7 @@ impl Speaker {
         let networks = &self.config.networks;
         let ours = |prefix: &&Prefix| networks.iter().any(|network| collides(*network, **prefix));
         let new = |prefix: &&Prefix| {
-            let mut known = self.rib.adj_in().paths(prefix).iter();
+            let mut known = self.rib.adj_in().paths(prefix);
             !known.any(|path| path.peer() == neighbor.id && *path.attributes == *attributes)
         };
         let prefixes = prefixes.iter().map(|nlri| &nlri.prefix);

@@ -9,8 +9,10 @@
 //! ```
 //!
 //! After every call of [`Speaker::handle`] call [`Speaker::poll_output`] until it is empty, then
-//! wait until [`Speaker::poll_timeout`] at the latest. The result depends on the configuration
-//! (with its seed) and on the inputs with their times, and on nothing else.
+//! wait until [`Speaker::poll_timeout`] at the latest. While [`Speaker::has_work`], do a slice of it
+//! ([`Speaker::work`], then the outputs) whenever no input waits: what concerns whole tables is done
+//! there, so that no input takes longer than its own size. The result depends on the configuration
+//! (with its seed) and on the inputs and slices with their times, and on nothing else.
 //!
 //! Invariants: no input panics or grows memory by more than itself; an UPDATE is encoded only when
 //! it can be sent; `Fib` is never said for an own network; between `Stop` and `Start` no `Fib` is
@@ -25,6 +27,7 @@ mod refresh;
 pub mod restart;
 mod routes;
 mod status;
+mod work;
 
 #[cfg(test)]
 mod tests;
@@ -48,7 +51,7 @@ use bytes::Bytes;
 
 use crate::fsm::{Cause, ConnIds, Context, Peer, PeerInput, PeerOutput};
 use crate::iana::Family;
-use crate::rib::Rib;
+use crate::rib::{AdjRibOut, Rib};
 use neighbor::{Link, Neighbor};
 use restart::{Deferral, Progress};
 
@@ -69,6 +72,12 @@ pub struct Speaker {
     restarting: bool,
     ids: ConnIds,
     outputs: VecDeque<Output>,
+    /// What gone peers had been told.
+    discarded: VecDeque<AdjRibOut>,
+    /// Some `poll_transmit` ended before its work did.
+    unfinished: bool,
+    /// Prefixes in a slice of [`Speaker::work`].
+    slice: usize,
 }
 
 impl Speaker {
@@ -94,6 +103,9 @@ impl Speaker {
             restarting: config.restarting,
             ids: ConnIds::default(),
             outputs: VecDeque::new(),
+            discarded: VecDeque::new(),
+            unfinished: false,
+            slice: work::SLICE,
             config,
         }
     }
@@ -182,8 +194,11 @@ impl Speaker {
             .get_mut(link.peer.index())
             .and_then(|n| n.up.as_mut());
         let message = up.filter(|up| up.session.conn == conn).and_then(|up| {
-            up.adj_out
-                .next_message(self.rib.loc(), &up.target, complete)
+            let message = up
+                .adj_out
+                .next_message(self.rib.tellable(), &up.target, complete);
+            self.unfinished |= message.is_none() && up.adj_out.has_work(complete);
+            message
         });
         if message.is_none() {
             link.asked = false;
@@ -235,6 +250,7 @@ impl Speaker {
         // Forgotten here, kept in the kernel.
         let peers = self.neighbors.len();
         self.rib = Rib::new(&self.config.networks, peers, self.config.maximum_paths);
+        self.discarded.clear();
         for neighbor in &mut self.neighbors {
             neighbor.helper.stop();
             neighbor.progress = Progress::default();
@@ -298,7 +314,7 @@ impl Speaker {
     }
 
     fn feed_peer(&mut self, index: usize, input: PeerInput<'_>, now: Instant) {
-        let waiting = matches!(self.deferral, Deferral::Waiting(_));
+        let waiting = matches!(self.deferral, Deferral::Waiting(_) | Deferral::Deciding(_));
         let Some(neighbor) = self.neighbors.get_mut(index) else {
             return;
         };

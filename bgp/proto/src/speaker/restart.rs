@@ -48,6 +48,8 @@ pub enum Deferral {
     Stopped,
     /// Started at this time after a restart, and waiting.
     Waiting(Instant),
+    /// What was learned until then is being decided, up to this lap of the sweep.
+    Deciding(u64),
     /// Complete, or as complete as it was worth to wait for.
     Done,
 }

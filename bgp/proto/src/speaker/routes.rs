@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Speaker;
-use super::api::{ConnId, EventKind, FibChange, Output, PeerId};
+use super::api::{ConnId, EventKind, PeerId};
 use super::neighbor::{Malformed, Neighbor, Up};
 use super::own::{OwnAddresses, is_link_local};
 use super::refresh::Refreshing;
-use super::restart::Deferral;
 use super::status::RouteStatus;
 use crate::attr::{NextHop, PathAttributes};
 use crate::fsm::{Cause, Session};
@@ -36,7 +35,7 @@ impl Speaker {
             prefix,
             peer: Some(path.peer()),
             attributes: Arc::clone(&path.attributes),
-            stale: path.is_stale(),
+            stale: self.rib.adj_in().is_stale(&prefix, path),
             status: path.status,
         });
         own.chain(learned)
@@ -147,6 +146,7 @@ impl Speaker {
         let Some(up) = neighbor.up.take_if(|up| up.session.conn == conn) else {
             return;
         };
+        self.discarded.push_back(up.adj_out);
         let graceful = up.session.negotiated.peer_graceful_restart.as_ref();
         let graceful = graceful.filter(|_| cause.may_be_restart() && config.restart_secs > 0);
         let Some(graceful) = graceful else {
@@ -304,67 +304,5 @@ impl Speaker {
                 .waits_for(&n.progress, n.session(), any_complete)
         };
         self.neighbors.iter().filter_map(waits).max()
-    }
-
-    /// After every input: ends the deferral if it is time, decides what changed, and asks for the
-    /// connections that have something to send.
-    pub(super) fn settle(&mut self, now: Instant) {
-        if matches!(self.deferral, Deferral::Waiting(_)) {
-            let until = self.deferred_until();
-            if until.is_none_or(|until| until <= now) {
-                self.finish_deferral(now);
-            }
-        }
-        if self.deferral == Deferral::Done {
-            self.decide();
-        }
-        let complete = self.deferral == Deferral::Done;
-        for up in self
-            .neighbors
-            .iter()
-            .filter_map(|neighbor| neighbor.up.as_ref())
-        {
-            let conn = up.session.conn;
-            if let Some(link) = self.links.get_mut(&conn)
-                && !link.asked
-                && up.adj_out.has_work(complete)
-            {
-                link.asked = true;
-                self.outputs.push_back(Output::WantSend { conn });
-            }
-        }
-    }
-
-    pub(super) fn finish_deferral(&mut self, now: Instant) {
-        self.deferral = Deferral::Done;
-        self.decide();
-        let missing = self
-            .neighbors
-            .iter()
-            .filter(|n| !n.progress.initial_done)
-            .map(|n| n.config.name.clone());
-        let missing = if self.restarting {
-            missing.collect()
-        } else {
-            vec![]
-        };
-        self.outputs.push_back(Output::FibSynced);
-        self.event(now, None, EventKind::Synced { missing });
-    }
-
-    fn decide(&mut self) {
-        while let Some((prefix, change)) = self.rib.decide_next() {
-            if let Some(next_hops) = change.fib {
-                self.outputs
-                    .push_back(Output::Fib(FibChange { prefix, next_hops }));
-            }
-            if change.export {
-                let ups = self
-                    .neighbors
-                    .iter_mut()
-                    .filter_map(|neighbor| neighbor.up.as_mut());
-                ups.for_each(|up| up.adj_out.mark(prefix));
-            }
-        }
     }
 }

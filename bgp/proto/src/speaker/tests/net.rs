@@ -94,6 +94,9 @@ pub(super) struct Net {
     latest: BTreeMap<End, Instant>,
     /// What the interfaces of these own ends offer; without, their address is all.
     own: BTreeMap<IpAddr, OwnAddresses>,
+    /// Prefixes in a slice of work, and how long one takes: the more inputs come in between.
+    pub(super) slice: Option<(usize, Duration)>,
+    sliced: Instant,
 }
 
 impl Net {
@@ -114,6 +117,8 @@ impl Net {
             jitter: None,
             latest: BTreeMap::new(),
             own: BTreeMap::new(),
+            slice: None,
+            sliced: now,
         }
     }
 
@@ -151,7 +156,11 @@ impl Net {
 
     pub(super) fn start(&mut self, node: usize) {
         let config = self.nodes[node].config.clone();
-        self.nodes[node].speaker = Some(Speaker::new(config, self.now));
+        let mut speaker = Speaker::new(config, self.now);
+        if let Some((prefixes, _)) = self.slice {
+            speaker.slice = prefixes;
+        }
+        self.nodes[node].speaker = Some(speaker);
         self.input(node, Input::Start);
     }
 
@@ -197,8 +206,9 @@ impl Net {
                 .filter_map(|n| n.speaker.as_ref()?.poll_timeout())
                 .min();
             let due = due.map(|at| at.max(self.now));
+            let work = self.works().then(|| self.next_slice().max(self.now));
             let next = self.queue.keys().next().map(|(at, _)| *at);
-            let at = [due, next]
+            let at = [due, next, work]
                 .into_iter()
                 .flatten()
                 .min()
@@ -218,11 +228,35 @@ impl Net {
                 && let Some((_, delivery)) = self.queue.pop_first()
             {
                 self.deliver(delivery);
+            } else if work == Some(at) {
+                self.work();
             } else {
                 (0..self.nodes.len()).for_each(|node| self.input(node, Input::Tick));
             }
         }
         self.now = end;
+    }
+
+    fn works(&self) -> bool {
+        let mut speakers = self.nodes.iter().filter_map(|node| node.speaker.as_ref());
+        speakers.any(Speaker::has_work)
+    }
+
+    fn next_slice(&self) -> Instant {
+        self.sliced + self.slice.map_or(Duration::ZERO, |(_, time)| time)
+    }
+
+    /// Everybody who has work does a slice of it.
+    fn work(&mut self) {
+        self.sliced = self.now;
+        for node in 0..self.nodes.len() {
+            if let Some(speaker) = &mut self.nodes[node].speaker
+                && speaker.has_work()
+            {
+                speaker.work(self.now);
+                self.pump(node);
+            }
+        }
     }
 
     pub(super) fn run_secs(&mut self, secs: u64) {

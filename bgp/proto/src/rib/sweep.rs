@@ -1,0 +1,169 @@
+//! What concerns whole tables, in slices: a walk over the Adj-RIB-In, round and round.
+//!
+//! ```text
+//!  a session ended ----------+
+//!  another router, or link --+--> begin --> | 10.0/24 ... cursor --> ... fd00::/64 | lap n
+//!  the deferral is over -----+              | 10.0/24 ...                          | lap n + 1
+//! ```
+//!
+//! At each prefix it takes the dead paths out, and decides anew if one of them was eligible, if a
+//! path was never decided, or if a peer of its is another one now. Whoever begins a sweep waits
+//! for a whole lap from there on; how many others wait makes no difference. So a table of a
+//! million prefixes is walked twice at most, however many peers go at once.
+//!
+//! Between `begin` and the arrival of the cursor the Loc-RIB still has what the dead paths said:
+//! the kernel goes on forwarding, but no peer is told ([`Tellable`]).
+
+use super::Rib;
+use super::adj_in::{AdjRibIn, Path};
+use super::decision::PathStatus;
+use super::loc::{LocChange, LocRib, LocRoute, Source};
+use crate::speaker::PeerId;
+use crate::wire::Prefix;
+
+/// The walk.
+#[derive(Debug)]
+pub(super) struct Sweep {
+    /// The last prefix that was visited in this lap; `None`: it has not begun.
+    cursor: Option<Prefix>,
+    /// Laps that are through.
+    laps: u64,
+    /// It goes on until so many are.
+    until: u64,
+    /// By peer: until when its paths are decided anew.
+    anew: Vec<u64>,
+}
+
+impl Sweep {
+    pub(super) fn new(peers: usize) -> Self {
+        Self {
+            cursor: None,
+            laps: 0,
+            until: 0,
+            anew: vec![0; peers],
+        }
+    }
+
+    pub(super) fn is_active(&self) -> bool {
+        self.laps < self.until
+    }
+
+    /// How many laps must be through so that every prefix was visited after now.
+    pub(super) fn lap_from_now(&self) -> u64 {
+        self.laps + 1 + u64::from(self.cursor.is_some())
+    }
+
+    /// Every prefix must be visited.
+    pub(super) fn begin(&mut self) {
+        self.until = self.lap_from_now();
+    }
+
+    /// Every prefix that the peer has an eligible path for must be decided.
+    pub(super) fn decide_anew(&mut self, peer: PeerId) {
+        self.begin();
+        if let Some(until) = self.anew.get_mut(peer.index()) {
+            *until = self.until;
+        }
+    }
+
+    fn wants(&self, path: &Path) -> bool {
+        let anew = self.anew.get(path.peer().index());
+        path.status == PathStatus::Pending
+            || path.status.is_eligible() && anew.is_some_and(|until| self.laps < *until)
+    }
+}
+
+impl Rib {
+    /// Is there something to sweep?
+    #[must_use]
+    pub fn is_sweeping(&self) -> bool {
+        self.sweep.is_active()
+    }
+
+    /// Whether so many laps are through.
+    #[must_use]
+    pub fn has_swept(&self, laps: u64) -> bool {
+        self.sweep.laps >= laps
+    }
+
+    /// Visits up to so many prefixes. Returns what changed at those that were decided.
+    pub fn sweep(&mut self, most: usize) -> Vec<(Prefix, LocChange)> {
+        let mut changes = Vec::new();
+        if !self.sweep.is_active() {
+            return changes;
+        }
+        let (mut visited, mut found, mut last) = (0, Vec::new(), self.sweep.cursor);
+        let sweep = &self.sweep;
+        let walk = self.adj_in.after(last, |path| sweep.wants(path));
+        for (prefix, concerned) in walk.take(most) {
+            visited += 1;
+            last = Some(prefix);
+            if concerned {
+                found.push(prefix);
+            }
+        }
+        for prefix in found {
+            if self.selecting {
+                changes.push((prefix, self.decide(prefix)));
+            } else {
+                self.adj_in.bury(&prefix);
+            }
+        }
+        self.sweep.cursor = last;
+        if visited < most {
+            self.sweep.cursor = None;
+            self.sweep.laps += 1;
+            self.adj_in.swept(self.sweep.laps);
+        }
+        changes
+    }
+
+    /// What peers may be told.
+    #[must_use]
+    pub fn tellable(&self) -> Tellable<'_> {
+        Tellable {
+            loc: &self.loc,
+            paths: self.sweep.is_active().then_some(&self.adj_in),
+        }
+    }
+}
+
+/// The Loc-RIB as peers may be told of it: without what the sweep has not come to yet.
+#[derive(Clone, Copy, Debug)]
+pub struct Tellable<'a> {
+    loc: &'a LocRib,
+    /// Where it is to be looked up whether a path is dead.
+    paths: Option<&'a AdjRibIn>,
+}
+
+impl<'a> Tellable<'a> {
+    /// The table.
+    #[must_use]
+    pub fn loc(&self) -> &'a LocRib {
+        self.loc
+    }
+
+    /// The route of a prefix. An error: nothing can be said of it now; there will be a change.
+    ///
+    /// # Errors
+    /// Its path is dead, and it is not decided yet what comes in its place.
+    pub fn route(&self, prefix: &Prefix) -> Result<Option<&'a LocRoute>, Undecided<'a>> {
+        let found = self.loc.get(prefix);
+        let (Some(route), Some(paths)) = (found, self.paths) else {
+            return Ok(found);
+        };
+        let Source::Peer { id, .. } = route.source else {
+            return Ok(found);
+        };
+        let mut paths = paths.paths(prefix);
+        if paths.any(|path| path.peer() == id && path.attributes == route.attributes) {
+            Ok(found)
+        } else {
+            Err(Undecided(route))
+        }
+    }
+}
+
+/// See [`Tellable::route`]: the route as it was.
+#[derive(Clone, Copy, Debug)]
+pub struct Undecided<'a>(pub &'a LocRoute);

@@ -1,0 +1,117 @@
+//! When routes are decided: what one input changed at once, what concerns whole tables in slices.
+
+use std::time::Instant;
+
+use super::Speaker;
+use super::api::{EventKind, FibChange, Output};
+use super::restart::Deferral;
+use crate::rib::LocChange;
+use crate::wire::Prefix;
+
+/// Prefixes that are visited in a slice; some hundred microseconds, if all are decided.
+pub(super) const SLICE: usize = 512;
+
+impl Speaker {
+    /// Is there something to do for [`Speaker::work`]?
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        self.rib.is_sweeping() || !self.discarded.is_empty() || self.unfinished
+    }
+
+    /// Does a slice of what concerns whole tables: takes out what gone peers have told, decides
+    /// anew, and asks for connections that have more to send than was looked at. Then
+    /// [`Speaker::poll_output`] as after an input. Returns whether there is more.
+    pub fn work(&mut self, now: Instant) -> bool {
+        self.unfinished = false;
+        let slice = self.slice;
+        if let Some(discarded) = self.discarded.front_mut()
+            && !discarded.shrink(slice)
+        {
+            self.discarded.pop_front();
+        }
+        self.settle(now);
+        self.has_work()
+    }
+
+    /// After every input: ends the deferral if it is time, decides what changed, and asks for the
+    /// connections that have something to send.
+    pub(super) fn settle(&mut self, now: Instant) {
+        if matches!(self.deferral, Deferral::Waiting(_)) {
+            let until = self.deferred_until();
+            if until.is_none_or(|until| until <= now) {
+                self.finish_deferral(now);
+            }
+        }
+        while let Some((prefix, change)) = self.rib.decide_next() {
+            self.apply(prefix, change);
+        }
+        // Also with every input: whoever sends without a pause cannot hold it up.
+        for (prefix, change) in self.rib.sweep(self.slice) {
+            self.apply(prefix, change);
+        }
+        if let Deferral::Deciding(lap) = self.deferral
+            && self.rib.has_swept(lap)
+        {
+            self.complete(now);
+        }
+        self.ask();
+    }
+
+    /// Nothing more is waited for.
+    pub(super) fn finish_deferral(&mut self, now: Instant) {
+        let lap = self.rib.select();
+        self.deferral = Deferral::Deciding(lap);
+        if self.rib.has_swept(lap) {
+            self.complete(now);
+        }
+    }
+
+    /// All that came until the end of the deferral is decided.
+    fn complete(&mut self, now: Instant) {
+        self.deferral = Deferral::Done;
+        let missing = self
+            .neighbors
+            .iter()
+            .filter(|n| !n.progress.initial_done)
+            .map(|n| n.config.name.clone());
+        let missing = if self.restarting {
+            missing.collect()
+        } else {
+            vec![]
+        };
+        self.outputs.push_back(Output::FibSynced);
+        self.event(now, None, EventKind::Synced { missing });
+    }
+
+    fn apply(&mut self, prefix: Prefix, change: LocChange) {
+        if let Some(next_hops) = change.fib {
+            self.outputs
+                .push_back(Output::Fib(FibChange { prefix, next_hops }));
+        }
+        if change.export {
+            let ups = self
+                .neighbors
+                .iter_mut()
+                .filter_map(|neighbor| neighbor.up.as_mut());
+            ups.for_each(|up| up.adj_out.mark(prefix));
+        }
+    }
+
+    fn ask(&mut self) {
+        let complete = self.deferral == Deferral::Done;
+        for up in self
+            .neighbors
+            .iter()
+            .filter_map(|neighbor| neighbor.up.as_ref())
+        {
+            let conn = up.session.conn;
+            if let Some(link) = self.links.get_mut(&conn)
+                && !link.asked
+                && up.adj_out.has_work(complete)
+            {
+                link.asked = true;
+                self.outputs.push_back(Output::WantSend { conn });
+            }
+        }
+    }
+}
