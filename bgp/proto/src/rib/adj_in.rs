@@ -52,9 +52,7 @@ impl Path {
 
     /// When, see [`super::epochs`].
     pub(super) fn epoch(&self) -> u16 {
-        #[expect(clippy::cast_possible_truncation, reason = "so many bits are left")]
-        let epoch = (self.told_by >> PEER_BITS) as u16;
-        epoch
+        (self.told_by >> PEER_BITS) as u16
     }
 }
 

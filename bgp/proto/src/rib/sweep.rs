@@ -167,3 +167,6 @@ impl<'a> Tellable<'a> {
 /// See [`Tellable::route`]: the route as it was.
 #[derive(Clone, Copy, Debug)]
 pub struct Undecided<'a>(pub &'a LocRoute);
+
+#[cfg(test)]
+mod tests;
