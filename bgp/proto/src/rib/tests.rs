@@ -326,7 +326,7 @@ fn a_second_loss_flushes_what_was_stale_already() {
     assert_eq!(rib.adj_in().counts(PeerId(0)), PathCounts::default());
 }
 
-fn target() -> Target {
+pub(super) fn target() -> Target {
     Target {
         peer: PeerId(2),
         asn: 65099,

@@ -11,8 +11,6 @@ use rand::{Rng as _, SeedableRng as _};
 use super::super::*;
 use crate::attr::{AsPath, NextHop};
 use crate::message::{self, Message};
-use crate::policy::Policy;
-use crate::speaker::OwnAddresses;
 use crate::validate::SessionOptions;
 use crate::wire::Framer;
 
@@ -134,10 +132,7 @@ impl Listener {
     fn read(&mut self, rib: &Rib) {
         let target = Target {
             peer: PeerId(99),
-            asn: 64_999,
-            local_asn: 65_000,
-            own: OwnAddresses::only(IpAddr::from([10, 0, 0, 1])),
-            policy: Policy::accept_all(),
+            ..super::super::tests::target()
         };
         while let Some(bytes) = self.out.next_message(rib.tellable(), &target, false) {
             self.framer.push(&bytes);
