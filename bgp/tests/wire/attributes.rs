@@ -2,7 +2,8 @@
 
 use super::bytes::{AS_PATH, NEXT_HOP, ORIGIN, plus, update, with_path};
 use super::expect::{discards, ends, passes, withdraws};
-use super::lab::{Lab, P, Setup};
+use super::lab::{Lab, P};
+use super::setup::Setup;
 
 fn with_origin(attribute: &str) -> String {
     [attribute, AS_PATH, NEXT_HOP].concat()

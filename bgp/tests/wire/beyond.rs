@@ -1,13 +1,11 @@
-//! What the table of rows lacks: further cases of the RFCs, and what attackers try.
-
-use std::time::Duration;
+//! UPDATEs that the table of rows lacks: further cases of the RFCs.
 
 use super::bytes::{
-    AS_PATH, NEXT_HOP, NOTIFICATION, OPEN, ORIGIN, attribute, hex, keepalive, message, plus,
-    update, update_body, with_path,
+    AS_PATH, NEXT_HOP, ORIGIN, attribute, hex, message, plus, update, update_body, with_path,
 };
-use super::expect::{ends, ignores, mp_reach, passes, withdraws};
-use super::lab::{Lab, P, P_TEXT, Setup};
+use super::expect::{discards, ends, ignores, mp_reach, passes, withdraws};
+use super::lab::{Lab, P, P_TEXT};
+use super::setup::Setup;
 
 const V6_HOP: &str = "fd000099000000000000000000000002";
 const V6: &str = "30 20010db80064";
@@ -257,158 +255,113 @@ fn as_path_of_ten_segments_and_of_trailing_octet() {
     lab.lives(&puppet);
 }
 
+/// Two octets for each AS, where four were agreed upon.
 #[test]
-fn keepalive_flood() {
-    let flood = keepalive().repeat(50_000);
-    ignores(Setup::external(), &flood);
+fn as_path_of_the_other_width() {
+    let attributes = [ORIGIN, "4002060202 fde9fde7", NEXT_HOP].concat();
+    withdraws(
+        Setup::external(),
+        &attributes,
+        "AS_PATH: a segment overruns",
+    );
 }
 
-/// The rows' puppet dials; here the daemon does.
 #[test]
-fn an_error_on_a_connection_that_the_daemon_made() {
-    let setup = Setup::external();
-    let open = setup.open.clone();
-    let lab = Lab::new(setup);
-    let puppet = lab.dialled();
-    puppet.opens(&open);
+fn as4_aggregator_from_a_4_octet_peer() {
+    let attributes = plus("c01208 0000fde9 0a000002");
+    let why = "AS4_AGGREGATOR: not for";
+    discards(Setup::external(), &attributes, why);
+}
+
+/// RFC 7606 3 h: of several errors the gravest counts.
+#[test]
+fn the_gravest_of_several_errors_counts() {
+    let attributes = plus("c00705 0000fde90a 800403 000001");
+    withdraws(
+        Setup::external(),
+        &attributes,
+        "MULTI_EXIT_DISC: the length",
+    );
+    let attributes = ["40010103", AS_PATH, NEXT_HOP, "40 63 02 0102"].concat();
+    let bytes = update("", &attributes, P);
+    ends(Setup::external(), &bytes, "3/2=4063020102");
+}
+
+/// RFC 7606 5.2 excepts errors for which the attribute is discarded.
+#[test]
+fn a_discarded_attribute_beside_a_withdrawal() {
+    let (lab, puppet) = Lab::with_route(Setup::external());
+    puppet.send(&update(P, "40060100", ""));
+    lab.gone();
+    lab.lives(&puppet);
+}
+
+#[test]
+fn mp_reach_without_prefixes() {
+    let reach = mp_reach("000201", V6_HOP, "");
+    let bytes = update("", &[ORIGIN, AS_PATH, &reach].concat(), "");
+    ignores(Setup::external(), &bytes);
+}
+
+/// RFC 7606 3 c: its prefixes can be read, and are withdrawn.
+#[test]
+fn mp_reach_with_the_transitive_bit() {
+    let (lab, puppet) = Lab::with_route(Setup::external());
+    let reach = mp_reach("000201", V6_HOP, V6);
+    puppet.send(&update("", &[&reach, ORIGIN, AS_PATH].concat(), ""));
+    lab.observer.sees(V6_TEXT, |_| true);
+    let reach = reach.replacen("80", "c0", 1);
+    puppet.send(&update("", &[&reach, ORIGIN, AS_PATH].concat(), ""));
+    lab.observer.loses(V6_TEXT);
+    lab.lives(&puppet);
+}
+
+/// With no prefix to withdraw that is RFC 7606 5.2 again.
+#[test]
+fn mp_unreach_with_the_transitive_bit() {
+    let unreach = "c00f0a 000201 30 20010db80064";
+    let expected = format!("3/4={unreach}");
+    ends(Setup::external(), &update("", unreach, ""), &expected);
+}
+
+/// RFC 9234 5: what a customer got from its provider or peer is not for us.
+#[test]
+fn only_to_customer_from_a_customer() {
+    let setup = Setup::external().with(", role: provider").and("09 01 03");
+    let (lab, puppet) = Lab::with_route(setup);
+    puppet.send(&update("", &plus("c02304 0000fde9"), P));
+    lab.gone();
+    lab.lives(&puppet);
     lab.clean(&puppet);
-    puppet.send(&update("", &plus("40 63 02 0102"), P));
-    puppet.is_told("3/2=4063020102");
-    lab.gone();
-    lab.comes_back();
-}
-
-/// A connection on which nothing is said does not keep the peer out.
-#[test]
-fn a_connection_that_says_nothing() {
-    let lab = Lab::new(Setup::external());
-    let silent = lab.connect();
-    silent.hears(OPEN);
-    lab.comes_back();
-    silent.is_told("6/7");
 }
 
 #[test]
-fn a_notification_instead_of_an_open() {
-    let lab = Lab::new(Setup::external());
-    let puppet = lab.connect();
-    puppet.hears(OPEN);
-    puppet.send(&message(NOTIFICATION, &hex("02 02")));
-    puppet.is_left();
-    lab.comes_back();
+fn only_to_customer_where_there_are_no_roles() {
+    let attributes = plus("c02304 0000fde9");
+    passes(Setup::external(), &attributes, &["c02304 0000fde9"]);
 }
 
-#[test]
-fn a_message_octet_by_octet() {
-    let (lab, puppet) = Lab::with_route(Setup::external());
-    for octet in update("", &plus("c0fe04deadbeef"), P) {
-        puppet.send(&[octet]);
-        std::thread::sleep(Duration::from_millis(2));
+/// Path identifiers of both families may come (RFC 7911); those of P are 1 and 2.
+fn with_paths() -> Setup {
+    let setup = Setup::external().with(", addPath: {receive: true}");
+    Setup {
+        path_id: "00000001",
+        ..setup.and("45 08 00010102 00020102")
     }
-    lab.used(&["e0fe04deadbeef"]);
-    lab.lives(&puppet);
 }
 
 #[test]
-fn many_messages_in_one_segment() {
-    let (lab, puppet) = Lab::with_route(Setup::external());
-    let one = |number: u32| {
-        let nlri = format!("18 6442{number:02x}");
-        [update("", &plus(""), &nlri), keepalive()].concat()
-    };
-    let mut all: Vec<u8> = (0..=255).flat_map(one).collect();
-    all.extend(update("", &plus(""), P));
-    puppet.send(&all);
-    lab.used(&[]);
-    lab.lives(&puppet);
-    let table = lab.observer.table();
-    let there = (0..=255).filter(|number| table.contains_key(&format!("100.66.{number}.0/24")));
-    assert_eq!(there.count(), 256);
-}
-
-/// What stands before the error in the same segment counts, what stands behind it does not.
-#[test]
-fn good_messages_around_a_bad_one() {
-    let (lab, puppet) = Lab::with_route(Setup::external());
-    let bad = message(255, &[]);
-    let before = update("", &plus(""), "18 644002");
-    let behind = update("", &plus(""), "18 644003");
-    puppet.send(&[before, bad, behind].concat());
-    puppet.is_told("1/3=ff");
-    lab.gone();
-    lab.comes_back();
-    assert_eq!(lab.observer.history("100.64.3.0/24"), []);
-}
-
-/// Closing with unread octets would make the kernel send a reset, which can overtake the last
-/// words.
-#[test]
-fn a_flood_behind_a_bad_message() {
-    let (lab, puppet) = Lab::with_route(Setup::external());
-    let flood = keepalive().repeat(20_000);
-    puppet.send(&[message(255, &[]), flood].concat());
-    puppet.is_told("1/3=ff");
-    lab.gone();
-    lab.comes_back();
+fn path_identifier_of_3_octets() {
+    ends(with_paths(), &update("", &plus(""), "000000"), "3/10");
 }
 
 #[test]
-fn closed_in_the_middle_of_a_message() {
-    let (lab, puppet) = Lab::with_route(Setup::external());
-    let bytes = update("", &plus(""), "18 644002");
-    puppet.send(&bytes[..bytes.len() - 2]);
-    puppet.close();
-    puppet.is_left();
-    lab.gone();
-    lab.logs(&["the peer closed the connection"]);
-    lab.comes_back();
-    assert_eq!(lab.observer.history("100.64.2.0/24"), []);
+fn path_identifier_without_a_prefix() {
+    ends(with_paths(), &update("00000001", "", ""), "3/10");
 }
 
+/// A prefix is taken for the identifier that was agreed upon.
 #[test]
-fn reset_by_the_peer() {
-    let (lab, puppet) = Lab::with_route(Setup::external());
-    puppet.reset();
-    lab.gone();
-    lab.logs(&["the peer reset the connection"]);
-    lab.comes_back();
-}
-
-#[test]
-fn notification_of_an_unknown_code() {
-    let (lab, puppet) = Lab::with_route(Setup::external());
-    puppet.send(&message(NOTIFICATION, &hex("63 4d 0a1b5b324a")));
-    puppet.is_left();
-    lab.gone();
-    lab.logs(&["received Unknown Error (99/77)"]);
-    lab.comes_back();
-}
-
-#[test]
-fn notification_as_long_as_can_be() {
-    let (lab, puppet) = Lab::with_route(Setup::external());
-    let body = [&hex("06 02 ff")[..], &[0x1b; 4074]].concat();
-    puppet.send(&message(NOTIFICATION, &body));
-    puppet.is_left();
-    lab.gone();
-    lab.comes_back();
-}
-
-/// A line of its own, a screen that is cleared, text that runs backwards: all of it in the
-/// words that a peer may choose.
-#[test]
-fn notification_that_would_forge_the_log() {
-    let words = "bye\n2026-01-01T00:00:00Z INFO peer=\"puppet\" all is well\r\x1b[2J\u{9b}1m\u{202e}evil\u{2066}\u{200f}\u{2028}\u{61c}";
-    let length = u8::try_from(words.len()).unwrap();
-    let body = [&[6, 2, length], words.as_bytes()].concat();
-    let (lab, puppet) = Lab::with_route(Setup::external());
-    puppet.send(&message(NOTIFICATION, &body));
-    puppet.is_left();
-    lab.gone();
-    let line = lab.logs(&[
-        "received Cease/Administrative Shutdown (6/2)",
-        "all is well",
-    ]);
-    assert!(line.contains("\\n2026-01-01"), "{line}");
-    lab.comes_back();
+fn path_identifier_forgotten() {
+    ends(with_paths(), &update("", &plus(""), "18 644002"), "3/10");
 }

@@ -2,7 +2,8 @@
 //! RFC 7313 5, RFC 8538).
 
 use super::bytes::{NOTIFICATION, ROUTE_REFRESH, hex, message, plus, update};
-use super::lab::{Lab, P_TEXT, Setup};
+use super::lab::{Lab, P_TEXT};
+use super::setup::Setup;
 
 /// The NOTIFICATION ends the session without an answer; the log has this, and nothing in it that
 /// a terminal would act on.
@@ -12,6 +13,7 @@ fn left(body: &[u8], logged: &[&str]) {
     puppet.is_left();
     lab.gone();
     lab.logs(logged);
+    lab.status_says("Administrative Shutdown");
     lab.comes_back();
 }
 

@@ -1,7 +1,8 @@
 //! What rows require, each with all that has to hold afterwards.
 
 use super::bytes::{attribute, hex, update};
-use super::lab::{Lab, P, P_TEXT, Setup};
+use super::lab::{Lab, P, P_TEXT};
+use super::setup::Setup;
 
 /// In an Established session `bytes` end it with this NOTIFICATION, P goes with it, and it can
 /// come back at once.

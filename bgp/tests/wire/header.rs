@@ -5,7 +5,8 @@ use super::bytes::{
     text, update,
 };
 use super::expect::ends;
-use super::lab::{Lab, P, P_TEXT, Setup};
+use super::lab::{Lab, P, P_TEXT};
+use super::setup::Setup;
 
 #[test]
 fn h01_bad_marker() {
@@ -87,6 +88,12 @@ fn h03_length_4097_of_a_notification_if_negotiated() {
 fn h03_length_4097_of_a_route_refresh_if_negotiated() {
     let bytes = message(ROUTE_REFRESH, &[0; 4078]);
     ends(Setup::external().and(EXTENDED), &bytes, "1/2=1001");
+}
+
+/// It is refused before the body comes, and without room being made for it.
+#[test]
+fn h03_length_65535_and_nothing_behind_it() {
+    ends(Setup::external(), &raw(0xffff, UPDATE, &[]), "1/2=ffff");
 }
 
 #[test]

@@ -9,112 +9,16 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, Type};
 use tempfile::TempDir;
 
-use super::bytes::{
-    KEEPALIVE, NEXT_HOP, NOTIFICATION, OPEN, ORIGIN, Open, UPDATE, keepalive, update,
-};
-use super::decode;
+use super::bytes::{NEXT_HOP, ORIGIN, Open, update};
 use super::observer::{Observer, Route};
-use super::session::{Heard, Session, show};
+use super::puppet::Puppet;
+use super::session::Session;
+use super::setup::Setup;
 use crate::common::{Daemon, Namespace, wait};
 
 /// The prefix of the rows, as octets and as text.
 pub const P: &str = "18 644001";
 pub const P_TEXT: &str = "100.64.1.0/24";
-
-/// What differs between labs.
-#[derive(Clone, Debug)]
-pub struct Setup {
-    /// The puppet's AS number.
-    pub asn: u16,
-    /// Further fields of the puppet's BGPPeer.
-    pub peer: &'static str,
-    /// The OPEN of the puppet's good sessions.
-    pub open: Open,
-    /// The AS_PATH that P is announced cleanly with.
-    pub clean_path: &'static str,
-    /// The puppet's address and the daemon's.
-    pub ends: [&'static str; 2],
-}
-
-impl Setup {
-    pub fn external() -> Self {
-        Self {
-            asn: 65001,
-            peer: "",
-            open: Open::rows(),
-            clean_path: "400206 0201 0000fde9",
-            ends: ["10.99.0.2", "10.99.0.1"],
-        }
-    }
-
-    pub fn internal() -> Self {
-        Self {
-            asn: 65000,
-            open: Open::new(65000),
-            ..Self::external()
-        }
-    }
-
-    /// The puppet has no 4-octet AS numbers.
-    pub fn two_octets() -> Self {
-        let families = super::bytes::parameter("01 04 00010001 01 04 00020001 02 00");
-        Self {
-            open: Open::rows().parameters(&families),
-            clean_path: "400204 0201 fde9",
-            ..Self::external()
-        }
-    }
-
-    /// The puppet's session is one of IPv6.
-    pub fn over_ipv6() -> Self {
-        Self {
-            ends: ["fd00:99::2", "fd00:99::1"],
-            ..Self::external()
-        }
-    }
-
-    /// The puppet has more capabilities.
-    pub fn and(self, capabilities: &str) -> Self {
-        let open = self.open.and(capabilities);
-        Self { open, ..self }
-    }
-
-    fn config(&self) -> String {
-        let Self {
-            asn,
-            peer,
-            ends: [address, _],
-            ..
-        } = self;
-        format!(
-            "apiVersion: rcni.io/v1alpha1
-kind: BGPConfiguration
-metadata: {{name: default}}
-spec: {{asNumber: 65000, routerID: 10.99.0.1}}
----
-apiVersion: rcni.io/v1alpha1
-kind: BGPPeer
-metadata: {{name: puppet}}
-spec: {{peerIP: '{address}', asNumber: {asn}, connectRetrySeconds: 1, filters: [all]{peer}}}
----
-apiVersion: rcni.io/v1alpha1
-kind: BGPPeer
-metadata: {{name: observer}}
-spec: {{peerIP: 10.99.0.3, asNumber: {}, passive: true, filters: [all]}}
----
-apiVersion: rcni.io/v1alpha1
-kind: BGPFilter
-metadata: {{name: all}}
-spec:
-  importV4: [{{action: Accept}}]
-  importV6: [{{action: Accept}}]
-  exportV4: [{{action: Accept}}]
-  exportV6: [{{action: Accept}}]
-",
-            Observer::ASN
-        )
-    }
-}
 
 /// The ends of the observer's session.
 const OBSERVER: [&str; 2] = ["10.99.0.3", "10.99.0.1"];
@@ -181,7 +85,8 @@ impl Lab {
 
     /// P from the puppet, seen by the observer.
     pub fn clean(&self, puppet: &Puppet) {
-        puppet.send(&update("", &self.clean_attributes(), P));
+        let nlri = [self.setup.path_id, P].concat();
+        puppet.send(&update("", &self.clean_attributes(), &nlri));
         let expected = self.told(&["0000fde9"], &[]);
         self.observer
             .sees(P_TEXT, |route| route.texts() == expected);
@@ -190,9 +95,7 @@ impl Lab {
     /// A connection of the puppet's, nothing said yet.
     pub fn connect(&self) -> Puppet {
         let stream = dial(&self.there, self.setup.ends).unwrap();
-        Puppet {
-            session: Session::new(stream, false),
-        }
+        Puppet::new(stream)
     }
 
     /// The connection that the daemon makes, once the puppet listens.
@@ -204,9 +107,7 @@ impl Lab {
         listener.set_nonblocking(true).unwrap();
         let (stream, _) = wait("the daemon dials", || listener.accept().ok());
         stream.set_nonblocking(false).unwrap();
-        Puppet {
-            session: Session::new(stream, false),
-        }
+        Puppet::new(stream)
     }
 
     /// A session of the puppet's that is up.
@@ -242,15 +143,12 @@ impl Lab {
         for _ in 0..2 {
             let number = self.sentinels.get();
             self.sentinels.set(number + 1);
-            puppet.send(&update(
-                "",
-                &self.clean_attributes(),
-                &format!("18 6441{number:02x}"),
-            ));
+            let nlri = format!("{} 18 6441{number:02x}", self.setup.path_id);
+            puppet.send(&update("", &self.clean_attributes(), &nlri));
             self.observer
                 .sees(&format!("100.65.{number}.0/24"), |_| true);
         }
-        puppet.session.assert_up("the puppet's session");
+        puppet.assert_up("the puppet's session");
         self.sound();
     }
 
@@ -271,6 +169,21 @@ impl Lab {
         for line in log.lines() {
             assert!(line.chars().all(harmless), "not escaped: {line:?}");
             assert!(line.starts_with("20"), "not a line of ours: {line:?}");
+        }
+    }
+
+    /// What `rcni-bgp status` says in the end of the last session has this, and nothing that a
+    /// terminal would act on; in JSON too.
+    pub fn status_says(&self, part: &str) {
+        for form in [&[][..], &["-o", "json"]] {
+            let output = self.daemon.status(form);
+            let text = String::from_utf8(output.stdout).unwrap();
+            // Long lines are wrapped.
+            let words: Vec<&str> = text.split_whitespace().collect();
+            let line = words.join(" ");
+            assert!(line.contains(part), "{part} is not in {text}");
+            let fine = |c: char| harmless(c) || c == '\n';
+            assert!(text.chars().all(fine), "not escaped: {text:?}");
         }
     }
 
@@ -321,76 +234,6 @@ impl Lab {
     }
 }
 
-/// A peer that says what it is told.
-pub struct Puppet {
-    session: Session,
-}
-
-impl std::ops::Deref for Puppet {
-    type Target = Session;
-
-    fn deref(&self) -> &Session {
-        &self.session
-    }
-}
-
-impl Puppet {
-    /// Makes a session of a connection.
-    pub fn opens(&self, open: &Open) {
-        self.send(&open.bytes());
-        self.hears(OPEN);
-        self.hears(KEEPALIVE);
-        self.send(&keepalive());
-    }
-
-    /// Waits for a message of this type; its body.
-    pub fn hears(&self, kind: u8) -> Vec<u8> {
-        self.wait(&format!("a message of type {kind}"), |heard| {
-            heard
-                .iter()
-                .find_map(|message| message.body(kind))
-                .map(<[u8]>::to_vec)
-        })
-    }
-
-    /// How many UPDATEs have come that announce IPv4 prefixes.
-    pub fn announcements(&self) -> usize {
-        announcements(&self.heard())
-    }
-
-    /// Waits for so many of them.
-    pub fn is_told_routes(&self, count: usize) {
-        self.wait(&format!("{count} announcements"), |heard| {
-            (announcements(heard) >= count).then_some(())
-        });
-    }
-
-    /// Waits until the connection is closed in order after this NOTIFICATION, `a/b=data`.
-    pub fn is_told(&self, expected: &str) {
-        let heard = self.until_end();
-        let words: Vec<String> = heard
-            .iter()
-            .filter_map(|message| message.body(NOTIFICATION))
-            .map(notification)
-            .collect();
-        let expected = expected.replace(' ', "");
-        assert_eq!(words, [expected.as_str()], "{}", show(&heard));
-        let [.., last, end] = &heard[..] else {
-            panic!("{}", show(&heard));
-        };
-        assert!(last.body(NOTIFICATION).is_some(), "{}", show(&heard));
-        assert_eq!(*end, Heard::Eof, "the last words may be lost");
-    }
-
-    /// Waits until the connection is closed without a word.
-    pub fn is_left(&self) {
-        let heard = self.until_end();
-        let words = heard.iter().find_map(|message| message.body(NOTIFICATION));
-        assert_eq!(words, None, "a NOTIFICATION was answered: {}", show(&heard));
-        assert_eq!(heard.last(), Some(&Heard::Eof));
-    }
-}
-
 /// No control character, nothing that ends a line or turns its direction.
 fn harmless(c: char) -> bool {
     let turns = matches!(
@@ -398,20 +241,6 @@ fn harmless(c: char) -> bool {
         '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
     );
     !c.is_control() && !turns
-}
-
-fn announcements(heard: &[Heard]) -> usize {
-    let updates = heard.iter().filter_map(|message| message.body(UPDATE));
-    updates
-        .filter(|body| !decode::update(body).announced.is_empty())
-        .count()
-}
-
-/// As the requirement writes it.
-fn notification(body: &[u8]) -> String {
-    let (code, subcode, data) = (body[0], body[1], super::bytes::text(&body[2..]));
-    let equals = if data.is_empty() { "" } else { "=" };
-    format!("{code}/{subcode}{equals}{data}")
 }
 
 /// Commands for `ip`, one a line.

@@ -5,7 +5,8 @@ use super::bytes::{
     AS_PATH, NEXT_HOP, ORIGIN, UPDATE, hex, message, plus, update, update_body, with_path,
 };
 use super::expect::{ends, mp_reach, passes, withdraws, withdraws_by};
-use super::lab::{Lab, P, Setup};
+use super::lab::{Lab, P};
+use super::setup::Setup;
 
 /// 100.64.2.0/24: stands before a broken prefix, and must not be taken.
 const Q: &str = "18 644002";

@@ -28,8 +28,11 @@ mod observer;
 mod offers;
 mod open;
 mod published;
+mod puppet;
 mod session;
+mod setup;
 mod states;
+mod streams;
 
 /// Each letter of the rows, and how many there are.
 const ROWS: [(char, u32); 7] = [

@@ -2,7 +2,8 @@
 
 use super::bytes::{AS_PATH, ORIGIN, update};
 use super::expect::{ignores, mp_reach};
-use super::lab::{Lab, P, P_TEXT, Setup};
+use super::lab::{Lab, P, P_TEXT};
+use super::setup::Setup;
 
 /// 2001:db8:64::/48 and the puppet's address.
 const V6: &str = "30 20010db80064";

@@ -1,8 +1,9 @@
 //! OPENs that the table of rows lacks.
 
-use super::bytes::{OPEN, Open, capabilities, hex, message, parameter};
-use super::lab::{Lab, Setup};
+use super::bytes::{OPEN, Open, capabilities, hex, message, parameter, plus, update};
+use super::lab::{Lab, P};
 use super::open::{accepted, refused, with};
+use super::setup::Setup;
 
 #[test]
 fn capabilities_twice() {
@@ -95,4 +96,48 @@ fn another_version_with_another_layout() {
     puppet.send(&message(OPEN, &hex("02 ff ffffffffffffffff ff")));
     puppet.is_told("2/1=0004");
     lab.comes_back();
+}
+
+/// RFC 9234 4.2, as their customer.
+fn customer() -> Setup {
+    Setup::external().with(", role: customer")
+}
+
+/// Routes flow; what a provider sends is marked as being for customers only (RFC 9234 5).
+fn provides(lab: &Lab) {
+    let puppet = lab.established();
+    puppet.send(&update("", &plus(""), P));
+    lab.used(&["c02304 0000fde9"]);
+    lab.lives(&puppet);
+}
+
+#[test]
+fn roles_that_fit() {
+    for capability in ["09 01 00", "09 01 00 09 01 00", ""] {
+        provides(&Lab::new(customer().and(capability)));
+    }
+    // Where we have none the peer's is of no interest.
+    accepted(&Open::rows().and("09 01 03"));
+}
+
+#[test]
+fn roles_that_do_not_fit() {
+    // Another customer, one that does not know what it is, and a number without a name.
+    for capability in ["09 01 03", "09 01 00 09 01 03", "09 01 09"] {
+        let lab = Lab::new(customer());
+        let puppet = lab.connect();
+        puppet.send(&Open::rows().and(capability).bytes());
+        puppet.is_told("2/11");
+        provides(&lab);
+    }
+}
+
+#[test]
+fn no_role_where_roles_are_strict() {
+    let setup = Setup::external().with(", role: customer, roleStrict: true");
+    let lab = Lab::new(setup.and("09 01 00"));
+    let puppet = lab.connect();
+    puppet.send(&Open::rows().bytes());
+    puppet.is_told("2/11");
+    provides(&lab);
 }

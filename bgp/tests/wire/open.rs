@@ -1,7 +1,8 @@
 //! Rows O: OPEN (RFC 4271 6.2, 5492, 6286, 6793, 7607, 9072).
 
 use super::bytes::{Open, capabilities, hex, parameter};
-use super::lab::{Lab, Setup};
+use super::lab::Lab;
+use super::setup::Setup;
 
 /// The OPEN is refused with this NOTIFICATION; a good one is accepted at once.
 pub fn refused(setup: Setup, open: &Open, expected: &str) {

@@ -4,7 +4,8 @@ use super::bytes::{
     AS_PATH, NEXT_HOP, NOTIFICATION, OPEN, ORIGIN, hex, message, plus, text, update,
 };
 use super::expect::{passes, withdraws, withdraws_by};
-use super::lab::{Lab, P, P_TEXT, Setup};
+use super::lab::{Lab, P, P_TEXT};
+use super::setup::Setup;
 
 /// Graceful restart of both families, 120 s.
 const GRACEFUL_RESTART: &str = "40 0a 0078 00010180 00020180";

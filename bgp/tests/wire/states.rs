@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::bytes::{KEEPALIVE, OPEN, Open, ROUTE_REFRESH, UPDATE, hex, keepalive, message, update};
 use super::expect::ends;
-use super::lab::{Lab, Setup};
+use super::lab::Lab;
+use super::setup::Setup;
 
 fn empty_update() -> Vec<u8> {
     update("", "", "")
