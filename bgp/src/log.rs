@@ -47,7 +47,7 @@ pub fn event<'a>(event: &Event, name: impl Fn(PeerId) -> &'a str) {
         | EventKind::Conflict { .. }
         | EventKind::UpdateProblem(_) => warn!(peer, "{text}"),
         EventKind::EndOfRib(_) | EventKind::Refreshed { .. } | EventKind::Refused(_) => {
-            debug!(peer, "{text}")
+            debug!(peer, "{text}");
         }
         EventKind::StateChange { to, .. } if *to < rcni_bgp_proto::fsm::State::Established => {
             debug!(peer, "{text}");
