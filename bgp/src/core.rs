@@ -4,18 +4,19 @@ mod hint;
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rcni_bgp_proto::fsm::State;
+use rcni_bgp_proto::iana::message_type;
 use rcni_bgp_proto::rib::PrefixMap;
 use rcni_bgp_proto::speaker::{
     ConnId, ConnectError, EventKind, Input, NextHops, Output, OwnAddresses, PeerId, Speaker,
     StopMode,
 };
-use rcni_config::Password;
-use socket2::SockRef;
+use rcni_config::{Cidr, Security};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::warn;
 
@@ -26,17 +27,19 @@ use crate::marker::Marker;
 use crate::transport::Event;
 use crate::transport::connection::Handle;
 use crate::transport::dialler::Dial;
+use crate::transport::gate::{Gate, Place, Visit};
 use crate::transport::interfaces::Interfaces;
-use crate::transport::md5;
 use crate::transport::mtu::{self, Sizes};
+use crate::transport::silence;
 use crate::transport::socket::{self, Options};
 use crate::{log, tasks};
 
 /// Route changes in one chunk for the fib task.
 const FIB_CHUNK: usize = 4096;
-/// A write that makes no progress for so long, or for twice the hold time, ends the connection
-/// (RFC 9687 §3).
+/// [`PeerSettings::send_hold`] of what belongs to nobody.
 const SEND_HOLD: Duration = Duration::from_secs(480);
+/// Where a message has its type (RFC 4271 §4.1).
+const MESSAGE_TYPE: usize = 18;
 /// An unanswered dial is given up after so long at most.
 const DIAL_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -45,34 +48,32 @@ const DIAL_PATIENCE: Duration = Duration::from_secs(10);
 pub struct PeerSettings {
     /// For the log.
     pub name: String,
-    /// Dialled, and accepted from.
-    pub address: IpAddr,
-    /// eBGP.
-    pub external: bool,
-    /// Proposed hold time; zero is none.
-    pub hold_time: Duration,
+    /// Its address, or the range that it is.
+    pub network: Cidr,
+    /// For its sockets.
+    pub options: Options,
+    /// A write that makes no progress for so long ends the connection (RFC 9687 §3).
+    pub send_hold: Duration,
     /// ConnectRetryTime.
     pub connect_retry: Duration,
-    /// Key of TCP MD5.
-    pub password: Option<Password>,
+    /// How its segments are signed.
+    pub security: Security,
 }
 
 impl PeerSettings {
-    fn options(&self) -> Options {
-        Options {
-            external: self.external,
-            user_timeout: (!self.hold_time.is_zero()).then_some(self.hold_time),
-        }
-    }
-
-    fn send_hold(&self) -> Duration {
-        SEND_HOLD.max(self.hold_time * 2)
+    /// What its segments must have.
+    fn wants(&self) -> silence::Own {
+        silence::Own::new(&self.security, self.options.min_ttl)
     }
 
     /// Shorter than the shortest jittered ConnectRetry, so that "no answer" is told as such.
     fn patience(&self) -> Duration {
         DIAL_PATIENCE.min(self.connect_retry * 3 / 5)
     }
+}
+
+fn is_keepalive(message: &[u8]) -> bool {
+    message.get(MESSAGE_TYPE) == Some(&message_type::KEEPALIVE)
 }
 
 struct Connection {
@@ -87,12 +88,15 @@ struct Connection {
     own: Option<OwnAddresses>,
     /// The speaker has closed it; it ends when its last message is queued.
     closing: bool,
+    /// Of an accepted one, until the peer's OPEN was found valid.
+    visit: Option<Visit>,
 }
 
 /// The state; one method per input, `carry_out` for the outputs.
 pub struct Core {
     speaker: Speaker,
     peers: Vec<PeerSettings>,
+    gate: Arc<Gate>,
     connections: HashMap<ConnId, Connection>,
     dials: HashMap<ConnId, (AbortHandle, PeerId)>,
     /// The tasks of `connections` and of those that are not through with their last words.
@@ -105,16 +109,23 @@ pub struct Core {
     /// Left at the first session.
     marker: Option<Marker>,
     interfaces: Interfaces,
-    md5: md5::Watch,
+    silence: silence::Watch,
 }
 
 impl Core {
-    /// Not started. `events` is handed to every connection and dial.
+    /// Not started. The gate's entries are those of `peers`; `events` is handed to every connection
+    /// and dial.
     #[must_use]
-    pub fn new(speaker: Speaker, peers: Vec<PeerSettings>, events: mpsc::Sender<Event>) -> Self {
+    pub fn new(
+        speaker: Speaker,
+        peers: Vec<PeerSettings>,
+        gate: Arc<Gate>,
+        events: mpsc::Sender<Event>,
+    ) -> Self {
         Self {
             speaker,
             peers,
+            gate,
             connections: HashMap::new(),
             dials: HashMap::new(),
             running: JoinSet::new(),
@@ -124,7 +135,7 @@ impl Core {
             stopped: false,
             marker: None,
             interfaces: Interfaces::default(),
-            md5: md5::Watch::default(),
+            silence: silence::Watch::default(),
         }
     }
 
@@ -144,7 +155,7 @@ impl Core {
 
     /// Begins to dial and to accept.
     pub fn start(&mut self) {
-        self.md5.look(Instant::now());
+        self.silence.look(Instant::now());
         self.input(Input::Start);
     }
 
@@ -156,7 +167,7 @@ impl Core {
 
     /// A deadline passed.
     pub fn tick(&mut self) {
-        self.md5.look(Instant::now());
+        self.silence.look(Instant::now());
         self.input(Input::Tick);
     }
 
@@ -228,18 +239,11 @@ impl Core {
         }
     }
 
-    fn accepted(&mut self, stream: TcpStream, place: OwnedSemaphorePermit) {
+    fn accepted(&mut self, stream: TcpStream, place: Place) {
         // Gone again before it was looked at.
         let (Ok(local), Ok(remote)) = (stream.local_addr(), stream.peer_addr()) else {
             return;
         };
-        let options = self.settings_at(remote.ip()).map(PeerSettings::options);
-        if let Some(options) = options
-            && let Err(error) = socket::configure(&SockRef::from(&stream), remote.ip(), options)
-        {
-            tracing::debug!(%remote, %error, "cannot set up an accepted connection");
-            return;
-        }
         let conn = self.speaker.new_conn();
         self.connect(conn, stream, (local, remote), Some(place));
         self.input(Input::Accepted {
@@ -255,11 +259,12 @@ impl Core {
         conn: ConnId,
         stream: TcpStream,
         (local, remote): (SocketAddr, SocketAddr),
-        place: Option<OwnedSemaphorePermit>,
+        place: Option<Place>,
     ) {
-        let send_hold = self
-            .settings_at(remote.ip())
-            .map_or(SEND_HOLD, PeerSettings::send_hold);
+        let settings = self.settings_at(remote.ip());
+        let send_hold = settings.map_or(SEND_HOLD, |settings| settings.send_hold);
+        let place = place.map(|place| (place.visit, (place.seat, place.evicted)));
+        let (visit, place) = place.unzip();
         let events = self.events.clone();
         let sizes = mtu::measure(&stream, remote.ip());
         let handle =
@@ -273,6 +278,7 @@ impl Core {
                 sizes,
                 own: None,
                 closing: false,
+                visit,
             },
         );
     }
@@ -298,7 +304,7 @@ impl Core {
     }
 
     fn settings_at(&self, address: IpAddr) -> Option<&PeerSettings> {
-        self.peers.iter().find(|peer| peer.address == address)
+        self.peers.get(self.gate.find(address)?)
     }
 
     fn input(&mut self, input: Input<'_>) {
@@ -319,7 +325,7 @@ impl Core {
                 peer,
                 remote,
                 local,
-                external,
+                ..
             } => {
                 let Some(settings) = self.peers.get(peer.index()) else {
                     return;
@@ -327,11 +333,8 @@ impl Core {
                 let attempt = Dial {
                     remote,
                     local,
-                    options: Options {
-                        external,
-                        ..settings.options()
-                    },
-                    password: settings.password.clone(),
+                    options: settings.options,
+                    security: settings.security.clone(),
                     patience: settings.patience(),
                 };
                 let task = tasks::spawn_dial(conn, attempt, self.events.clone());
@@ -382,13 +385,21 @@ impl Core {
     /// Fills the connection's write queue as far as it has room; the rest stays in the
     /// Adj-RIB-Out, where a slow reader costs no memory.
     fn transmit(&mut self, conn: ConnId) {
-        let Some(connection) = self.connections.get(&conn) else {
+        let Some(connection) = self.connections.get_mut(&conn) else {
             return;
         };
         let mut all = false;
         while !all && let Some(place) = connection.handle.place() {
             match self.speaker.poll_transmit(conn, Instant::now()) {
-                Some(bytes) => place.send(bytes),
+                Some(bytes) => {
+                    // The first one is the answer to a valid OPEN (RFC 4271 §8.2.2, OpenSent).
+                    if is_keepalive(&bytes)
+                        && let Some(visit) = connection.visit.take()
+                    {
+                        visit.opened();
+                    }
+                    place.send(bytes);
+                }
                 None => all = true,
             }
         }
@@ -436,7 +447,7 @@ impl Core {
                 }
             }
         }
-        self.md5.look(now);
+        self.silence.look(now);
         let hints = speaker.peers.iter().map(|peer| self.hint(peer, now));
         let hints = hints.collect();
         // Whoever asked may have given up.

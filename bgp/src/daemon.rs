@@ -2,10 +2,12 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rcni_bgp_proto::speaker::Speaker;
-use rcni_config::{Password, Security, SpeakerConfig};
+use rcni_config::{Security, SpeakerConfig};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -18,8 +20,11 @@ use crate::fib::task::{Command, Fib};
 use crate::jitter::random;
 use crate::marker::Marker;
 use crate::transport::Event;
-use crate::transport::interfaces::Watcher;
-use crate::transport::listener::{self, ListenError};
+use crate::transport::gate::{Entry, Gate};
+use crate::transport::interfaces::{Interfaces, Watcher};
+use crate::transport::keys::KeyFor;
+use crate::transport::listener::{self, ListenError, Sockets};
+use crate::transport::socket::Options;
 use crate::{convert, tasks};
 
 /// For last words at a stop.
@@ -93,17 +98,16 @@ async fn start(config: &SpeakerConfig, socket: &Path) -> Result<(Core, Inlets), 
     let terminate = signal(SignalKind::terminate()).map_err(DaemonError::Signals)?;
     let interrupt = signal(SignalKind::interrupt()).map_err(DaemonError::Signals)?;
     let control = server::bind(socket)?;
-    let keys = convert::singles(config)
-        .filter_map(|single| Some((single.address, password(&single.peer.security)?)));
-    let keys: Vec<_> = keys.collect();
     let carried = convert::singles(config).count();
     if carried < config.peers.len() {
         let without = config.peers.len() - carried;
         warn!("{without} peers with peerRange, localASNumber or asNumber: external are left out");
     }
-    let listeners = listener::bind(config.listen_port, &keys)?;
+    let settings = settings(config);
+    let (listeners, gate) = listen(config, &settings)?;
     let mut watcher = Watcher::open().map_err(DaemonError::Netlink)?;
     let interfaces = watcher.read().await.map_err(DaemonError::Netlink)?;
+    warn_of_absent(config, &interfaces);
     let owner = convert::ownership(&config.kernel);
     let (fib, adopted) = if config.kernel.install {
         let (fib, adopted) = Fib::open(owner).await.map_err(netlink_error)?;
@@ -121,10 +125,7 @@ async fn start(config: &SpeakerConfig, socket: &Path) -> Result<(Core, Inlets), 
     let (fib_queries, fib_query_inlet) = mpsc::channel(tasks::QUERIES);
     let (fib_commands, fib_command_inlet) = mpsc::channel(tasks::FIB_COMMANDS);
     for listener in listeners {
-        let peers = convert::singles(config)
-            .map(|single| single.address)
-            .collect();
-        tasks::spawn_accept(listener, peers, events.clone());
+        tasks::spawn_accept(listener, gate.clone(), events.clone());
     }
     tasks::spawn_addresses(watcher, interfaces.clone(), events.clone());
     let asker = Asker {
@@ -133,6 +134,7 @@ async fn start(config: &SpeakerConfig, socket: &Path) -> Result<(Core, Inlets), 
         owner,
         install: config.kernel.install,
         started,
+        gate: gate.clone(),
     };
     tasks::spawn_control(control, asker);
     info!(
@@ -140,7 +142,7 @@ async fn start(config: &SpeakerConfig, socket: &Path) -> Result<(Core, Inlets), 
         peers = config.peers.len(), adopted, socket = %socket.display(),
         "rcni-bgp {} runs", env!("CARGO_PKG_VERSION"),
     );
-    let core = Core::new(Speaker::new(speaker, started), settings(config), events)
+    let core = Core::new(Speaker::new(speaker, started), settings, gate, events)
         .marking(marker)
         .on(interfaces);
     let inlets = Inlets {
@@ -161,23 +163,63 @@ fn netlink_error(error: io::Error) -> DaemonError {
     }
 }
 
-fn password(security: &Security) -> Option<Password> {
-    match security {
-        Security::Md5(password) => Some(password.clone()),
-        Security::None | Security::Ao(_) => None,
-    }
+/// All listening sockets, and who may connect to them: those of `settings`.
+fn listen(
+    config: &SpeakerConfig,
+    settings: &[PeerSettings],
+) -> Result<(Vec<TcpListener>, Arc<Gate>), ListenError> {
+    let entry = |peer: &PeerSettings| Entry {
+        network: peer.network,
+        options: peer.options,
+    };
+    let gate = Gate::new(settings.iter().map(entry).collect());
+    let mut keys: Vec<KeyFor> = settings
+        .iter()
+        .filter(|peer| peer.security != Security::None)
+        .map(|peer| KeyFor {
+            name: peer.name.clone(),
+            network: peer.network,
+            security: peer.security.clone(),
+        })
+        .collect();
+    keys.sort_by_key(|key| key.network.prefix_len());
+    let sockets = Sockets {
+        addresses: &config.bind_addresses,
+        port: config.listen_port,
+        keys: &keys,
+        gate: &gate,
+    };
+    Ok((listener::bind(sockets)?, gate))
 }
 
 fn settings(config: &SpeakerConfig) -> Vec<PeerSettings> {
-    let settings = |single: convert::Single<'_>| PeerSettings {
-        name: single.peer.name.clone(),
-        address: single.address,
-        external: !single.peer.is_internal(config.asn),
-        hold_time: Duration::from_secs(u64::from(single.peer.timers.hold_time.secs())),
-        connect_retry: Duration::from_secs(u64::from(single.peer.timers.connect_retry_secs)),
-        password: password(&single.peer.security),
+    let secs = |secs: u32| Duration::from_secs(u64::from(secs));
+    let settings = |single: convert::Single<'_>| {
+        let peer = single.peer;
+        let timers = peer.timers;
+        PeerSettings {
+            name: peer.name.clone(),
+            network: peer.remote.network(),
+            options: Options::new(peer.ttl, !peer.is_internal(config.asn), timers.hold_time),
+            send_hold: secs(timers.send_hold_secs),
+            connect_retry: secs(timers.connect_retry_secs.into()),
+            security: peer.security.clone(),
+        }
     };
     convert::singles(config).map(settings).collect()
+}
+
+/// Addresses to listen on that nobody can reach, for now or because they are mistyped.
+fn warn_of_absent(config: &SpeakerConfig, interfaces: &Interfaces) {
+    for address in &config.bind_addresses {
+        if !address.is_loopback() && !interfaces.has(*address) {
+            warn!(
+                %address,
+                "spec.bindAddresses has an address that this node has not: nobody can connect to it \
+                 until it comes; `ip -br address` shows what there is"
+            );
+        }
+    }
 }
 
 /// Until a signal.

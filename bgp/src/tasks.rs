@@ -1,7 +1,7 @@
 //! Every task of the daemon is spawned here, on one thread.
 //!
 //! ```text
-//!                        accept (one per family)
+//!                        accept (one per listening socket)
 //!   addresses (one) -------+
 //!   dial (one per attempt) |        connection (one per TCP connection: reader + writer)
 //!             |            |            |    ^
@@ -24,18 +24,19 @@
 
 use std::future::Future;
 use std::io;
-use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rcni_bgp_proto::speaker::ConnId;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
 use crate::control::server::{Asker, ControlSocket, serve};
 use crate::fib::task::{Command, Fib, Query, run_without_kernel};
 use crate::transport::connection::{self, Handle};
 use crate::transport::dialler::{Dial, dial};
+use crate::transport::gate::{Evicted, Gate, Seat};
 use crate::transport::interfaces::{Interfaces, Watcher};
 use crate::transport::{Event, listener};
 
@@ -46,9 +47,9 @@ pub const FIB_COMMANDS: usize = 4;
 /// Questions that wait.
 pub const QUERIES: usize = 16;
 
-/// One per listening socket; `peers` are the addresses that may connect.
-pub fn spawn_accept(listener: TcpListener, peers: Vec<IpAddr>, events: mpsc::Sender<Event>) {
-    tokio::spawn(listener::accept(listener, peers, events));
+/// One per listening socket; the gate is one for all.
+pub fn spawn_accept(listener: TcpListener, gate: Arc<Gate>, events: mpsc::Sender<Event>) {
+    tokio::spawn(listener::accept(listener, gate, events));
 }
 
 /// The own addresses; `known` is what the core starts with.
@@ -73,14 +74,21 @@ pub fn spawn_connection(
     set: &mut JoinSet<()>,
     conn: ConnId,
     stream: TcpStream,
-    place: Option<OwnedSemaphorePermit>,
+    place: Option<(Seat, Evicted)>,
     events: mpsc::Sender<Event>,
     send_hold: Duration,
 ) -> Handle {
     let (handle, tail) = connection::pair();
     set.spawn(async move {
-        connection::run(conn, stream, tail, events, send_hold).await;
-        drop(place);
+        let (seat, evicted) = place.unzip();
+        let evicted = async {
+            match evicted {
+                Some(evicted) => evicted.wait().await,
+                None => std::future::pending().await,
+            }
+        };
+        connection::run(conn, stream, tail, events, send_hold, evicted).await;
+        drop(seat);
     });
     handle
 }

@@ -293,7 +293,7 @@ fn garbage_gets_its_notification_and_the_daemon_goes_on() {
         Some(5)
     );
 
-    // A stranger on the same node as the peer is closed without a word.
+    // A stranger on the same node as the peer is reset at once.
     a.ip("address add 10.0.0.77/24 dev eth0");
     let heard = a.run(|| async {
         let socket = tokio::net::TcpSocket::new_v4().unwrap();
@@ -303,12 +303,18 @@ fn garbage_gets_its_notification_and_the_daemon_goes_on() {
             .await
             .unwrap();
         let mut heard = Vec::new();
-        tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut heard)
-            .await
-            .unwrap();
-        heard
+        let end = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut heard).await;
+        (heard, end.unwrap_err().kind())
     });
-    assert_eq!(heard, b"");
+    assert_eq!(heard, (vec![], std::io::ErrorKind::ConnectionReset));
+    let listener = &daemon.json().unwrap()["listener"];
+    assert_eq!(listener["refusedStrangers"], 1);
+    assert_eq!(listener["accepted"], 4);
+    let shown = String::from_utf8(daemon.status(&[]).stdout).unwrap();
+    assert!(
+        shown.contains("turned away: 1 from addresses that no peer has"),
+        "{shown}"
+    );
 
     // And the real peer gets its session.
     let _real = Daemon::start(&a, folder.path(), "a", &config_a());

@@ -9,6 +9,11 @@ use rcni_bgp_proto::speaker::{self, PeerStatus, PrefixCounts, SpeakerStatus};
 use serde::{Deserialize, Serialize};
 
 use crate::fib::{FibStatus, Ownership, Prefix};
+use crate::transport::gate::Counts;
+
+mod listener;
+
+pub use listener::Listener;
 
 /// The version of this shape.
 pub const VERSION: u32 = 1;
@@ -39,6 +44,9 @@ pub struct Status {
     /// (RFC 4724 §4.1): what they send is not in the kernel yet, what was there stays.
     #[serde(default = "yes")]
     pub synced: bool,
+    /// Connections that others began.
+    #[serde(default)]
+    pub listener: Listener,
 }
 
 /// One network, or a part of it, on two nodes.
@@ -198,6 +206,8 @@ pub struct Parts {
     pub install: bool,
     /// When the daemon started.
     pub started: Instant,
+    /// From the gate.
+    pub listener: Counts,
 }
 
 impl Status {
@@ -244,6 +254,7 @@ impl Status {
             },
             conflicts,
             synced,
+            listener: parts.listener.into(),
         }
     }
 }

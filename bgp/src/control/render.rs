@@ -31,6 +31,9 @@ const STATE: usize = 3;
 pub fn table(status: &Status, colour: bool) -> String {
     let mut out = String::new();
     header(&mut out, status);
+    if let Some(line) = status.listener.trouble() {
+        let _ = writeln!(out, "{line}");
+    }
     conflicts(&mut out, status, colour);
     out.push('\n');
     if status.peers.is_empty() {

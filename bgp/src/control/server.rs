@@ -22,6 +22,7 @@ use tracing::{debug, warn};
 use super::model::{Parts, Status};
 use crate::fib::{self, FibStatus, Ownership, Prefix};
 use crate::jitter::jitter;
+use crate::transport::gate::Gate;
 
 /// Requests that are served at one time.
 const CLIENTS: usize = 16;
@@ -158,6 +159,8 @@ pub struct Asker {
     pub install: bool,
     /// When the daemon started.
     pub started: Instant,
+    /// Who may connect, and who was turned away.
+    pub gate: Arc<Gate>,
 }
 
 impl Asker {
@@ -175,6 +178,7 @@ impl Asker {
             owner: self.owner,
             install: self.install,
             started: self.started,
+            listener: self.gate.counts(),
         };
         Some(Status::new(parts, Instant::now()))
     }

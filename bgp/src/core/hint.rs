@@ -7,7 +7,6 @@ use rcni_bgp_proto::fsm::CauseClass;
 use rcni_bgp_proto::speaker::{ConnectError, PeerId, PeerStatus};
 
 use super::Core;
-use crate::transport::md5;
 
 impl Core {
     /// What is behind the silence of a peer.
@@ -19,12 +18,13 @@ impl Core {
             return cause;
         }
         let now = Instant::now();
-        let has_password = settings.password.is_some();
-        self.md5.look(now);
-        match self.md5.explain(has_password, now) {
-            Some(text) => ConnectError::Md5(text),
-            None if has_password => ConnectError::Silent(md5::SILENT.to_owned()),
-            None => cause,
+        let own = settings.wants();
+        self.silence.look(now);
+        match (self.silence.explain(own, now), own.suspicion()) {
+            (Some(text), _) if own.is_about_md5() => ConnectError::Md5(text),
+            (Some(text), _) => ConnectError::Silent(text),
+            (None, Some(text)) => ConnectError::Silent(text.to_owned()),
+            (None, None) => cause,
         }
     }
 
@@ -45,7 +45,7 @@ impl Core {
         if told {
             return None;
         }
-        self.md5.explain(settings.password.is_some(), now)
+        self.silence.explain(settings.wants(), now)
     }
 
     fn link_hint(&self, peer: IpAddr) -> Option<String> {

@@ -4,6 +4,7 @@
 //! * the core drops its [`Handle`]: what is queued is written, the writing side is shut down, and
 //!   the peer's bytes are read for up to a second more — closing with unread bytes would make the
 //!   kernel send a reset, which takes the NOTIFICATION before it away;
+//! * others came and it has said no OPEN: it is reset, and the core is told;
 //! * the peer closes or the network fails: the core is told ([`Event::Closed`]) and may still have
 //!   something to say before it drops the handle.
 
@@ -14,14 +15,15 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use rcni_bgp_proto::speaker::{CloseCause, ConnId};
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
 use super::Event;
-use super::socket::close_cause;
+use super::socket::{close_cause, reset};
 
 /// Messages that wait for the socket at most; a message is up to 4,096 bytes (65,535 extended).
 pub const WRITE_QUEUE: usize = 32;
@@ -33,6 +35,9 @@ const WRITE_BYTES: usize = 64 * 1024;
 const FLUSH: Duration = Duration::from_secs(1);
 /// After that: for the peer to read it and close.
 const DRAIN: Duration = Duration::from_secs(1);
+
+/// Why a connection ended that the gate wanted gone.
+const EVICTED: &str = "it had not said a valid OPEN when too many others came";
 
 /// The core's end. Dropping it closes the connection in order, with [`FLUSH`] to write the rest.
 #[derive(Debug)]
@@ -86,21 +91,40 @@ pub fn pair() -> (Handle, Tail) {
     (handle, Tail { queue, full, gone })
 }
 
-/// Moves bytes until the end; `send_hold` bounds a single write that makes no progress (RFC 9687).
+/// Moves bytes until the end; `send_hold` bounds a single write that makes no progress (RFC 9687). If
+/// `evicted` ends first, the connection is reset.
 pub async fn run(
     conn: ConnId,
-    stream: TcpStream,
+    mut stream: TcpStream,
     tail: Tail,
     events: mpsc::Sender<Event>,
     send_hold: Duration,
+    evicted: impl Future<Output = ()>,
+) {
+    tokio::select! {
+        () = talk(conn, &mut stream, tail, &events, send_hold) => return,
+        () = evicted => {}
+    }
+    reset(&SockRef::from(&stream));
+    drop(stream);
+    let cause = CloseCause::Other(EVICTED.to_owned());
+    let _ = events.send(Event::Closed { conn, cause }).await;
+}
+
+async fn talk(
+    conn: ConnId,
+    stream: &mut TcpStream,
+    tail: Tail,
+    events: &mpsc::Sender<Event>,
+    send_hold: Duration,
 ) {
     let Tail { queue, full, gone } = tail;
-    let (read_half, write_half) = stream.into_split();
+    let (read_half, write_half) = stream.split();
     let reader = async {
-        let cause = read(conn, read_half, &events).await;
+        let cause = read(conn, read_half, events).await;
         let _ = events.send(Event::Closed { conn, cause }).await;
     };
-    let writer = write(conn, write_half, queue, &full, &events, send_hold);
+    let writer = write(conn, write_half, queue, &full, events, send_hold);
     let given_up = async {
         let _ = gone.await;
         sleep(FLUSH).await;
@@ -112,10 +136,10 @@ pub async fn run(
             result = &mut writer => {
                 match result {
                     // Flushed and shut down. What still comes is nobody's any more.
-                    Ok(_write_half) if reading => {
+                    Ok(()) if reading => {
                         let _ = timeout(DRAIN, &mut reader).await;
                     }
-                    Ok(_) => {}
+                    Ok(()) => {}
                     Err(cause) => {
                         let _ = events.send(Event::Closed { conn, cause }).await;
                     }
@@ -133,7 +157,7 @@ pub async fn run(
     }
 }
 
-async fn read(conn: ConnId, mut half: OwnedReadHalf, events: &mpsc::Sender<Event>) -> CloseCause {
+async fn read(conn: ConnId, mut half: ReadHalf<'_>, events: &mpsc::Sender<Event>) -> CloseCause {
     let mut buffer = BytesMut::new();
     loop {
         buffer.reserve(READ_BYTES);
@@ -150,16 +174,15 @@ async fn read(conn: ConnId, mut half: OwnedReadHalf, events: &mpsc::Sender<Event
     }
 }
 
-/// Ends in order when the core has dropped its handle and all is written. Returns the half, which
-/// shuts the connection down once more when it is dropped.
+/// Ends in order when the core has dropped its handle and all is written.
 async fn write(
     conn: ConnId,
-    mut half: OwnedWriteHalf,
+    mut half: WriteHalf<'_>,
     mut queue: mpsc::Receiver<Bytes>,
     full: &AtomicBool,
     events: &mpsc::Sender<Event>,
     send_hold: Duration,
-) -> Result<OwnedWriteHalf, CloseCause> {
+) -> Result<(), CloseCause> {
     let mut buffer = BytesMut::new();
     while let Some(first) = queue.recv().await {
         buffer.extend_from_slice(&first);
@@ -184,8 +207,7 @@ async fn write(
     }
     half.shutdown()
         .await
-        .map_err(|error: io::Error| close_cause(&error))?;
-    Ok(half)
+        .map_err(|error: io::Error| close_cause(&error))
 }
 
 #[cfg(test)]

@@ -4,12 +4,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use rcni_bgp_proto::speaker::ConnectError;
-use rcni_config::Password;
+use rcni_config::{Cidr, Security};
 use socket2::SockRef;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use super::md5;
+use super::ao::Side;
+use super::keys;
 use super::socket::{self, Options};
 
 /// What to dial.
@@ -21,8 +22,8 @@ pub struct Dial {
     pub local: Option<IpAddr>,
     /// For the socket.
     pub options: Options,
-    /// Key of TCP MD5.
-    pub password: Option<Password>,
+    /// How it is signed.
+    pub security: Security,
     /// How long to wait for an answer. Shorter than ConnectRetry, so that "no answer" is told
     /// as such.
     pub patience: Duration,
@@ -36,9 +37,8 @@ pub async fn dial(dial: Dial) -> Result<TcpStream, ConnectError> {
     let attempt = async {
         let socket = socket::tcp(dial.remote)?;
         socket::configure(&SockRef::from(&socket), dial.remote.ip(), dial.options)?;
-        if let Some(password) = &dial.password {
-            md5::set_key(&SockRef::from(&socket), dial.remote.ip(), password)?;
-        }
+        let peer = Cidr::host(dial.remote.ip());
+        keys::set(&socket, peer, &dial.security, Side::Dialling)?;
         if let Some(local) = dial.local {
             socket.bind(&SocketAddr::new(local, 0).into())?;
         }
@@ -57,7 +57,8 @@ mod tests {
     use super::*;
 
     const OPTIONS: Options = Options {
-        external: true,
+        ttl: Some(1),
+        min_ttl: 0,
         user_timeout: None,
     };
 
@@ -70,7 +71,7 @@ mod tests {
             remote,
             local: Some("127.0.0.7".parse().unwrap()),
             options: OPTIONS,
-            password: None,
+            security: Security::None,
             patience: Duration::from_secs(5),
         };
         assert_eq!(
@@ -91,7 +92,7 @@ mod tests {
             remote: listener.local_addr().unwrap(),
             local: Some("127.0.0.7".parse().unwrap()),
             options: OPTIONS,
-            password: None,
+            security: Security::None,
             patience: Duration::from_secs(5),
         };
         let (dialled, accepted) = tokio::join!(dial(attempt), listener.accept());

@@ -1,30 +1,27 @@
-//! The listening sockets: one per family.
+//! The listening sockets: one per family, or one per address.
 
-use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rcni_config::Password;
-use socket2::SockRef;
-use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc};
+use socket2::{SockRef, Socket};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use tokio::time::sleep;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
-use super::{Event, md5, socket};
+use super::gate::{Gate, Place};
+use super::keys::{self, KeyError, KeyFor};
+use super::{Event, socket};
 use crate::jitter::jitter;
 
 /// Connections that the kernel holds for us at most.
 const BACKLOG: i32 = 128;
-/// Accepted connections from one peer at a time: one that lives, one that collides, and some
-/// whose end is not through yet.
-const PER_PEER: usize = 4;
 /// Pause after a failed accept (no file descriptors).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
-/// Refused connections are logged at most so often, with their number.
-const LOG_APART: Duration = Duration::from_secs(10);
+/// What is sent by a listening socket of which some peers mind the TTL (RFC 5082): its SYN-ACKs.
+const TTL_SECURITY: u8 = 255;
 
 /// Why nobody can connect to us.
 #[derive(Debug, thiserror::Error)]
@@ -38,17 +35,9 @@ pub enum ListenError {
     /// EACCES.
     #[error("not allowed to listen on TCP port {0}: run as root or with CAP_NET_BIND_SERVICE")]
     Forbidden(u16),
-    /// A key for TCP MD5 was refused.
-    #[error(
-        "the kernel takes no TCP MD5 key for {peer} ({source}): it needs CONFIG_TCP_MD5SIG; \
-         or remove spec.password on both sides"
-    )]
-    Md5 {
-        /// For whom.
-        peer: IpAddr,
-        /// Why.
-        source: io::Error,
-    },
+    /// A signature's key.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// Anything else.
     #[error("cannot listen on {address}")]
     Other {
@@ -59,50 +48,106 @@ pub enum ListenError {
     },
 }
 
-/// Binds all families that the kernel has. A port of 0 is chosen by the kernel, per family.
-/// `keys` are the peers with a password.
+/// What listening sockets must know of the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Sockets<'a> {
+    /// Own addresses; none: all of both families.
+    pub addresses: &'a [IpAddr],
+    /// 0 is chosen by the kernel, for each socket.
+    pub port: u16,
+    /// Ranges before what is in them: of two keys for the very same addresses the last one counts.
+    pub keys: &'a [KeyFor],
+    /// Who may connect.
+    pub gate: &'a Gate,
+}
+
+/// Binds them all, with their keys. An address that the node has not got is bound all the same and
+/// works when it comes; who starts the daemon should be told of it.
 ///
 /// # Errors
-/// If IPv4 cannot be had, or IPv6 exists and cannot be had, or a key is refused.
-pub fn bind(port: u16, keys: &[(IpAddr, Password)]) -> Result<Vec<TcpListener>, ListenError> {
-    let mut listeners = vec![bind_one(SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))?];
-    match bind_one(SocketAddr::from((Ipv6Addr::UNSPECIFIED, port))) {
+/// If a socket cannot be had (of both families: IPv6 only if the kernel has it), or a key is refused:
+/// of any peer, whatever family it has and whether it is dialled or waited for.
+pub fn bind(sockets: Sockets<'_>) -> Result<Vec<TcpListener>, ListenError> {
+    try_keys(sockets.keys)?;
+    if !sockets.addresses.is_empty() {
+        let each = sockets.addresses.iter();
+        return each.map(|address| bind_one(*address, sockets)).collect();
+    }
+    let mut listeners = vec![bind_one(Ipv4Addr::UNSPECIFIED.into(), sockets)?];
+    match bind_one(Ipv6Addr::UNSPECIFIED.into(), sockets) {
         Ok(listener) => listeners.push(listener),
         Err(ListenError::Other { source, .. }) if no_ipv6(&source) => {
             info!("this kernel has no IPv6; listening on IPv4 only");
         }
         Err(error) => return Err(error),
     }
-    for (peer, password) in keys {
-        let same = |listener: &&TcpListener| {
-            listener
-                .local_addr()
-                .is_ok_and(|own| own.is_ipv4() == peer.is_ipv4())
-        };
-        for listener in listeners.iter().filter(same) {
-            md5::set_key(&SockRef::from(listener), *peer, password).map_err(|source| {
-                ListenError::Md5 {
-                    peer: *peer,
-                    source,
-                }
-            })?;
-        }
-    }
     Ok(listeners)
 }
 
-fn bind_one(address: SocketAddr) -> Result<TcpListener, ListenError> {
-    let attempt = || {
+/// Whether the kernel takes one key of each kind, so that a peer that is only dialled is not found out
+/// when it is.
+fn try_keys(keys: &[KeyFor]) -> Result<(), ListenError> {
+    let mut tried = Vec::new();
+    for key in keys {
+        let kind = (std::mem::discriminant(&key.security), key.network.is_ipv4());
+        if tried.contains(&kind) {
+            continue;
+        }
+        tried.push(kind);
+        let address: SocketAddr = if key.network.is_ipv4() {
+            (Ipv4Addr::UNSPECIFIED, 0).into()
+        } else {
+            (Ipv6Addr::UNSPECIFIED, 0).into()
+        };
+        // No IPv6: nobody to dial there.
+        if let Ok(socket) = socket::tcp(address) {
+            keys::set_all(&socket, std::slice::from_ref(key))?;
+        }
+    }
+    Ok(())
+}
+
+fn bind_one(address: IpAddr, sockets: Sockets<'_>) -> Result<TcpListener, ListenError> {
+    let port = sockets.port;
+    let address = SocketAddr::new(address, port);
+    let refused = |source: io::Error| match source.kind() {
+        io::ErrorKind::AddrInUse => ListenError::Taken(port),
+        io::ErrorKind::PermissionDenied => ListenError::Forbidden(port),
+        _ => ListenError::Other { address, source },
+    };
+    let prepared = || {
         let socket = socket::tcp(address)?;
+        prepare(&socket, address.ip(), sockets.gate)?;
         socket.bind(&address.into())?;
+        Ok(socket)
+    };
+    let socket: Socket = prepared().map_err(refused)?;
+    let of_family = |key: &&KeyFor| key.network.is_ipv4() == address.is_ipv4();
+    for key in sockets.keys.iter().filter(of_family) {
+        keys::set_all(&socket, std::slice::from_ref(key))?;
+    }
+    let listening = || {
         socket.listen(BACKLOG)?;
         TcpListener::from_std(socket.into())
     };
-    attempt().map_err(|source| match source.kind() {
-        io::ErrorKind::AddrInUse => ListenError::Taken(address.port()),
-        io::ErrorKind::PermissionDenied => ListenError::Forbidden(address.port()),
-        _ => ListenError::Other { address, source },
-    })
+    listening().map_err(refused)
+}
+
+/// A listening socket is for all peers of its family. It sends SYN-ACKs with the TTL that the most
+/// careful of them wants, and drops only what none of them wants; what a single one wants is judged by
+/// the SYN ([`Gate::admit`]) and set on its connection.
+fn prepare(socket: &Socket, address: IpAddr, gate: &Gate) -> io::Result<()> {
+    socket::set_class(&SockRef::from(socket), address)?;
+    socket::allow_foreign(socket, address)?;
+    let min_ttls = gate
+        .entries_of(address.is_ipv4())
+        .map(|entry| entry.options.min_ttl);
+    let least = min_ttls.clone().min().unwrap_or(0);
+    if min_ttls.max().unwrap_or(0) > 0 {
+        socket::set_ttl(socket, address, Some(TTL_SECURITY), least)?;
+        socket::keep_syn(socket)?;
+    }
+    Ok(())
 }
 
 fn no_ipv6(error: &io::Error) -> bool {
@@ -112,14 +157,8 @@ fn no_ipv6(error: &io::Error) -> bool {
     )
 }
 
-/// Accepts for ever, and closes at once what comes from an address that no peer has or beyond
-/// [`PER_PEER`]. Ends when the core is gone.
-pub async fn accept(listener: TcpListener, peers: Vec<IpAddr>, events: mpsc::Sender<Event>) {
-    let places: HashMap<IpAddr, Arc<Semaphore>> = peers
-        .into_iter()
-        .map(|peer| (peer, Arc::new(Semaphore::new(PER_PEER))))
-        .collect();
-    let mut refused = Refused::default();
+/// Accepts for ever, and resets at once what the gate does not let in. Ends when the core is gone.
+pub async fn accept(listener: TcpListener, gate: Arc<Gate>, events: mpsc::Sender<Event>) {
     loop {
         let (stream, remote) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -129,16 +168,8 @@ pub async fn accept(listener: TcpListener, peers: Vec<IpAddr>, events: mpsc::Sen
                 continue;
             }
         };
-        let place = places
-            .get(&remote.ip())
-            .and_then(|places| places.clone().try_acquire_owned().ok());
-        let Some(place) = place else {
-            let why = if places.contains_key(&remote.ip()) {
-                "this peer has too many connections open"
-            } else {
-                "no peer has this address"
-            };
-            refused.count(remote, why);
+        let Some(place) = admitted(&stream, remote, &gate) else {
+            socket::reset(&SockRef::from(&stream));
             continue;
         };
         if events
@@ -151,34 +182,45 @@ pub async fn accept(listener: TcpListener, peers: Vec<IpAddr>, events: mpsc::Sen
     }
 }
 
-/// Anybody can connect as often as he likes; the log shall not grow with it.
-#[derive(Default)]
-struct Refused {
-    count: u64,
-    logged: Option<Instant>,
-}
-
-impl Refused {
-    fn count(&mut self, remote: SocketAddr, why: &str) {
-        self.count += 1;
-        if self.logged.is_none_or(|at| at.elapsed() >= LOG_APART) {
-            self.logged = Some(Instant::now());
-            warn!(%remote, refused = self.count, "closed a connection: {why}");
-        }
-    }
+/// The connection's place, if it is let in and could be set up.
+fn admitted(stream: &TcpStream, remote: SocketAddr, gate: &Arc<Gate>) -> Option<Place> {
+    let (place, options) = gate.admit(remote, socket::syn_ttl(stream)).ok()?;
+    socket::configure(&SockRef::from(stream), remote.ip(), options)
+        .inspect_err(|error| debug!(%remote, %error, "cannot set up an accepted connection"))
+        .ok()?;
+    Some(place)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transport::gate::{Counts, Entry, PER_ADDRESS};
+    use crate::transport::socket::Options;
     use tokio::io::AsyncReadExt;
-    use tokio::net::TcpStream;
+
+    fn gate(networks: &[&str], options: Options) -> Arc<Gate> {
+        let entry = |network: &&str| Entry {
+            network: network.parse().unwrap(),
+            options,
+        };
+        Gate::new(networks.iter().map(entry).collect())
+    }
+
+    fn sockets<'a>(addresses: &'a [IpAddr], port: u16, gate: &'a Gate) -> Sockets<'a> {
+        Sockets {
+            addresses,
+            port,
+            keys: &[],
+            gate,
+        }
+    }
 
     #[tokio::test]
     async fn a_taken_port_is_named() {
         let other = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
         let port = other.local_addr().unwrap().port();
-        let text = bind(port, &[]).unwrap_err().to_string();
+        let gate = gate(&[], Options::default());
+        let text = bind(sockets(&[], port, &gate)).unwrap_err().to_string();
         assert!(
             text.contains(&format!("TCP port {port} is taken")),
             "{text}"
@@ -187,26 +229,78 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn strangers_and_the_fifth_of_a_peer_are_closed() {
+    async fn only_the_given_addresses_are_listened_on() {
+        let addresses = ["127.0.0.5", "127.0.0.6", "::1"].map(|text| text.parse().unwrap());
+        let gate = gate(&[], Options::default());
+        let listeners = bind(sockets(&addresses, 0, &gate)).unwrap();
+        let bound: Vec<IpAddr> = listeners
+            .iter()
+            .map(|listener| listener.local_addr().unwrap().ip())
+            .collect();
+        assert_eq!(bound, addresses);
+        let port = listeners[0].local_addr().unwrap().port();
+        let elsewhere = TcpStream::connect(("127.0.0.1", port)).await;
+        assert!(elsewhere.is_err());
+    }
+
+    /// What a SYN-ACK has, and what every accepted connection would have.
+    #[tokio::test]
+    async fn the_listener_is_as_careful_as_all_of_its_peers_are() {
+        let careful = Options {
+            ttl: Some(255),
+            min_ttl: 254,
+            ..Options::default()
+        };
+        for (others, least) in [(vec![], 254), (vec!["10.0.0.2/32"], 0)] {
+            let entry = |network: &str, options| Entry {
+                network: network.parse().unwrap(),
+                options,
+            };
+            let mut entries = vec![entry("10.0.0.1/32", careful)];
+            entries.extend(
+                others
+                    .into_iter()
+                    .map(|other| entry(other, Options::default())),
+            );
+            let gate = Gate::new(entries);
+            let listener = bind(sockets(&["127.0.0.1".parse().unwrap()], 0, &gate)).unwrap();
+            let get =
+                |name| super::super::option::get(&listener[0], libc::IPPROTO_IP, name).unwrap();
+            assert_eq!((get(libc::IP_TTL), get(libc::IP_MINTTL)), (255, least));
+            assert_eq!(get(libc::IP_TOS), 0xc0);
+        }
+    }
+
+    #[tokio::test]
+    async fn strangers_and_the_fifth_of_a_peer_are_reset() {
+        let gate = gate(&["127.0.0.1/32"], Options::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (events, mut accepted) = mpsc::channel(16);
-        let known: IpAddr = "127.0.0.1".parse().unwrap();
-        let task = tokio::spawn(accept(listener, vec![known], events));
+        let task = tokio::spawn(accept(listener, gate.clone(), events));
 
         let stranger = tokio::net::TcpSocket::new_v4().unwrap();
         stranger.bind("127.0.0.9:0".parse().unwrap()).unwrap();
         let mut stranger = stranger.connect(address).await.unwrap();
-        assert_eq!(stranger.read(&mut [0; 1]).await.unwrap(), 0);
+        let reset = stranger.read(&mut [0; 1]).await.unwrap_err();
+        assert_eq!(reset.kind(), io::ErrorKind::ConnectionReset);
 
         let mut streams = Vec::new();
         let mut held = Vec::new();
-        for _ in 0..PER_PEER {
+        for _ in 0..PER_ADDRESS {
             streams.push(TcpStream::connect(address).await.unwrap());
             held.push(accepted.recv().await.unwrap());
         }
         let mut fifth = TcpStream::connect(address).await.unwrap();
-        assert_eq!(fifth.read(&mut [0; 1]).await.unwrap(), 0);
+        assert!(fifth.read(&mut [0; 1]).await.is_err());
+        let expected = Counts {
+            accepted: 4,
+            strangers: 1,
+            too_many: 1,
+            waiting: 4,
+            ..Counts::default()
+        };
+        assert_eq!(gate.counts(), expected);
         held.pop();
         let _sixth = TcpStream::connect(address).await.unwrap();
         assert!(matches!(

@@ -2,26 +2,31 @@
 //! connection is closed so that the last words arrive.
 //!
 //! ```text
-//!  listener --accept--> known address? --no--> close, count
+//!  listener --accept--> gate: known address, room? --no--> reset, count
 //!                            | yes
 //!  dialler --connect------>  v
 //!                       connection: reader --Event::Received--> core
 //!                                   writer <---bounded queue--- core (poll_transmit)
 //! ```
 
+pub mod ao;
 pub mod connection;
 pub mod dialler;
+pub mod gate;
 pub mod interfaces;
+pub mod keys;
 pub mod listener;
 pub mod md5;
 pub mod mtu;
+pub mod option;
+pub mod silence;
 pub mod socket;
 
 use bytes::Bytes;
 use rcni_bgp_proto::speaker::{CloseCause, ConnId, ConnectError};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 
+use gate::Place;
 use interfaces::Interfaces;
 
 /// What the transport tells the core, through one bounded queue.
@@ -38,8 +43,8 @@ pub enum Event {
     Accepted {
         /// The connection.
         stream: TcpStream,
-        /// Its place among the address's accepted connections, given back when it is dropped.
-        place: OwnedSemaphorePermit,
+        /// Its place among the accepted connections, given back when it is dropped.
+        place: Place,
     },
     /// The own addresses are these now.
     Interfaces(Interfaces),

@@ -1,5 +1,7 @@
 use super::*;
-use crate::control::model::{ByFamily, Conflict, Failed, Kernel, LastError, Prefixes, VERSION};
+use crate::control::model::{
+    ByFamily, Conflict, Failed, Kernel, LastError, Listener, Prefixes, VERSION,
+};
 
 fn peer(name: &str, address: &str) -> Peer {
     Peer {
@@ -68,6 +70,7 @@ fn status(peers: Vec<Peer>) -> Status {
         },
         conflicts: vec![],
         synced: true,
+        listener: Listener::default(),
     }
 }
 
@@ -180,6 +183,18 @@ fn routes_that_wait_for_the_others_after_a_restart() {
     status.synced = false;
     let text = table(&status, false);
     assert!(text.contains("installed\n  after a restart: "), "{text}");
+}
+
+#[test]
+fn who_was_turned_away_at_the_listener() {
+    let mut status = status(vec![peer("tor-a", "10.0.1.1")]);
+    assert!(!table(&status, false).contains("turned away"));
+    status.listener.refused_strangers = 7;
+    let text = table(&status, false);
+    assert!(
+        text.contains("connections turned away: 7 from addresses that no peer has\n"),
+        "{text}"
+    );
 }
 
 #[test]

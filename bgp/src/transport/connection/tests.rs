@@ -14,7 +14,14 @@ async fn streams() -> (TcpStream, TcpStream) {
 fn start(ours: TcpStream, send_hold: Duration) -> (Handle, mpsc::Receiver<Event>) {
     let (handle, tail) = pair();
     let (events, inbox) = mpsc::channel(64);
-    tokio::spawn(run(CONN, ours, tail, events, send_hold));
+    tokio::spawn(run(
+        CONN,
+        ours,
+        tail,
+        events,
+        send_hold,
+        std::future::pending(),
+    ));
     (handle, inbox)
 }
 
@@ -138,4 +145,41 @@ async fn a_goodbye_to_a_peer_that_never_reads_ends() {
     let mut heard = Vec::new();
     // In order or reset: the connection is over either way.
     let _ = timeout(LONG, theirs.read_to_end(&mut heard)).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_has_to_go_is_reset_and_the_core_hears_of_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (mut theirs, ours) = tokio::join!(
+        async {
+            TcpStream::connect(listener.local_addr().unwrap())
+                .await
+                .unwrap()
+        },
+        async { listener.accept().await.unwrap().0 },
+    );
+    let (events, mut inlet) = mpsc::channel(4);
+    let (_handle, tail) = pair();
+    let (go, evicted) = oneshot::channel::<()>();
+    let evicted = async {
+        let _ = evicted.await;
+    };
+    let task = tokio::spawn(run(
+        CONN,
+        ours,
+        tail,
+        events,
+        Duration::from_secs(5),
+        evicted,
+    ));
+    theirs.write_all(b"x").await.unwrap();
+    assert!(matches!(inlet.recv().await, Some(Event::Received { .. })));
+    drop(go);
+    let reset = theirs.read(&mut [0; 1]).await.unwrap_err();
+    assert_eq!(reset.kind(), io::ErrorKind::ConnectionReset);
+    let Some(Event::Closed { conn, cause }) = inlet.recv().await else {
+        panic!("not closed");
+    };
+    assert_eq!((conn, cause), (CONN, CloseCause::Other(EVICTED.to_owned())));
+    task.await.unwrap();
 }
