@@ -16,7 +16,7 @@ use super::table::PrefixMap;
 use crate::attr::PathAttributes;
 use crate::iana::Family;
 use crate::speaker::PeerId;
-use crate::wire::Prefix;
+use crate::wire::{Nlri, Prefix};
 
 /// One path of one peer.
 #[derive(Clone, Debug)]
@@ -65,6 +65,15 @@ enum Paths {
         reason = "one word, so that the common case is no larger than a path"
     )]
     Many(Box<Vec<Path>>),
+    /// Some are of peers that tell several (RFC 7911).
+    WithIds(Box<WithIds>),
+}
+
+/// Paths, and the identifier of each; 0 for the only one of its peer.
+#[derive(Debug, Default)]
+struct WithIds {
+    paths: Vec<Path>,
+    ids: Vec<u32>,
 }
 
 const _: () = assert!(size_of::<Paths>() == size_of::<Path>() && size_of::<Path>() == 16);
@@ -74,6 +83,7 @@ impl Paths {
         match self {
             Self::One(path) => std::slice::from_ref(path),
             Self::Many(paths) => paths,
+            Self::WithIds(with_ids) => &with_ids.paths,
         }
     }
 
@@ -81,11 +91,52 @@ impl Paths {
         match self {
             Self::One(path) => std::slice::from_mut(path),
             Self::Many(paths) => paths,
+            Self::WithIds(with_ids) => &mut with_ids.paths,
         }
     }
 
-    fn push(&mut self, path: Path) {
+    fn new(path: Path, id: u32) -> Self {
+        if id == 0 {
+            return Self::One(path);
+        }
+        Self::WithIds(Box::new(WithIds {
+            paths: vec![path],
+            ids: vec![id],
+        }))
+    }
+
+    /// Each with its identifier.
+    fn iter(&self) -> impl Iterator<Item = (&Path, u32)> {
+        let ids = match self {
+            Self::WithIds(with_ids) => &with_ids.ids[..],
+            Self::One(_) | Self::Many(_) => &[],
+        };
+        let ids = ids.iter().copied().chain(std::iter::repeat(0));
+        self.as_slice().iter().zip(ids)
+    }
+
+    /// The path of a peer with this identifier.
+    fn find_mut(&mut self, peer: PeerId, id: u32) -> Option<&mut Path> {
+        let is = |(path, other): (&Path, u32)| path.peer() == peer && other == id;
+        let place = self.iter().position(is)?;
+        self.as_mut_slice().get_mut(place)
+    }
+
+    fn push(&mut self, path: Path, id: u32) {
         match self {
+            Self::WithIds(with_ids) => {
+                with_ids.paths.push(path);
+                with_ids.ids.push(id);
+            }
+            _ if id != 0 => {
+                let mut with_ids = WithIds {
+                    paths: self.as_slice().to_vec(),
+                    ids: vec![0; self.as_slice().len()],
+                };
+                with_ids.paths.push(path);
+                with_ids.ids.push(id);
+                *self = Self::WithIds(Box::new(with_ids));
+            }
             Self::One(first) => *self = Self::Many(Box::new(vec![first.clone(), path])),
             Self::Many(paths) => {
                 paths.reserve_exact(1);
@@ -95,10 +146,23 @@ impl Paths {
     }
 
     /// Is one left?
-    fn retain(&mut self, mut keep: impl FnMut(&Path) -> bool) -> bool {
+    fn retain(&mut self, mut keep: impl FnMut(&Path, u32) -> bool) -> bool {
         match self {
-            Self::One(path) => return keep(path),
-            Self::Many(paths) => paths.retain(keep),
+            Self::One(path) => return keep(path, 0),
+            Self::Many(paths) => paths.retain(|path| keep(path, 0)),
+            Self::WithIds(with_ids) => {
+                let WithIds { paths, ids } = &mut **with_ids;
+                let mut before = std::mem::take(ids).into_iter();
+                paths.retain(|path| {
+                    let id = before.next().unwrap_or_default();
+                    let kept = keep(path, id);
+                    ids.extend(kept.then_some(id));
+                    kept
+                });
+                if ids.iter().all(|id| *id == 0) {
+                    *self = Self::Many(Box::new(std::mem::take(paths)));
+                }
+            }
         }
         if let Self::Many(paths) = self
             && let [path] = &paths[..]
@@ -108,6 +172,9 @@ impl Paths {
         !self.as_slice().is_empty()
     }
 }
+
+/// How many paths of one prefix a peer may have.
+pub const PATHS_OF_PREFIX: usize = 256;
 
 /// Counts of one peer's paths.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -197,12 +264,21 @@ impl AdjRibIn {
         self.table.is_empty()
     }
 
+    /// All paths of a prefix, each with its identifier.
+    pub fn paths_with_ids(&self, prefix: &Prefix) -> impl Iterator<Item = (&Path, u32)> {
+        let prefix = *prefix;
+        let paths = self.table.get(&prefix).into_iter().flat_map(Paths::iter);
+        paths.filter(move |(path, _)| self.is_live(&prefix, path))
+    }
+
     /// All paths of all prefixes.
-    pub fn iter(&self) -> impl Iterator<Item = (Prefix, &Path)> {
+    pub fn iter(&self) -> impl Iterator<Item = (Nlri, &Path)> {
         self.table.iter().flat_map(move |(prefix, paths)| {
-            let paths = paths.as_slice().iter();
-            let live = paths.filter(move |path| self.is_live(&prefix, path));
-            live.map(move |path| (prefix, path))
+            let nlri = move |path_id| Nlri { prefix, path_id };
+            let live = paths
+                .iter()
+                .filter(move |(path, _)| self.is_live(&prefix, path));
+            live.map(move |(path, id)| (nlri(id), path))
         })
     }
 
@@ -277,12 +353,29 @@ impl AdjRibIn {
             })
     }
 
-    /// Takes a path, in place of the peer's earlier one. `status` is `Pending`, `Unusable` or
+    /// May the peer have this path, too? Any number of identifiers would make each of its paths of
+    /// one prefix dearer than the last.
+    #[must_use]
+    pub fn has_room(&self, peer: PeerId, nlri: &Nlri) -> bool {
+        let Some(paths) = self.table.get(&nlri.prefix) else {
+            return true;
+        };
+        let mut count = 0;
+        for (_, id) in paths.iter().filter(|(path, _)| path.peer() == peer) {
+            if id == nlri.path_id {
+                return true;
+            }
+            count += 1;
+        }
+        count < PATHS_OF_PREFIX
+    }
+
+    /// Takes a path, in place of the peer's earlier one with the same identifier. `status` is `Pending`, `Unusable` or
     /// `Rejected`. Returns whether the decision has to run again.
     pub fn announce(
         &mut self,
         peer: PeerId,
-        prefix: Prefix,
+        Nlri { prefix, path_id }: Nlri,
         attributes: Arc<PathAttributes>,
         status: PathStatus,
     ) -> bool {
@@ -293,13 +386,12 @@ impl AdjRibIn {
         let mut new = Path::new(attributes, peer, epochs.current(), status);
         let Some(paths) = self.table.get_mut(&prefix) else {
             epochs.count(&new, true);
-            self.table.insert(prefix, Paths::One(new));
+            self.table.insert(prefix, Paths::new(new, path_id));
             return status.is_eligible();
         };
-        let mut known = paths.as_mut_slice().iter_mut();
-        let Some(old) = known.find(|path| path.peer() == peer) else {
+        let Some(old) = paths.find_mut(peer, path_id) else {
             epochs.count(&new, true);
-            paths.push(new);
+            paths.push(new, path_id);
             return status.is_eligible();
         };
         // What is dead has been forgotten: the same again is new.
@@ -316,9 +408,9 @@ impl AdjRibIn {
     }
 
     /// Forgets the peer's path. Returns whether the decision has to run again.
-    pub fn withdraw(&mut self, peer: PeerId, prefix: &Prefix) -> bool {
-        self.remove(prefix, |epochs, path| {
-            let goes = path.peer() == peer;
+    pub fn withdraw(&mut self, peer: PeerId, nlri: &Nlri) -> bool {
+        self.remove(&nlri.prefix, |epochs, path, id| {
+            let goes = path.peer() == peer && id == nlri.path_id;
             if goes {
                 epochs.count(path, false);
             }
@@ -328,22 +420,22 @@ impl AdjRibIn {
 
     /// Takes the dead paths of a prefix out. Returns whether the decision has to run again.
     pub fn bury(&mut self, prefix: &Prefix) -> bool {
-        self.remove(prefix, |epochs, path| !epochs.is_live(path.epoch()))
+        self.remove(prefix, |epochs, path, _| !epochs.is_live(path.epoch()))
     }
 
     /// Was one of those that go eligible?
     fn remove(
         &mut self,
         prefix: &Prefix,
-        mut goes: impl FnMut(&mut Epochs, &Path) -> bool,
+        mut goes: impl FnMut(&mut Epochs, &Path, u32) -> bool,
     ) -> bool {
         let Some(paths) = self.table.get_mut(prefix) else {
             return false;
         };
         let mut lost = false;
-        let left = paths.retain(|path| {
+        let left = paths.retain(|path, id| {
             let peer = self.peers.get_mut(path.peer().index());
-            let goes = peer.is_some_and(|peer| goes(peer.of_mut(prefix), path));
+            let goes = peer.is_some_and(|peer| goes(peer.of_mut(prefix), path, id));
             lost |= goes && path.status.is_eligible();
             !goes
         });

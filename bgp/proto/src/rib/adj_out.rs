@@ -11,6 +11,7 @@
 //! entry per prefix, and gets the newest state rather than the history. The initial transfer is
 //! not even an entry: a walk over the Loc-RIB that remembers where it stopped.
 
+mod several;
 mod walks;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -18,16 +19,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::Rib;
 use super::export::{Target, permit, transform};
 use super::loc::{LocRoute, Source};
 use super::sweep::{Tellable, Undecided};
 use super::table::PrefixMap;
 use crate::attr::PathAttributes;
-use crate::iana::Family;
-use crate::iana::refresh_subtype;
+use crate::iana::{Family, refresh_subtype};
 use crate::message::{end_of_rib, pack_announcements, pack_withdrawals, route_refresh};
 use crate::validate::SessionOptions;
-use crate::wire::Prefix;
+use crate::wire::{Nlri, Prefix};
+use several::Several;
 use walks::Walks;
 
 /// Prefixes that are looked at for one round of packing: bounds the messages that wait.
@@ -37,7 +39,34 @@ const BATCH: usize = 4096;
 struct Group {
     attributes: Arc<PathAttributes>,
     own: bool,
-    prefixes: Vec<Prefix>,
+    prefixes: Vec<Nlri>,
+}
+
+/// What the peer must hear of a batch of prefixes.
+#[derive(Default)]
+struct Batch {
+    withdrawn: Vec<Nlri>,
+    groups: Vec<Group>,
+    places: HashMap<(*const PathAttributes, Family), usize>,
+}
+
+impl Batch {
+    fn announce(&mut self, nlri: Nlri, route: &LocRoute) {
+        let Self { groups, places, .. } = self;
+        let attributes = &route.attributes;
+        let key = (Arc::as_ptr(attributes), Family::of(&nlri.prefix));
+        let place = *places.entry(key).or_insert_with(|| {
+            groups.push(Group {
+                attributes: Arc::clone(attributes),
+                own: route.source == Source::Own,
+                prefixes: vec![],
+            });
+            groups.len() - 1
+        });
+        if let Some(group) = groups.get_mut(place) {
+            group.prefixes.push(nlri);
+        }
+    }
 }
 
 /// The table and its backlog.
@@ -48,6 +77,10 @@ pub struct AdjRibOut {
     advertised: PrefixMap<Arc<PathAttributes>>,
     /// How many of them are IPv6.
     advertised_v6: usize,
+    /// The same of families in which the peer takes several paths of a prefix.
+    several: Several,
+    /// So many at most.
+    most_paths: usize,
     dirty: BTreeSet<Prefix>,
     walks: Walks,
     end_of_rib: Vec<Family>,
@@ -70,20 +103,31 @@ impl AdjRibOut {
         }
     }
 
-    /// Prefixes that the peer has from us.
+    /// The same, telling at most so many paths of a prefix where the peer takes several.
+    #[must_use]
+    pub fn telling(self, most_paths: usize) -> Self {
+        Self { most_paths, ..self }
+    }
+
+    /// Prefixes that the peer has from us, or paths where it takes several of a prefix.
     #[must_use]
     pub fn advertised(&self) -> usize {
-        self.advertised.len()
+        self.advertised.len() + self.several.len()
     }
 
     /// Of these, in one family.
     #[must_use]
     pub fn advertised_of(&self, family: Family) -> usize {
-        match family {
+        let one = match family {
             Family::IPV4_UNICAST => self.advertised.len() - self.advertised_v6,
             Family::IPV6_UNICAST => self.advertised_v6,
             _ => 0,
-        }
+        };
+        one + self.several.len_of(family)
+    }
+
+    fn tells_several(&self, prefix: &Prefix) -> bool {
+        self.options.add_path.send.contains(&Family::of(prefix))
     }
 
     /// How many prefixes the peer cannot have because their attributes are too long for its
@@ -122,6 +166,13 @@ impl AdjRibOut {
         }
     }
 
+    /// The prefix' paths have changed, but the best one has not.
+    pub fn mark_others(&mut self, prefix: Prefix) {
+        if self.tells_several(&prefix) {
+            self.dirty.insert(prefix);
+        }
+    }
+
     /// A family has to be told again: what goes with every route is another now.
     pub fn refresh(&mut self, family: Family) {
         if self.options.families.contains(&family) {
@@ -141,10 +192,11 @@ impl AdjRibOut {
     pub fn shrink(&mut self, most: usize) -> bool {
         self.ready.clear();
         self.advertised.pop_first(most);
+        let several = self.several.shrink(most);
         for _ in 0..most {
             self.dirty.pop_first();
         }
-        !self.advertised.is_empty() || !self.dirty.is_empty()
+        several || !self.advertised.is_empty() || !self.dirty.is_empty()
     }
 
     /// Is there something to send now? `complete`: the Loc-RIB is, so End-of-RIB may be said.
@@ -158,19 +210,15 @@ impl AdjRibOut {
 
     /// The next message. May return `None` although `has_work` said yes, if all of the work turns
     /// out to be nothing that the peer must know.
-    pub fn next_message(
-        &mut self,
-        routes: Tellable<'_>,
-        to: &Target,
-        complete: bool,
-    ) -> Option<Bytes> {
+    pub fn next_message(&mut self, rib: &Rib, to: &Target, complete: bool) -> Option<Bytes> {
+        let routes = rib.tellable();
         loop {
             if let Some(message) = self.ready.pop_front() {
                 return Some(message);
             }
             let dirty = self.take_dirty();
             if !dirty.is_empty() {
-                self.pack(dirty, false, routes, to);
+                self.pack(dirty, false, rib, to, complete);
                 continue;
             }
             let Some(part) = self.walks.next(routes.loc(), BATCH, &self.end_of_rib) else {
@@ -180,7 +228,7 @@ impl AdjRibOut {
             if part.begins {
                 self.ready.push_back(mark(refresh_subtype::BEGIN));
             }
-            self.pack(part.prefixes, part.again, routes, to);
+            self.pack(part.prefixes, part.again, rib, to, complete);
             if part.ends {
                 self.ready.push_back(mark(refresh_subtype::END));
             }
@@ -203,54 +251,66 @@ impl AdjRibOut {
     }
 
     /// `again`: send also what the peer has already.
-    fn pack(&mut self, batch: Vec<Prefix>, again: bool, routes: Tellable<'_>, to: &Target) {
-        let mut withdrawn = Vec::new();
-        let mut groups: Vec<Group> = Vec::new();
-        let mut places: HashMap<(*const PathAttributes, Family), usize> = HashMap::new();
-        for prefix in batch {
-            let route = match routes.route(&prefix) {
-                Ok(route) => route,
-                // What the peer has it may have again.
-                Err(Undecided(route)) if again && self.has(&prefix, route) => Some(route),
-                Err(Undecided(_)) => continue,
-            };
-            self.too_long.remove(&prefix);
-            let route = route.filter(|route| permit(&prefix, route, to).is_ok());
-            let Some(LocRoute {
-                attributes, source, ..
-            }) = route
-            else {
-                if self.remove(&prefix) {
-                    withdrawn.push(prefix);
+    fn pack(&mut self, prefixes: Vec<Prefix>, again: bool, rib: &Rib, to: &Target, complete: bool) {
+        let routes = rib.tellable();
+        let mut batch = Batch::default();
+        for prefix in prefixes {
+            if self.tells_several(&prefix) {
+                self.too_long.remove(&prefix);
+                let allowed = |route: &LocRoute| permit(&prefix, route, to).is_ok();
+                let best = rib.best(&prefix, self.most_paths, complete, allowed);
+                let changes = self.several.update(prefix, best, again);
+                batch.withdrawn.extend(changes.withdrawn);
+                for (nlri, route) in changes.announced {
+                    batch.announce(nlri, &route);
                 }
-                continue;
-            };
-            if !again && route.is_some_and(|route| self.has(&prefix, route)) {
-                continue;
-            }
-            let key = (Arc::as_ptr(attributes), Family::of(&prefix));
-            let place = *places.entry(key).or_insert_with(|| {
-                let attributes = Arc::clone(attributes);
-                groups.push(Group {
-                    attributes,
-                    own: *source == Source::Own,
-                    prefixes: vec![],
-                });
-                groups.len() - 1
-            });
-            if let Some(group) = groups.get_mut(place) {
-                group.prefixes.push(prefix);
+            } else {
+                self.look_at(prefix, again, routes, to, &mut batch);
             }
         }
+        let Batch {
+            mut withdrawn,
+            groups,
+            ..
+        } = batch;
         let announcements = self.pack_groups(groups, to, &mut withdrawn);
-        let (ipv4, ipv6): (Vec<_>, Vec<_>) = withdrawn.iter().partition(|p| p.is_ipv4());
+        let (ipv4, ipv6): (Vec<Nlri>, Vec<Nlri>) =
+            withdrawn.iter().partition(|nlri| nlri.prefix.is_ipv4());
         for prefixes in [ipv4, ipv6] {
-            if let Some(family) = prefixes.first().map(Family::of) {
+            if let Some(family) = prefixes.first().map(|nlri| Family::of(&nlri.prefix)) {
                 self.ready
                     .extend(pack_withdrawals(family, &prefixes, &self.options));
             }
         }
         self.ready.extend(announcements);
+    }
+
+    /// A prefix of which the peer takes one path.
+    fn look_at(
+        &mut self,
+        prefix: Prefix,
+        again: bool,
+        routes: Tellable<'_>,
+        to: &Target,
+        batch: &mut Batch,
+    ) {
+        let route = match routes.route(&prefix) {
+            Ok(route) => route,
+            // What the peer has it may have again.
+            Err(Undecided(route)) if again && self.has(&prefix, route) => Some(route),
+            Err(Undecided(_)) => return,
+        };
+        self.too_long.remove(&prefix);
+        let route = route.filter(|route| permit(&prefix, route, to).is_ok());
+        let Some(route) = route else {
+            if self.remove(&prefix) {
+                batch.withdrawn.push(prefix.into());
+            }
+            return;
+        };
+        if again || !self.has(&prefix, route) {
+            batch.announce(prefix.into(), route);
+        }
     }
 
     /// What cannot be encoded (attributes longer than a message) the peer cannot have; if it has
@@ -259,7 +319,7 @@ impl AdjRibOut {
         &mut self,
         groups: Vec<Group>,
         to: &Target,
-        withdrawn: &mut Vec<Prefix>,
+        withdrawn: &mut Vec<Nlri>,
     ) -> Vec<Bytes> {
         let mut messages = Vec::new();
         for Group {
@@ -268,20 +328,28 @@ impl AdjRibOut {
             prefixes,
         } in groups
         {
-            let Some(family) = prefixes.first().map(Family::of) else {
+            let Some(family) = prefixes.first().map(|nlri| Family::of(&nlri.prefix)) else {
                 continue;
             };
+            let several = self.options.add_path.send.contains(&family);
             let transformed = transform(&attributes, own, family, to);
             match pack_announcements(family, &transformed, &prefixes, &self.options) {
                 Ok(packed) => {
                     messages.extend(packed);
-                    for prefix in prefixes {
-                        self.insert(prefix, Arc::clone(&attributes));
+                    for nlri in prefixes.into_iter().filter(|_| !several) {
+                        self.insert(nlri.prefix, Arc::clone(&attributes));
                     }
                 }
                 Err(_) => {
-                    withdrawn.extend(prefixes.iter().filter(|prefix| self.remove(prefix)));
-                    self.too_long.extend(prefixes);
+                    for nlri in prefixes {
+                        self.too_long.insert(nlri.prefix);
+                        if several {
+                            self.several.forget(&nlri);
+                            withdrawn.push(nlri);
+                        } else if self.remove(&nlri.prefix) {
+                            withdrawn.push(nlri);
+                        }
+                    }
                 }
             }
         }

@@ -15,7 +15,8 @@
 //!
 //! 7. lowest BGP Identifier, ORIGINATOR_ID in its place if there is one (f, RFC 4456 §9),
 //! 8. shortest CLUSTER_LIST (RFC 4456 §9),
-//! 9. lowest peer address (g); then the lower peer number, so that the order is total.
+//! 9. lowest peer address (g); then the lower peer number,
+//! 10. lowest path identifier of one peer's paths (RFC 7911), so that the order is total.
 //!
 //! Deliberately absent: the IGP metric (e; there is no IGP here, next hops are neighbours or
 //! reached through kernel routes) and the age of routes (RFC 5004): the result depends on the set
@@ -57,6 +58,8 @@ pub struct Candidate<'a> {
     pub attributes: &'a PathAttributes,
     /// Who says so.
     pub teller: Teller,
+    /// Which of its paths.
+    pub path_id: u32,
 }
 
 /// The step at which a path lost.
@@ -80,6 +83,8 @@ pub enum Step {
     ClusterList,
     /// 9: higher address.
     PeerAddress,
+    /// 10: higher path identifier.
+    PathId,
     /// Equal, but `maximum_paths` others are in use.
     MaximumPaths,
 }
@@ -96,6 +101,7 @@ impl fmt::Display for Step {
             Self::BgpId => "higher BGP Identifier",
             Self::ClusterList => "longer CLUSTER_LIST",
             Self::PeerAddress => "higher peer address",
+            Self::PathId => "higher path identifier of the same peer",
             Self::MaximumPaths => "equal, but enough paths are in use",
         })
     }
@@ -283,7 +289,7 @@ impl<'a, 'b> Field<'a, 'b> {
         });
     }
 
-    /// Steps 7 to 9 choose the best; the others of the field share with it or lost to it.
+    /// Steps 7 to 10 choose the best; the others of the field share with it or lost to it.
     fn finish(mut self, maximum_paths: usize) -> Decision {
         let candidates = self.candidates;
         self.alive
@@ -315,7 +321,7 @@ impl<'a, 'b> Field<'a, 'b> {
     }
 }
 
-/// Steps 7 to 9: the order, and the step that made it.
+/// Steps 7 to 10: the order, and the step that made it.
 fn break_tie(a: &Candidate<'_>, b: &Candidate<'_>) -> (Ordering, Step) {
     let id = |c: &Candidate<'_>| match c.teller {
         Teller::Own => Ipv4Addr::UNSPECIFIED,
@@ -336,5 +342,9 @@ fn break_tie(a: &Candidate<'_>, b: &Candidate<'_>) -> (Ordering, Step) {
     if by_clusters.is_ne() {
         return (by_clusters, Step::ClusterList);
     }
-    (address(a).cmp(&address(b)), Step::PeerAddress)
+    let by_address = address(a).cmp(&address(b));
+    if by_address.is_ne() {
+        return (by_address, Step::PeerAddress);
+    }
+    (a.path_id.cmp(&b.path_id), Step::PathId)
 }

@@ -21,6 +21,7 @@ pub mod export;
 mod intern;
 pub mod leak;
 pub mod loc;
+pub mod ranking;
 pub mod reach;
 pub mod sweep;
 pub mod table;
@@ -31,11 +32,12 @@ mod tests;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-pub use adj_in::{AdjRibIn, Path, PathCounts};
+pub use adj_in::{AdjRibIn, PATHS_OF_PREFIX, Path, PathCounts};
 pub use adj_out::AdjRibOut;
 pub use decision::{Candidate, Decision, PathStatus, Step, Teller, Unusable, decide};
 pub use export::{Target, Withheld};
 pub use loc::{LocChange, LocRib, LocRoute, Source};
+pub use ranking::Ranked;
 pub use reach::Reach;
 pub use sweep::{Tellable, Undecided};
 pub use table::PrefixMap;
@@ -43,7 +45,7 @@ pub use table::PrefixMap;
 use crate::attr::PathAttributes;
 use crate::iana::Family;
 use crate::speaker::{NextHop, NextHops, PeerId};
-use crate::wire::Prefix;
+use crate::wire::{Nlri, Prefix};
 use intern::Interner;
 use sweep::Sweep;
 
@@ -154,19 +156,21 @@ impl Rib {
     pub fn announce(
         &mut self,
         peer: PeerId,
-        prefix: Prefix,
+        nlri: impl Into<Nlri>,
         attributes: Arc<PathAttributes>,
         status: PathStatus,
     ) {
-        if self.adj_in.announce(peer, prefix, attributes, status) && self.selecting {
-            self.undecided.insert(prefix);
+        let nlri = nlri.into();
+        if self.adj_in.announce(peer, nlri, attributes, status) && self.selecting {
+            self.undecided.insert(nlri.prefix);
         }
     }
 
     /// A path is gone.
-    pub fn withdraw(&mut self, peer: PeerId, prefix: &Prefix) {
-        if self.adj_in.withdraw(peer, prefix) && self.selecting {
-            self.undecided.insert(*prefix);
+    pub fn withdraw(&mut self, peer: PeerId, nlri: impl Into<Nlri>) {
+        let nlri = nlri.into();
+        if self.adj_in.withdraw(peer, &nlri) && self.selecting {
+            self.undecided.insert(nlri.prefix);
         }
     }
 
@@ -261,15 +265,15 @@ impl Rib {
         if sweeping {
             self.adj_in.bury(&prefix);
         }
-        let own = self
-            .networks
-            .contains(&prefix)
-            .then_some((&self.own, Source::Own, Teller::Own));
+        let own =
+            self.networks
+                .contains(&prefix)
+                .then_some((&self.own, Source::Own, Teller::Own, 0));
         let learned = self
             .adj_in
-            .paths(&prefix)
-            .filter(|path| path.status.is_eligible());
-        let learned = learned.filter_map(|path| {
+            .paths_with_ids(&prefix)
+            .filter(|(path, _)| path.status.is_eligible());
+        let learned = learned.filter_map(|(path, path_id)| {
             let teller = self.tellers.get(path.peer().index()).copied().flatten()?;
             let external = matches!(teller, Teller::Peer { external: true, .. });
             Some((
@@ -279,19 +283,21 @@ impl Rib {
                     external,
                 },
                 teller,
+                path_id,
             ))
         });
         let paths: Vec<_> = own.into_iter().chain(learned).collect();
         let candidates: Vec<_> = paths
             .iter()
-            .map(|(attributes, _, teller)| Candidate {
+            .map(|(attributes, _, teller, path_id)| Candidate {
                 attributes,
                 teller: *teller,
+                path_id: *path_id,
             })
             .collect();
         let decision = decide(&candidates, self.maximum_paths);
         let best = decision.best.and_then(|best| paths.get(best));
-        let best = best.map(|(attributes, source, _)| (*source, Arc::clone(attributes)));
+        let best = best.map(|(attributes, source, ..)| (*source, Arc::clone(attributes)));
         let next_hops = self.next_hops(&candidates, &decision.statuses);
         let learned_statuses = decision
             .statuses

@@ -1,5 +1,7 @@
 //! Tests of the RIBs without sessions: the steps of the decision, what changes cause, packing.
 
+mod several;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -38,10 +40,12 @@ fn loses(step: Step, winner: (PathAttributes, Teller), loser: (PathAttributes, T
         Candidate {
             attributes: &winner.0,
             teller: winner.1,
+            path_id: 0,
         },
         Candidate {
             attributes: &loser.0,
             teller: loser.1,
+            path_id: 0,
         },
     );
     let decision = decide(&[w, l], 1);
@@ -138,6 +142,7 @@ fn equal_paths_share_up_to_the_limit_and_internal_ones_do_not_join_external_ones
         .zip([3, 1, 2, 4, 5])
         .map(|(attributes, n)| Candidate {
             attributes,
+            path_id: 0,
             teller: teller(n, n != 5),
         })
         .collect();
@@ -190,7 +195,7 @@ proptest! {
     ) {
         let candidates: Vec<Candidate<'_>> = (1..)
             .zip(&paths)
-            .map(|(n, (attributes, external))| Candidate { attributes, teller: teller(n, *external) })
+            .map(|(n, (attributes, external))| Candidate { attributes, teller: teller(n, *external), path_id: 0 })
             .collect();
         let decision = decide(&candidates, maximum_paths);
         let by_teller = |candidates: &[Candidate<'_>], decision: &Decision| -> BTreeMap<String, _> {
@@ -344,7 +349,7 @@ fn drain(out: &mut AdjRibOut, rib: &Rib, complete: bool) -> (usize, usize, usize
     let target = target();
     let mut framer = Framer::new();
     let (mut messages, mut announced, mut withdrawn) = (0, 0, 0);
-    while let Some(bytes) = out.next_message(rib.tellable(), &target, complete) {
+    while let Some(bytes) = out.next_message(&rib, &target, complete) {
         framer.push(&bytes);
         let frame = framer
             .next_frame(4096)
@@ -411,7 +416,7 @@ fn heard(out: &mut AdjRibOut, rib: &Rib, options: &SessionOptions) -> Vec<String
     let to = target();
     let mut framer = Framer::new();
     let mut heard = vec![];
-    while let Some(bytes) = out.next_message(rib.tellable(), &to, true) {
+    while let Some(bytes) = out.next_message(&rib, &to, true) {
         framer.push(&bytes);
         let frame = framer.next_frame(options.max_message_len()).unwrap();
         heard.push(match message::decode(frame.unwrap(), options).unwrap() {
@@ -446,8 +451,8 @@ fn a_refresh_is_told_between_marks_and_a_flood_of_them_once_more() {
     // While one is told, many are asked for: one more is told, all of it.
     out.asked(v4);
     let to = target();
-    out.next_message(rib.tellable(), &to, true).unwrap();
-    out.next_message(rib.tellable(), &to, true).unwrap();
+    out.next_message(&rib, &to, true).unwrap();
+    out.next_message(&rib, &to, true).unwrap();
     (0..1000).for_each(|_| out.asked(v4));
     let rest = heard(&mut out, &rib, &enhanced);
     let marks: Vec<&String> = rest

@@ -194,9 +194,7 @@ impl Speaker {
             .get_mut(link.peer.index())
             .and_then(|n| n.up.as_mut());
         let message = up.filter(|up| up.session.conn == conn).and_then(|up| {
-            let message = up
-                .adj_out
-                .next_message(self.rib.tellable(), &up.target, complete);
+            let message = up.adj_out.next_message(&self.rib, &up.target, complete);
             self.unfinished |= message.is_none() && up.adj_out.has_work(complete);
             message
         });

@@ -12,7 +12,7 @@ use super::status::RouteStatus;
 use crate::attr::{NextHop, PathAttributes};
 use crate::fsm::{Cause, Session};
 use crate::iana::Family;
-use crate::rib::{AdjRibOut, PathStatus, Source, Target, Teller, Unusable, leak};
+use crate::rib::{AdjRibOut, PATHS_OF_PREFIX, PathStatus, Source, Target, Teller, Unusable, leak};
 use crate::validate::RouteUpdate;
 use crate::wire::Nlri;
 
@@ -28,14 +28,16 @@ impl Speaker {
             prefix,
             peer: None,
             attributes: Arc::clone(&route.attributes),
+            path_id: 0,
             stale: false,
             status: PathStatus::Best,
         });
-        let learned = self.rib.adj_in().iter().map(|(prefix, path)| RouteStatus {
-            prefix,
+        let learned = self.rib.adj_in().iter().map(|(nlri, path)| RouteStatus {
+            prefix: nlri.prefix,
+            path_id: nlri.path_id,
             peer: Some(path.peer()),
             attributes: Arc::clone(&path.attributes),
-            stale: self.rib.adj_in().is_stale(&prefix, path),
+            stale: self.rib.adj_in().is_stale(&nlri.prefix, path),
             status: path.status,
         });
         own.chain(learned)
@@ -88,7 +90,8 @@ impl Speaker {
             .peer_graceful_restart
             .clone()
             .unwrap_or_default();
-        let adj_out = AdjRibOut::new(session.negotiated.options.clone());
+        let adj_out = AdjRibOut::new(session.negotiated.options.clone())
+            .telling(config.offer.add_path.send.into());
         neighbor.progress.ended.clear();
         neighbor.helper.back(now + stale_for);
         neighbor.up = Some(Up {
@@ -182,17 +185,12 @@ impl Speaker {
 
     pub(super) fn import(&mut self, id: PeerId, update: RouteUpdate, now: Instant) {
         for problem in &update.errors {
-            let text = problem.to_string();
-            let up = self.neighbors.get_mut(id.index());
-            if let Some(up) = up.and_then(|neighbor| neighbor.up.as_mut()) {
-                up.malformed.add(&text);
-            }
-            self.event(now, Some(id), EventKind::UpdateProblem(text));
+            self.update_problem(id, problem.to_string(), now);
         }
         for (_, prefixes) in &update.withdrawn {
             prefixes
                 .iter()
-                .for_each(|nlri| self.rib.withdraw(id, &nlri.prefix));
+                .for_each(|nlri| self.rib.withdraw(id, *nlri));
         }
         for announcement in update.announced {
             let up = self.neighbors.get_mut(id.index());
@@ -204,6 +202,14 @@ impl Speaker {
         if let Some(family) = update.end_of_rib {
             self.end_of_rib(id, family, now);
         }
+    }
+
+    fn update_problem(&mut self, id: PeerId, text: String, now: Instant) {
+        let up = self.neighbors.get_mut(id.index());
+        if let Some(up) = up.and_then(|neighbor| neighbor.up.as_mut()) {
+            up.malformed.add(&text);
+        }
+        self.event(now, Some(id), EventKind::UpdateProblem(text));
     }
 
     fn announce(
@@ -230,18 +236,28 @@ impl Speaker {
         });
         let external = neighbor.config.asn != self.config.asn;
         let attributes = self.rib.intern(attributes);
-        for Nlri { prefix, .. } in prefixes {
-            let verdict = neighbor.config.import.import(prefix, external);
+        let mut surplus = 0;
+        for nlri in prefixes {
+            if nlri.path_id != 0 && !self.rib.adj_in().has_room(id, nlri) {
+                surplus += 1;
+                continue;
+            }
+            let verdict = neighbor.config.import.import(&nlri.prefix, external);
             let status = match unusable {
                 Some(why) => PathStatus::Unusable(why),
                 None if !verdict.accepted() => PathStatus::Rejected(verdict.by),
                 None => PathStatus::Pending,
             };
             self.rib
-                .announce(id, *prefix, Arc::clone(&attributes), status);
+                .announce(id, *nlri, Arc::clone(&attributes), status);
         }
         if let Some(kind) = conflict {
             self.event(now, Some(id), kind);
+        }
+        if surplus > 0 {
+            let most = PATHS_OF_PREFIX;
+            let text = format!("{surplus} paths ignored: a prefix has {most} others already");
+            self.update_problem(id, text, now);
         }
     }
 

@@ -110,6 +110,8 @@ pub struct RouteStatus {
     pub prefix: Prefix,
     /// From whom; `None`: originated here.
     pub peer: Option<PeerId>,
+    /// Which of the peer's paths (RFC 7911); 0 where it tells one.
+    pub path_id: u32,
     /// As received.
     pub attributes: Arc<PathAttributes>,
     /// Kept from an earlier session of the peer.

@@ -88,13 +88,14 @@ impl Speaker {
             self.outputs
                 .push_back(Output::Fib(FibChange { prefix, next_hops }));
         }
-        if change.export {
-            let ups = self
-                .neighbors
-                .iter_mut()
-                .filter_map(|neighbor| neighbor.up.as_mut());
-            ups.for_each(|up| up.adj_out.mark(prefix));
-        }
+        let ups = self
+            .neighbors
+            .iter_mut()
+            .filter_map(|neighbor| neighbor.up.as_mut());
+        ups.for_each(|up| match change.export {
+            true => up.adj_out.mark(prefix),
+            false => up.adj_out.mark_others(prefix),
+        });
     }
 
     fn ask(&mut self) {

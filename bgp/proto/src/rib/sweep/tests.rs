@@ -81,7 +81,7 @@ fn apply(rib: &mut Rib, step: Step) {
             };
             rib.announce(PeerId(peer), prefix(number), attributes, status);
         }
-        Step::Withdraw(peer, number) => rib.withdraw(PeerId(peer), &prefix(number)),
+        Step::Withdraw(peer, number) => rib.withdraw(PeerId(peer), prefix(number)),
         Step::Lost(peer, true) => rib.mark_stale(PeerId(peer), &[V4]),
         Step::Lost(peer, false) => rib.flush(PeerId(peer)),
         Step::FlushStale(peer) => {
@@ -134,7 +134,7 @@ impl Listener {
             peer: PeerId(99),
             ..super::super::tests::target()
         };
-        while let Some(bytes) = self.out.next_message(rib.tellable(), &target, false) {
+        while let Some(bytes) = self.out.next_message(rib, &target, false) {
             self.framer.push(&bytes);
             let frame = self.framer.next_frame(4096).unwrap().unwrap();
             let Message::Update(update) = message::decode(frame, &options()).unwrap() else {
@@ -176,7 +176,7 @@ fn picture(rib: &Rib) -> Vec<String> {
     });
     let paths = rib.adj_in().iter();
     let paths = paths.map(|(prefix, path)| {
-        let stale = rib.adj_in().is_stale(&prefix, path);
+        let stale = rib.adj_in().is_stale(&prefix.prefix, path);
         let peer = path.peer();
         format!(
             "{prefix} {peer:?} {} {stale} {}",

@@ -8,6 +8,7 @@ mod refresh;
 mod restart;
 mod routing;
 mod sessions;
+mod several;
 mod solo;
 
 use std::net::{IpAddr, Ipv4Addr};
