@@ -281,8 +281,11 @@ mod tests {
 
         let stranger = tokio::net::TcpSocket::new_v4().unwrap();
         stranger.bind("127.0.0.9:0".parse().unwrap()).unwrap();
-        let mut stranger = stranger.connect(address).await.unwrap();
-        let reset = stranger.read(&mut [0; 1]).await.unwrap_err();
+        // The reset may come before the handshake is looked at.
+        let reset = match stranger.connect(address).await {
+            Ok(mut stranger) => stranger.read(&mut [0; 1]).await.unwrap_err(),
+            Err(error) => error,
+        };
         assert_eq!(reset.kind(), io::ErrorKind::ConnectionReset);
 
         let mut streams = Vec::new();
@@ -291,8 +294,9 @@ mod tests {
             streams.push(TcpStream::connect(address).await.unwrap());
             held.push(accepted.recv().await.unwrap());
         }
-        let mut fifth = TcpStream::connect(address).await.unwrap();
-        assert!(fifth.read(&mut [0; 1]).await.is_err());
+        if let Ok(mut fifth) = TcpStream::connect(address).await {
+            assert!(fifth.read(&mut [0; 1]).await.is_err());
+        }
         let expected = Counts {
             accepted: 4,
             strangers: 1,
