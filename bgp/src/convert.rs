@@ -1,14 +1,13 @@
 //! The resolved configuration in the speaker's words. Nothing is checked again here: what the
 //! configuration's types allow, the speaker takes.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rcni_bgp_proto::Family;
 use rcni_bgp_proto::policy::{self, Policy};
 use rcni_bgp_proto::speaker::{
-    AddPath, GracefulRestartConfig, Offer, PeerConfig, Role, SpeakerConfig,
+    self, AddPath, GracefulRestartConfig, Offer, PeerConfig, Role, SpeakerConfig, Timers,
 };
 use rcni_config::{AddressFamily, Asn, Cidr, Filter, Remote, RemoteAs};
 
@@ -28,57 +27,37 @@ pub fn speaker(config: &rcni_config::SpeakerConfig, restarting: bool, seed: u64)
             stale_secs: config.graceful_restart.stale_secs,
         },
         restarting,
-        peers: singles(config).map(peer).collect(),
+        peers: config.peers.iter().map(peer).collect(),
         seed,
     }
 }
 
-/// A peer that the speaker can have: one address, and one AS on either side.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Single<'a> {
-    /// All of it.
-    pub(crate) peer: &'a rcni_config::PeerConfig,
-    /// Where it is.
-    pub(crate) address: IpAddr,
-    port: u16,
-    asn: u32,
-}
-
-/// The peers in the order of their [`PeerId`](rcni_bgp_proto::speaker::PeerId).
-pub(crate) fn singles(config: &rcni_config::SpeakerConfig) -> impl Iterator<Item = Single<'_>> {
-    let single = |peer| single(peer, config.asn);
-    config.peers.iter().filter_map(single)
-}
-
-fn single(peer: &rcni_config::PeerConfig, own: Asn) -> Option<Single<'_>> {
-    let Remote::Address { address, port } = peer.remote else {
-        return None;
-    };
-    let asn = match peer.asn {
-        RemoteAs::Exactly(asn) => asn.get(),
-        RemoteAs::Internal => own.get(),
-        RemoteAs::External => return None,
-    };
-    let single = Single {
-        peer,
-        address,
-        port,
-        asn,
-    };
-    peer.local_asn.is_none().then_some(single)
-}
-
-fn peer(single: Single<'_>) -> PeerConfig {
-    let peer = single.peer;
+fn peer(peer: &rcni_config::PeerConfig) -> PeerConfig {
     PeerConfig {
         name: peer.name.clone(),
-        address: single.address,
-        port: single.port,
-        asn: single.asn,
+        remote: match peer.remote {
+            Remote::Address { address, port } => speaker::Remote::Address { address, port },
+            Remote::Range {
+                network,
+                maximum_peers,
+            } => speaker::Remote::Range {
+                network: network.network(),
+                limit: maximum_peers,
+            },
+        },
+        asn: match peer.asn {
+            RemoteAs::Exactly(asn) => speaker::RemoteAs::Exactly(asn.get()),
+            RemoteAs::Internal => speaker::RemoteAs::Internal,
+            RemoteAs::External => speaker::RemoteAs::External,
+        },
+        local_asn: peer.local_asn.map(Asn::get),
         passive: peer.passive,
         local_address: peer.source_address,
-        hold_time_secs: peer.timers.hold_time.secs(),
-        connect_retry: Duration::from_secs(u64::from(peer.timers.connect_retry_secs)),
+        timers: Timers {
+            hold_time_secs: peer.timers.hold_time.secs(),
+            keepalive_secs: peer.timers.keepalive_secs,
+            connect_retry: Duration::from_secs(u64::from(peer.timers.connect_retry_secs)),
+        },
         families: peer
             .capabilities
             .families
@@ -216,11 +195,14 @@ spec:
     #[test]
     fn a_peers_filters_follow_each_other_and_rules_can_be_found_in_the_file() {
         let config = rcni_config::parse_speaker("bgp.yaml", TEXT).unwrap();
-        let speaker = speaker(&config, true, 1);
+        let speaker = super::speaker(&config, true, 1);
         assert!(speaker.restarting);
         assert_eq!(speaker.networks, ["10.244.1.0/24".parse().unwrap()]);
         let tor = &speaker.peers[0];
-        assert_eq!((tor.hold_time_secs, tor.port, tor.asn), (9, 179, 65000));
+        assert_eq!(tor.timers.hold_time_secs, 9);
+        let (address, port) = ("10.0.1.1".parse().unwrap(), 179);
+        assert_eq!(tor.remote, speaker::Remote::Address { address, port });
+        assert_eq!(tor.asn, 65000.into());
         assert_eq!(tor.local_address, Some("10.0.1.11".parse().unwrap()));
         let offer = Offer {
             extended_messages: false,

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rcni_bgp_proto::fsm::State;
-use rcni_bgp_proto::iana::message_type;
 use rcni_bgp_proto::rib::PrefixMap;
 use rcni_bgp_proto::speaker::{
     ConnId, ConnectError, EventKind, Input, NextHops, Output, OwnAddresses, PeerId, Speaker,
@@ -38,8 +37,6 @@ use crate::{log, tasks};
 const FIB_CHUNK: usize = 4096;
 /// [`PeerSettings::send_hold`] of what belongs to nobody.
 const SEND_HOLD: Duration = Duration::from_secs(480);
-/// Where a message has its type (RFC 4271 §4.1).
-const MESSAGE_TYPE: usize = 18;
 /// An unanswered dial is given up after so long at most.
 const DIAL_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -70,10 +67,6 @@ impl PeerSettings {
     fn patience(&self) -> Duration {
         DIAL_PATIENCE.min(self.connect_retry * 3 / 5)
     }
-}
-
-fn is_keepalive(message: &[u8]) -> bool {
-    message.get(MESSAGE_TYPE) == Some(&message_type::KEEPALIVE)
 }
 
 struct Connection {
@@ -340,6 +333,12 @@ impl Core {
                 let task = tasks::spawn_dial(conn, attempt, self.events.clone());
                 self.dials.insert(conn, (task, peer));
             }
+            Output::Opened { conn } => {
+                let connection = self.connections.get_mut(&conn);
+                if let Some(visit) = connection.and_then(|connection| connection.visit.take()) {
+                    visit.opened();
+                }
+            }
             Output::WantSend { conn } => self.transmit(conn),
             Output::Close { conn } => {
                 if let Some((dial, _)) = self.dials.remove(&conn) {
@@ -365,7 +364,7 @@ impl Core {
                 {
                     self.mark();
                 }
-                log::event(&event, |peer| self.name(peer));
+                log::event(&event);
             }
         }
     }
@@ -374,12 +373,6 @@ impl Core {
         if let Some(Err(error)) = self.marker.take().map(|marker| marker.leave()) {
             warn!("the next start will not know of this one: {error}");
         }
-    }
-
-    fn name(&self, peer: PeerId) -> &str {
-        self.peers
-            .get(peer.index())
-            .map_or("?", |settings| &settings.name)
     }
 
     /// Fills the connection's write queue as far as it has room; the rest stays in the
@@ -391,15 +384,7 @@ impl Core {
         let mut all = false;
         while !all && let Some(place) = connection.handle.place() {
             match self.speaker.poll_transmit(conn, Instant::now()) {
-                Some(bytes) => {
-                    // The first one is the answer to a valid OPEN (RFC 4271 §8.2.2, OpenSent).
-                    if is_keepalive(&bytes)
-                        && let Some(visit) = connection.visit.take()
-                    {
-                        visit.opened();
-                    }
-                    place.send(bytes);
-                }
+                Some(bytes) => place.send(bytes),
                 None => all = true,
             }
         }
@@ -434,7 +419,8 @@ impl Core {
     pub fn answer(&mut self, query: CoreQuery) {
         let now = Instant::now();
         let speaker = self.speaker.status(now);
-        let mut not_installed = vec![[0; 2]; self.peers.len()];
+        let ids = speaker.peers.iter().map(|peer| peer.id.index() + 1);
+        let mut not_installed = vec![[0; 2]; ids.max().unwrap_or_default()];
         let unsettled: HashSet<Prefix> = query.unsettled.into_iter().collect();
         if !unsettled.is_empty() {
             for route in self.speaker.routes() {
@@ -448,7 +434,8 @@ impl Core {
             }
         }
         self.silence.look(now);
-        let hints = speaker.peers.iter().map(|peer| self.hint(peer, now));
+        let hints = speaker.peers.iter();
+        let hints = hints.filter_map(|peer| Some((peer.id, self.hint(peer, now)?)));
         let hints = hints.collect();
         // Whoever asked may have given up.
         let _ = query.answer.send(CoreAnswer {

@@ -98,11 +98,6 @@ async fn start(config: &SpeakerConfig, socket: &Path) -> Result<(Core, Inlets), 
     let terminate = signal(SignalKind::terminate()).map_err(DaemonError::Signals)?;
     let interrupt = signal(SignalKind::interrupt()).map_err(DaemonError::Signals)?;
     let control = server::bind(socket)?;
-    let carried = convert::singles(config).count();
-    if carried < config.peers.len() {
-        let without = config.peers.len() - carried;
-        warn!("{without} peers with peerRange, localASNumber or asNumber: external are left out");
-    }
     let settings = settings(config);
     let (listeners, gate) = listen(config, &settings)?;
     let mut watcher = Watcher::open().map_err(DaemonError::Netlink)?;
@@ -194,8 +189,7 @@ fn listen(
 
 fn settings(config: &SpeakerConfig) -> Vec<PeerSettings> {
     let secs = |secs: u32| Duration::from_secs(u64::from(secs));
-    let settings = |single: convert::Single<'_>| {
-        let peer = single.peer;
+    let settings = |peer: &rcni_config::PeerConfig| {
         let timers = peer.timers;
         PeerSettings {
             name: peer.name.clone(),
@@ -206,7 +200,7 @@ fn settings(config: &SpeakerConfig) -> Vec<PeerSettings> {
             security: peer.security.clone(),
         }
     };
-    convert::singles(config).map(settings).collect()
+    config.peers.iter().map(settings).collect()
 }
 
 /// Addresses to listen on that nobody can reach, for now or because they are mistyped.

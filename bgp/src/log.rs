@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
-use rcni_bgp_proto::speaker::{Event, EventKind, PeerId};
+use rcni_bgp_proto::speaker::{Event, EventKind};
 use tracing::{debug, info, warn};
 use tracing_subscriber::EnvFilter;
 
@@ -37,8 +37,8 @@ pub fn begin(level: Option<&str>) -> Result<(), String> {
 
 /// An event of the speaker. What peers said in it was escaped by the speaker and is so again:
 /// a log is read on terminals.
-pub fn event<'a>(event: &Event, name: impl Fn(PeerId) -> &'a str) {
-    let peer = event.peer.map_or("-", name);
+pub fn event(event: &Event) {
+    let peer = event.name.as_deref().unwrap_or("-");
     let text = escape(&event.kind.to_string());
     match &event.kind {
         EventKind::StateChange { cause: Some(_), .. }

@@ -10,7 +10,7 @@
 )]
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::BytesMut;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
@@ -18,7 +18,8 @@ use rcni_bgp_proto::attr::{AsPath, NextHop, PathAttributes};
 use rcni_bgp_proto::message::{self, Message, pack_announcements};
 use rcni_bgp_proto::policy::Policy;
 use rcni_bgp_proto::speaker::{
-    ConnId, GracefulRestartConfig, Input, Output, PeerConfig, Speaker, SpeakerConfig,
+    ConnId, GracefulRestartConfig, Input, Output, PeerConfig, Remote, Speaker, SpeakerConfig,
+    Timers,
 };
 use rcni_bgp_proto::validate::{LocalOpen, Offer, SessionOptions};
 use rcni_bgp_proto::{Family, Prefix};
@@ -57,13 +58,15 @@ fn updates() -> Vec<Vec<u8>> {
 fn peer(last: u8) -> PeerConfig {
     PeerConfig {
         name: format!("peer-{last}"),
-        address: IpAddr::from([10, 0, 0, last]),
-        port: 179,
-        asn: 64_999 + u32::from(last),
+        remote: Remote::Address {
+            address: IpAddr::from([10, 0, 0, last]),
+            port: 179,
+        },
+        asn: (64_999 + u32::from(last)).into(),
+        local_asn: None,
         passive: true,
         local_address: None,
-        hold_time_secs: 90,
-        connect_retry: Duration::from_secs(5),
+        timers: Timers::default(),
         families: vec![Family::IPV4_UNICAST],
         offer: Offer::default(),
         import: Policy::accept_all(),

@@ -154,17 +154,23 @@ impl Notification {
     /// cut at 255 octets on a character boundary.
     #[must_use]
     pub fn shutdown(text: &str) -> Self {
+        Self::administrative(cease_subcode::ADMINISTRATIVE_SHUTDOWN, text)
+    }
+
+    /// A Cease/Administrative Reset, likewise.
+    #[must_use]
+    pub fn reset(text: &str) -> Self {
+        Self::administrative(cease_subcode::ADMINISTRATIVE_RESET, text)
+    }
+
+    fn administrative(subcode: u8, text: &str) -> Self {
         let text = &text[..text.floor_char_boundary(255)];
         let mut data = Vec::with_capacity(1 + text.len());
         if !text.is_empty() {
             data.push(u8::try_from(text.len()).unwrap_or(u8::MAX));
             data.extend_from_slice(text.as_bytes());
         }
-        Self::new(
-            error_code::CEASE,
-            cease_subcode::ADMINISTRATIVE_SHUTDOWN,
-            data,
-        )
+        Self::new(error_code::CEASE, subcode, data)
     }
 
     /// Whether this is a Hard Reset, which ends graceful restart (RFC 8538 §3).

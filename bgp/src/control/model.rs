@@ -1,11 +1,12 @@
 //! What `GET /v1/status` answers. Stable: fields may be added, never renamed or given another
 //! meaning without a new `version`.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use rcni_bgp_proto::fsm::State;
-use rcni_bgp_proto::speaker::{self, PeerStatus, PrefixCounts, SpeakerStatus};
+use rcni_bgp_proto::speaker::{self, PeerId, PeerStatus, PrefixCounts, SpeakerStatus};
 use serde::{Deserialize, Serialize};
 
 use crate::fib::{FibStatus, Ownership, Prefix};
@@ -71,8 +72,17 @@ pub struct Peer {
     pub name: String,
     /// Configured address.
     pub address: IpAddr,
-    /// The peer's AS number.
-    pub asn: u32,
+    /// The peer's AS number; null as long as it is not known (`asNumber: external`).
+    pub asn: Option<u32>,
+    /// Ours towards it.
+    #[serde(rename = "localASN", default)]
+    pub local_asn: u32,
+    /// It came from a peerRange.
+    #[serde(default)]
+    pub dynamic: bool,
+    /// By `rcni-bgp peer shutdown`.
+    #[serde(default)]
+    pub shut_down: bool,
     /// `external` or `internal`.
     #[serde(rename = "type")]
     pub kind: String,
@@ -197,7 +207,7 @@ pub struct Parts {
     /// From the core: per peer, how many of its best routes are not in the kernel, IPv4 and IPv6.
     pub not_installed: Vec<[usize; 2]>,
     /// From the core: per peer, why it may be down.
-    pub hints: Vec<Option<String>>,
+    pub hints: BTreeMap<PeerId, String>,
     /// From the fib task.
     pub fib: FibStatus,
     /// Configured.
@@ -226,9 +236,9 @@ impl Status {
             let missing = if parts.install {
                 missing
             } else {
-                peer.prefixes_by_family.map(|(_, counts)| counts.best)
+                peer.prefixes.by_family.map(|(_, counts)| counts.best)
             };
-            let hint = parts.hints.get(peer.id.index()).cloned().flatten();
+            let hint = parts.hints.get(&peer.id).cloned();
             Peer::new(peer, missing, hint, now)
         };
         Self {
@@ -267,14 +277,17 @@ impl Peer {
         now: Instant,
     ) -> Self {
         let session = peer.session.as_ref();
-        let [(_, v4), (_, v6)] = peer.prefixes_by_family;
+        let [(_, v4), (_, v6)] = peer.prefixes.by_family;
         let [missing_v4, missing_v6] = not_installed;
         let notes = session.map(|session| session.notes.clone());
         Self {
             name: peer.name,
             address: peer.address,
-            asn: peer.asn,
-            kind: if peer.external {
+            asn: peer.kind.asn,
+            local_asn: peer.kind.local_asn,
+            dynamic: peer.kind.dynamic,
+            shut_down: peer.kind.held_down,
+            kind: if peer.kind.external {
                 "external"
             } else {
                 "internal"
@@ -297,7 +310,7 @@ impl Peer {
             families: session.map_or(vec![], |session| {
                 session.families.iter().map(ToString::to_string).collect()
             }),
-            prefixes: Prefixes::new(peer.prefixes, missing_v4 + missing_v6),
+            prefixes: Prefixes::new(peer.prefixes.total, missing_v4 + missing_v6),
             prefixes_by_family: ByFamily {
                 ipv4: Prefixes::new(v4, missing_v4),
                 ipv6: Prefixes::new(v6, missing_v6),
@@ -334,7 +347,8 @@ fn listed(routes: Vec<(Prefix, String)>) -> Vec<Failed> {
 
 fn conflicts(speaker: &SpeakerStatus) -> Vec<Conflict> {
     let told = |conflict: &speaker::Conflict| {
-        let peer = speaker.peers.get(conflict.peer.index())?;
+        let mut peers = speaker.peers.iter();
+        let peer = peers.find(|peer| peer.id == conflict.peer)?;
         let other = match conflict.origin_asn {
             Some(asn) => format!("the node that AS {asn} announces it for"),
             None => "the other node".to_owned(),

@@ -169,7 +169,8 @@ fn row(peer: &Peer) -> [String; 9] {
     [
         escape(&peer.name),
         peer.address.to_string(),
-        peer.asn.to_string(),
+        peer.asn
+            .map_or_else(|| "?".to_owned(), |asn| asn.to_string()),
         peer.state.clone(),
         duration(peer.since_seconds),
         counts.received.to_string(),

@@ -1,5 +1,6 @@
 //! The daemon's end of the control socket.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use rcni_bgp_proto::speaker::SpeakerStatus;
+use rcni_bgp_proto::speaker::{PeerId, SpeakerStatus};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{sleep, timeout};
@@ -143,7 +144,7 @@ pub struct CoreAnswer {
     /// Per peer, how many of its best routes are among the unsettled: IPv4, IPv6.
     pub not_installed: Vec<[usize; 2]>,
     /// Per peer, why it may be down.
-    pub hints: Vec<Option<String>>,
+    pub hints: BTreeMap<PeerId, String>,
 }
 
 /// Whom to ask, and what never changes.

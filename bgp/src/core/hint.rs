@@ -36,7 +36,7 @@ impl Core {
             return self.link_hint(peer.address);
         }
         let told = peer.last_error.as_ref().map(|error| error.class) == Some(CauseClass::Md5);
-        let settings = self.peers.get(peer.id.index())?;
+        let settings = self.settings_at(peer.address)?;
         if self.interfaces.has(peer.address) && !peer.address.is_loopback() {
             let text = "spec.peerIP is an address of this node; unless another speaker here is \
                         meant, write the peer's";

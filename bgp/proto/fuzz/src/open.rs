@@ -21,7 +21,7 @@ pub fn run(data: &[u8]) {
     let local_bgp_id = [10, 0, 0, 1].into();
     for asn in [65001, 65000] {
         let expected = ExpectedPeer {
-            asn,
+            asn: asn.into(),
             local_asn: 65000,
             local_bgp_id,
         };

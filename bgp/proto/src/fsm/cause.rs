@@ -27,6 +27,26 @@ pub enum CauseClass {
     Collision,
     /// No message came within the hold time.
     HoldExpired,
+    /// The peer took nothing for the send hold time (RFC 9687).
+    SendHoldExpired,
+    /// Cease: more prefixes than are allowed.
+    MaxPrefixes,
+    /// Cease: shut down by an operator, on either side.
+    AdminShutdown,
+    /// Cease: the peer is not configured any more.
+    Deconfigured,
+    /// Cease: reset by an operator, on either side.
+    AdminReset,
+    /// Cease: the connection is not wanted; not configured, shut down, or one too many.
+    Rejected,
+    /// Cease: the configuration was changed.
+    ConfigChange,
+    /// Cease: too little memory, or too many connections.
+    OutOfResources,
+    /// Cease: a hard reset, which ends graceful restart, too (RFC 8538).
+    HardReset,
+    /// Cease: BFD saw the path fail (RFC 9384).
+    BfdDown,
     /// This side ended it with a NOTIFICATION.
     NotificationSent,
     /// The peer ended it with a NOTIFICATION.
@@ -54,6 +74,16 @@ impl CauseClass {
             Self::Md5 => "md5",
             Self::Collision => "collision",
             Self::HoldExpired => "hold-expired",
+            Self::SendHoldExpired => "send-hold-expired",
+            Self::MaxPrefixes => "max-prefixes",
+            Self::AdminShutdown => "admin-shutdown",
+            Self::Deconfigured => "deconfigured",
+            Self::AdminReset => "admin-reset",
+            Self::Rejected => "rejected",
+            Self::ConfigChange => "config-change",
+            Self::OutOfResources => "out-of-resources",
+            Self::HardReset => "hard-reset",
+            Self::BfdDown => "bfd-down",
             Self::NotificationSent => "notification-sent",
             Self::NotificationReceived => "notification-received",
             Self::ClosedByPeer => "closed-by-peer",
@@ -219,8 +249,26 @@ fn class_of(n: &Notification, otherwise: CauseClass) -> CauseClass {
     match (n.code, n.subcode) {
         (error_code::OPEN, open_subcode::BAD_PEER_AS) => CauseClass::WrongAs,
         (error_code::HOLD_TIMER_EXPIRED, _) => CauseClass::HoldExpired,
-        (error_code::CEASE, cease_subcode::COLLISION_RESOLUTION) => CauseClass::Collision,
+        (error_code::SEND_HOLD_TIMER_EXPIRED, _) => CauseClass::SendHoldExpired,
+        (error_code::CEASE, subcode) => class_of_cease(subcode).unwrap_or(otherwise),
         _ if !n.wanted_families().is_empty() => CauseClass::NoCommonFamily,
         _ => otherwise,
     }
+}
+
+/// RFC 4486 §4, RFC 8538 §3, RFC 9384 §3.
+fn class_of_cease(subcode: u8) -> Option<CauseClass> {
+    Some(match subcode {
+        cease_subcode::MAXIMUM_PREFIXES => CauseClass::MaxPrefixes,
+        cease_subcode::ADMINISTRATIVE_SHUTDOWN => CauseClass::AdminShutdown,
+        cease_subcode::PEER_DECONFIGURED => CauseClass::Deconfigured,
+        cease_subcode::ADMINISTRATIVE_RESET => CauseClass::AdminReset,
+        cease_subcode::CONNECTION_REJECTED => CauseClass::Rejected,
+        cease_subcode::OTHER_CONFIGURATION_CHANGE => CauseClass::ConfigChange,
+        cease_subcode::COLLISION_RESOLUTION => CauseClass::Collision,
+        cease_subcode::OUT_OF_RESOURCES => CauseClass::OutOfResources,
+        cease_subcode::HARD_RESET => CauseClass::HardReset,
+        cease_subcode::BFD_DOWN => CauseClass::BfdDown,
+        _ => return None,
+    })
 }

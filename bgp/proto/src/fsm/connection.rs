@@ -38,8 +38,10 @@ pub struct SessionParams {
     pub local: LocalOpen,
     /// What the peer's OPEN must say.
     pub expected: ExpectedPeer,
-    /// How UPDATEs are judged.
+    /// How UPDATEs are judged; the peer's AS number is that of its OPEN.
     pub updates: UpdateContext,
+    /// A keepalive interval that is configured.
+    pub keepalive_secs: Option<u16>,
 }
 
 /// What can happen to a connection.
@@ -242,7 +244,7 @@ impl Connection {
                     self.confirmation = Confirmation::Theirs;
                     return Ok(vec![]);
                 }
-                self.state = State::Established;
+                self.establish(now);
                 Ok(vec![ConnectionOutput::Established])
             }
             Message::Update(update) => {
@@ -277,11 +279,13 @@ impl Connection {
         let offer = self.params.local.offer;
         validate::roles(offer.role, offer.role_strict, &open)?;
         let negotiated = validate::negotiate(&self.sent, &open)?;
+        self.params.updates.peer_asn = open.asn();
         self.options = negotiated.options.clone();
         self.received = Some(open);
         self.negotiated = Some(Arc::new(negotiated));
         self.state = State::OpenConfirm;
-        self.timers.stop(Timer::Hold);
+        // With a hold time of 0 nothing bounds this state but what bounds OpenSent.
+        self.timers.set(Timer::Hold, now + OPEN_HOLD);
         self.heard(now);
         Ok(vec![ConnectionOutput::OpenAccepted])
     }
@@ -294,10 +298,16 @@ impl Connection {
         let before = std::mem::replace(&mut self.confirmation, Confirmation::Ours);
         let ours = ConnectionOutput::Send(Message::Keepalive);
         if before == Confirmation::Theirs {
-            self.state = State::Established;
+            self.establish(now);
             return vec![ours, ConnectionOutput::Established];
         }
         vec![ours]
+    }
+
+    fn establish(&mut self, now: Instant) {
+        self.state = State::Established;
+        self.timers.stop(Timer::Hold);
+        self.heard(now);
     }
 
     fn heard(&mut self, now: Instant) {
@@ -312,12 +322,12 @@ impl Connection {
         }
     }
 
-    /// A third of the hold time with jitter (RFC 4271 §10), never more than one a second (§4.4).
+    /// With jitter (RFC 4271 §10), never more than one a second (§4.4).
     fn schedule_keepalive(&mut self, now: Instant, rng: &mut SmallRng) {
         if let Some(secs) = self
             .negotiated
             .as_ref()
-            .map(|n| n.keepalive_secs())
+            .map(|n| n.keepalive_secs_within(self.params.keepalive_secs))
             .filter(|s| *s > 0)
         {
             let interval =

@@ -43,6 +43,7 @@
 
 mod cause;
 mod connection;
+mod counters;
 mod peer;
 mod timers;
 
@@ -50,6 +51,7 @@ use std::fmt;
 
 pub use cause::{Cause, CauseClass, LastError};
 pub use connection::{Connection, ConnectionInput, ConnectionOutput, Initiator, SessionParams};
+pub use counters::{Counters, Messages};
 pub use peer::{ConnIds, Context, Peer, PeerInput, PeerOutput, Session};
 pub use timers::{TimerKind, TimerTable};
 

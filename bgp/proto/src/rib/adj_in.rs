@@ -251,6 +251,12 @@ impl AdjRibIn {
         }
     }
 
+    /// For so many peers, if there was room for fewer.
+    pub fn make_room(&mut self, peers: usize) {
+        let peers = peers.max(self.peers.len());
+        self.peers.resize(peers, Families::default());
+    }
+
     /// All paths of a prefix.
     pub fn paths(&self, prefix: &Prefix) -> impl Iterator<Item = &Path> {
         let paths = self.table.get(prefix).map_or(&[][..], Paths::as_slice);

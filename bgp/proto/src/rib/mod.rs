@@ -117,6 +117,25 @@ impl Rib {
         self.interner.intern(attributes)
     }
 
+    /// For so many peers from now on, if there was room for fewer.
+    pub fn make_room(&mut self, peers: usize) {
+        self.adj_in.make_room(peers);
+        let peers = peers.max(self.tellers.len());
+        self.tellers.resize(peers, None);
+        self.reach.resize(peers, Reach::default());
+        self.sweep.make_room(peers);
+    }
+
+    /// Nothing of the peer is left: its number may become another's.
+    pub fn forget_peer(&mut self, peer: PeerId) {
+        if let Some(teller) = self.tellers.get_mut(peer.index()) {
+            *teller = None;
+        }
+        if let Some(reach) = self.reach.get_mut(peer.index()) {
+            *reach = Reach::default();
+        }
+    }
+
     /// What the decision must know of a peer. Paths that it left before are decided anew if that
     /// is another speaker than before.
     pub fn set_teller(&mut self, peer: PeerId, teller: Teller) {

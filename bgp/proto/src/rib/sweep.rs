@@ -44,6 +44,10 @@ impl Sweep {
         }
     }
 
+    pub(super) fn make_room(&mut self, peers: usize) {
+        self.anew.resize(peers.max(self.anew.len()), 0);
+    }
+
     pub(super) fn is_active(&self) -> bool {
         self.laps < self.until
     }

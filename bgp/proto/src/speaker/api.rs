@@ -10,15 +10,16 @@ use crate::error::Notification;
 use crate::fsm::{LastError, State};
 use crate::iana::Family;
 use crate::policy::Policy;
-use crate::validate::Offer;
+use crate::validate::{Offer, RemoteAs};
 use crate::wire::Prefix;
 
-/// A configured peer: its index in [`SpeakerConfig::peers`].
+/// A configured peer: its index in [`SpeakerConfig::peers`]; or one that came from a range: a number
+/// behind those, which another gets when nothing of this one is left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerId(pub u32);
 
 impl PeerId {
-    /// The index in [`SpeakerConfig::peers`].
+    /// As an index.
     #[must_use]
     pub fn index(self) -> usize {
         self.0 as usize
@@ -81,25 +82,23 @@ impl Default for GracefulRestartConfig {
     }
 }
 
-/// One configured peer.
+/// One configured peer, or the pattern of peers that come from a network.
 #[derive(Clone, Debug)]
 pub struct PeerConfig {
     /// Name for status and log.
     pub name: String,
-    /// The peer's address: dialled, and the only address connections are accepted from.
-    pub address: IpAddr,
-    /// TCP port that is dialled.
-    pub port: u16,
+    /// Where it is, or whence peers come that this is the pattern of.
+    pub remote: Remote,
     /// The peer's AS number; equal to the own one means iBGP.
-    pub asn: u32,
+    pub asn: RemoteAs,
+    /// Own AS number towards this peer, if it is not that of the speaker.
+    pub local_asn: Option<u32>,
     /// Never dial, only accept.
     pub passive: bool,
     /// Source address of dials; also the only local address that accepts from this peer.
     pub local_address: Option<IpAddr>,
-    /// Proposed hold time in seconds: 0 (none) or at least 3.
-    pub hold_time_secs: u16,
-    /// ConnectRetryTime before jitter (RFC 4271 §10).
-    pub connect_retry: Duration,
+    /// Times of the session.
+    pub timers: Timers,
     /// Families offered in the OPEN.
     pub families: Vec<Family>,
     /// What else is offered there.
@@ -110,6 +109,48 @@ pub struct PeerConfig {
     pub export: Policy,
 }
 
+/// Where a peer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remote {
+    /// One address, which is dialled, and the only one that is accepted.
+    Address {
+        /// Of the peer.
+        address: IpAddr,
+        /// TCP port that is dialled.
+        port: u16,
+    },
+    /// Every address of a network that connects and sends an acceptable OPEN becomes a peer of its
+    /// own, with a [`PeerId`] of its own, until its session and its routes are gone. Nobody there is
+    /// dialled. An address of its own (another peer's [`Remote::Address`]) and a longer network win.
+    Range {
+        /// Which addresses.
+        network: Prefix,
+        /// How many peers at a time; further ones are refused (Cease, Connection Rejected).
+        limit: u16,
+    },
+}
+
+/// Times of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timers {
+    /// Proposed hold time in seconds: 0 (none) or at least 3.
+    pub hold_time_secs: u16,
+    /// Keepalive interval if it is to be shorter than a third of the negotiated hold time.
+    pub keepalive_secs: Option<u16>,
+    /// ConnectRetryTime before jitter (RFC 4271 §10).
+    pub connect_retry: Duration,
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Self {
+            hold_time_secs: 90,
+            keepalive_secs: None,
+            connect_retry: Duration::from_secs(5),
+        }
+    }
+}
+
 /// How to stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StopMode {
@@ -117,6 +158,18 @@ pub enum StopMode {
     Restart,
     /// Cease/Administrative Shutdown with a text for the peer's operator (RFC 9003).
     Shutdown(String),
+}
+
+/// What can be asked of one peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// End the session with Cease/Administrative Shutdown and this text (RFC 9003), at most 255
+    /// octets of it; neither dial nor accept until `Start`.
+    Shutdown(String),
+    /// Undo `Shutdown`.
+    Start,
+    /// End the session with Cease/Administrative Reset and this text, and begin it again.
+    Reset(String),
 }
 
 /// Why a dial failed.
@@ -209,6 +262,13 @@ pub enum Input<'a> {
         /// Which peer.
         peer: PeerId,
     },
+    /// Somebody wants something of one peer. A peer that is not there any more is no error.
+    Order {
+        /// Which peer.
+        peer: PeerId,
+        /// What.
+        order: Order,
+    },
     /// The deadline of [`Speaker::poll_timeout`](super::Speaker::poll_timeout) passed. Early or
     /// needless ticks are harmless.
     Tick,
@@ -229,6 +289,11 @@ pub enum Output {
         local: Option<IpAddr>,
         /// eBGP: the peer is directly connected, TTL 1 is enough.
         external: bool,
+    },
+    /// The peer's OPEN on this connection is fine: whoever it is, he knows what he wants.
+    Opened {
+        /// Which connection.
+        conn: ConnId,
     },
     /// There is something to send:
     /// [`Speaker::poll_transmit`](super::Speaker::poll_transmit) until it returns `None`.
@@ -295,8 +360,10 @@ impl fmt::Display for NextHop {
 pub struct Event {
     /// When.
     pub at: Instant,
-    /// Which peer, if it concerns one.
+    /// Which peer, if it concerns one; of one that a range has not admitted, the range.
     pub peer: Option<PeerId>,
+    /// The peer's name.
+    pub name: Option<String>,
     /// What.
     pub kind: EventKind,
 }

@@ -79,8 +79,9 @@ impl Speaker {
     /// AS replaced by the peer's (as-override), which makes a path of that AS alone.
     fn is_foreign(&self, neighbor: &Neighbor, attributes: &PathAttributes) -> bool {
         let path = &attributes.as_path;
-        let overridden = path.path_len() > 1 && path.asns().all(|asn| asn == neighbor.config.asn);
+        let overridden = path.path_len() > 1 && path.asns().all(|asn| Some(asn) == neighbor.asn);
         !path.contains(self.config.asn)
+            && !path.contains(neighbor.local_asn)
             && !overridden
             && attributes.originator_id() != Some(self.config.router_id)
     }

@@ -20,7 +20,9 @@
 
 mod api;
 mod conflict;
+mod dynamic;
 mod neighbor;
+mod neighbors;
 mod next_hops;
 mod own;
 mod refresh;
@@ -32,16 +34,20 @@ mod work;
 #[cfg(test)]
 mod tests;
 
+pub use crate::validate::RemoteAs;
 pub use crate::validate::{AddPath, Offer, Role};
 pub use api::{
     CloseCause, ConnId, ConnectError, Event, EventKind, FibChange, GracefulRestartConfig, Input,
-    NextHop, Output, PeerConfig, PeerId, SpeakerConfig, StopMode,
+    NextHop, Order, Output, PeerConfig, PeerId, Remote, SpeakerConfig, StopMode, Timers,
 };
 pub use conflict::{CONFLICTS_SHOWN, Conflict};
 pub use next_hops::NextHops;
 pub(crate) use own::is_link_local;
 pub use own::{Interface, OwnAddresses};
-pub use status::{PeerStatus, PrefixCounts, RouteStatus, SessionStatus, SpeakerStatus};
+pub use status::{
+    PeerKind, PeerPrefixes, PeerStatus, PrefixCounts, RangeStatus, RouteStatus, SessionStatus,
+    SpeakerStatus,
+};
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -49,10 +55,11 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use crate::fsm::{Cause, ConnIds, Context, Peer, PeerInput, PeerOutput};
-use crate::iana::Family;
+use crate::fsm::{Cause, ConnIds, Context, PeerInput, PeerOutput};
+use crate::iana::{Family, cease_subcode, error_code};
 use crate::rib::{AdjRibOut, Rib};
 use neighbor::{Link, Neighbor};
+use neighbors::Neighbors;
 use restart::{Deferral, Progress};
 
 /// A BGP speaker without IO. See the [module](self) for how to drive it.
@@ -64,7 +71,7 @@ use restart::{Deferral, Progress};
 #[derive(Debug)]
 pub struct Speaker {
     config: SpeakerConfig,
-    neighbors: Vec<Neighbor>,
+    neighbors: Neighbors,
     links: BTreeMap<ConnId, Link>,
     rib: Rib,
     deferral: Deferral,
@@ -84,17 +91,7 @@ impl Speaker {
     /// A speaker that is not started.
     #[must_use]
     pub fn new(config: SpeakerConfig, now: Instant) -> Self {
-        let neighbors = (0..)
-            .zip(&config.peers)
-            .map(|(number, peer)| Neighbor {
-                id: PeerId(number),
-                config: peer.clone(),
-                machine: Peer::new(&config, peer, jitter_seed(config.seed, number), now),
-                up: None,
-                helper: restart::Helper::default(),
-                progress: Progress::default(),
-            })
-            .collect();
+        let neighbors = Neighbors::new(&config, now);
         Self {
             neighbors,
             links: BTreeMap::new(),
@@ -146,6 +143,7 @@ impl Speaker {
                 self.feed_peer_of(conn, PeerInput::Closed(conn, cause), now);
                 self.links.remove(&conn);
             }
+            Input::Order { peer, order } => self.order(peer, order, now),
             Input::RequestRefresh { peer } => self.request_refresh(peer),
             Input::Tick => self.tick(now),
         }
@@ -189,13 +187,14 @@ impl Speaker {
             return None;
         }
         let complete = self.deferral == Deferral::Done;
-        let up = self
-            .neighbors
-            .get_mut(link.peer.index())
-            .and_then(|n| n.up.as_mut());
-        let message = up.filter(|up| up.session.conn == conn).and_then(|up| {
+        let neighbor = self.neighbors.get_mut(link.peer.index());
+        let message = neighbor.and_then(|neighbor| {
+            let up = neighbor.up.as_mut().filter(|up| up.session.conn == conn)?;
             let message = up.adj_out.next_message(&self.rib, &up.target, complete);
             self.unfinished |= message.is_none() && up.adj_out.has_work(complete);
+            if message.is_some() {
+                neighbor.machine.count_update();
+            }
             message
         });
         if message.is_none() {
@@ -210,15 +209,18 @@ impl Speaker {
         let mut own: Vec<Family> = self.config.networks.iter().map(Family::of).collect();
         own.sort_unstable();
         own.dedup();
-        let (asn, adj_in) = (self.config.asn, self.rib.adj_in());
-        let peers = self.neighbors.iter();
-        let peers = peers.map(|neighbor| neighbor.status(asn, adj_in, &own));
+        let adj_in = self.rib.adj_in();
+        let mut peers: Vec<&Neighbor> = self.neighbors.iter().filter(|n| n.is_known()).collect();
+        peers.sort_by_key(|n| n.dynamic.as_ref().map(|dynamic| (dynamic.range, n.address)));
+        let peers = peers.into_iter();
+        let peers = peers.map(|neighbor| neighbor.status(adj_in, &own));
         SpeakerStatus {
             asn: self.config.asn,
             router_id: self.config.router_id,
             synced: self.deferral == Deferral::Done,
             prefixes: self.rib.loc().len(),
             peers: peers.collect(),
+            ranges: self.ranges(),
             conflicts: self.conflicts(),
         }
     }
@@ -246,10 +248,11 @@ impl Speaker {
             self.feed_peer(index, PeerInput::Stop(mode), now);
         }
         // Forgotten here, kept in the kernel.
+        self.neighbors.forget_dynamic();
         let peers = self.neighbors.len();
         self.rib = Rib::new(&self.config.networks, peers, self.config.maximum_paths);
         self.discarded.clear();
-        for neighbor in &mut self.neighbors {
+        for neighbor in self.neighbors.iter_mut() {
             neighbor.helper.stop();
             neighbor.progress = Progress::default();
         }
@@ -278,19 +281,16 @@ impl Speaker {
     fn accept(&mut self, conn: ConnId, local: SocketAddr, remote: SocketAddr, now: Instant) {
         let from = remote.ip().to_canonical();
         let on = local.ip().to_canonical();
-        let peer = self.neighbors.iter().position(|neighbor| {
-            neighbor.config.address == from
-                && neighbor.config.local_address.is_none_or(|own| own == on)
-        });
-        let known = self.links.contains_key(&conn);
-        match peer.filter(|_| self.deferral != Deferral::Stopped && !known) {
-            Some(index) => {
-                let id = self.neighbors.get(index).map(|neighbor| neighbor.id);
-                self.links.extend(id.map(|id| (conn, Link::new(id))));
+        if self.links.contains_key(&conn) {
+            return;
+        }
+        let running = self.deferral != Deferral::Stopped;
+        match running.then(|| self.peer_at(from, on, now)).flatten() {
+            Some(id) => {
+                self.links.insert(conn, Link::new(id));
                 let local = SocketAddr::new(on, local.port());
-                self.feed_peer(index, PeerInput::Accepted(conn, local, remote), now);
+                self.feed_peer(id.index(), PeerInput::Accepted(conn, local, remote), now);
             }
-            None if known => {}
             None => {
                 self.event(now, None, EventKind::Refused(remote));
                 self.outputs.push_back(Output::Close { conn });
@@ -313,10 +313,12 @@ impl Speaker {
 
     fn feed_peer(&mut self, index: usize, input: PeerInput<'_>, now: Instant) {
         let waiting = matches!(self.deferral, Deferral::Waiting(_) | Deferral::Deciding(_));
+        let has_room = u32::try_from(index).is_ok_and(|id| self.neighbors.has_room(PeerId(id)));
         let Some(neighbor) = self.neighbors.get_mut(index) else {
             return;
         };
         let mut ctx = Context {
+            has_room,
             now,
             ids: &mut self.ids,
             restarting: self.restarting && waiting,
@@ -326,6 +328,8 @@ impl Speaker {
         };
         let outputs = neighbor.machine.handle(input, &mut ctx);
         let id = neighbor.id;
+        let turned_away = !has_room && outputs.iter().any(is_rejection);
+        self.neighbors.observe(id, turned_away);
         for output in outputs {
             self.act_on(id, output, now);
         }
@@ -334,6 +338,7 @@ impl Speaker {
     fn act_on(&mut self, id: PeerId, output: PeerOutput, now: Instant) {
         match output {
             PeerOutput::Dial(conn) => self.dial(id, conn),
+            PeerOutput::Opened(conn) => self.outputs.push_back(Output::Opened { conn }),
             PeerOutput::Send(conn, message) => {
                 if let Some(link) = self.links.get_mut(&conn) {
                     link.push(&message);
@@ -365,14 +370,16 @@ impl Speaker {
         let Some(neighbor) = self.neighbors.get(id.index()) else {
             return;
         };
-        let config = &neighbor.config;
+        let Remote::Address { address, port } = neighbor.config.remote else {
+            return;
+        };
         self.links.insert(conn, Link::new(id));
         self.outputs.push_back(Output::Dial {
             conn,
             peer: id,
-            remote: SocketAddr::new(config.address, config.port),
-            local: config.local_address,
-            external: config.asn != self.config.asn,
+            remote: SocketAddr::new(address, port),
+            local: neighbor.config.local_address,
+            external: neighbor.is_external(),
         });
     }
 
@@ -388,15 +395,26 @@ impl Speaker {
     }
 
     fn event(&mut self, at: Instant, peer: Option<PeerId>, kind: EventKind) {
-        self.outputs
-            .push_back(Output::Event(Event { at, peer, kind }));
+        let known = peer.and_then(|id| self.neighbors.get(id.index()));
+        let name = known.map(|neighbor| neighbor.config.name.clone());
+        // Guests come and go: what they do is told of their range.
+        let peer = match known.and_then(|neighbor| neighbor.dynamic.as_ref()) {
+            Some(guest) if !guest.admitted => {
+                let ranges = self.neighbors.ranges();
+                ranges.get(guest.range).map(|range| range.id)
+            }
+            _ => peer,
+        };
+        self.outputs.push_back(Output::Event(Event {
+            at,
+            peer,
+            name,
+            kind,
+        }));
     }
 }
 
-/// Neighbouring seeds and peers must not have neighbouring jitter (the generator's own seeding
-/// mixes further).
-fn jitter_seed(seed: u64, peer: u32) -> u64 {
-    seed ^ u64::from(peer)
-        .wrapping_add(1)
-        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+fn is_rejection(output: &PeerOutput) -> bool {
+    let reason = (error_code::CEASE, cease_subcode::CONNECTION_REJECTED);
+    matches!(output, PeerOutput::Ended(Cause::Sent(n)) if (n.code, n.subcode) == reason)
 }

@@ -1,14 +1,17 @@
 //! What the speaker holds per peer, and per connection.
 
 use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
-use super::api::{PeerConfig, PeerId};
+use super::api::{PeerConfig, PeerId, Remote, SpeakerConfig};
+use super::neighbors::Dynamic;
 use super::own::OwnAddresses;
 use super::refresh::Refreshing;
 use super::restart::{Helper, Progress};
-use super::status::{PeerStatus, PrefixCounts, SessionStatus};
+use super::status::{PeerKind, PeerPrefixes, PeerStatus, PrefixCounts, SessionStatus};
 use crate::fsm::{Peer, Session};
 use crate::iana::Family;
 use crate::message::{Message, encode};
@@ -23,6 +26,13 @@ const QUEUE_MAX: usize = 8;
 pub(super) struct Neighbor {
     pub(super) id: PeerId,
     pub(super) config: PeerConfig,
+    pub(super) address: IpAddr,
+    /// Its AS number, if it is configured or was in its last OPEN.
+    pub(super) asn: Option<u32>,
+    /// Ours towards it.
+    pub(super) local_asn: u32,
+    /// Came from a range.
+    pub(super) dynamic: Option<Dynamic>,
     pub(super) machine: Peer,
     pub(super) up: Option<Up>,
     pub(super) helper: Helper,
@@ -67,12 +77,48 @@ impl Malformed {
 }
 
 impl Neighbor {
+    pub(super) fn new(
+        speaker: &SpeakerConfig,
+        config: &PeerConfig,
+        id: PeerId,
+        dynamic: Option<Dynamic>,
+        now: Instant,
+    ) -> Self {
+        let local_asn = config.local_asn.unwrap_or(speaker.asn);
+        let address = match config.remote {
+            Remote::Address { address, .. } => address,
+            // Nobody is there; the ranges themselves are no neighbours.
+            Remote::Range { .. } => Ipv4Addr::UNSPECIFIED.into(),
+        };
+        Self {
+            id,
+            address,
+            asn: config.asn.known(local_asn),
+            local_asn,
+            dynamic,
+            machine: Peer::new(speaker, config, jitter_seed(speaker.seed, id.0), now),
+            up: None,
+            helper: Helper::default(),
+            progress: Progress::default(),
+            config: config.clone(),
+        }
+    }
+
+    pub(super) fn is_external(&self) -> bool {
+        self.config.asn.is_external(self.local_asn)
+    }
+
+    /// Is anybody to be shown? Guests are not: who they are is not known yet.
+    pub(super) fn is_known(&self) -> bool {
+        self.dynamic.as_ref().is_none_or(|dynamic| dynamic.admitted)
+    }
+
     pub(super) fn session(&self) -> Option<&Session> {
         self.up.as_ref().map(|up| &up.session)
     }
 
     /// `own`: families that are originated here.
-    pub(super) fn status(&self, local_asn: u32, adj_in: &AdjRibIn, own: &[Family]) -> PeerStatus {
+    pub(super) fn status(&self, adj_in: &AdjRibIn, own: &[Family]) -> PeerStatus {
         let out = self.up.as_ref().map(|up| &up.adj_out);
         let in_family = |family| {
             let advertised = out.map_or(0, |out| out.advertised_of(family));
@@ -84,18 +130,25 @@ impl Neighbor {
         PeerStatus {
             id: self.id,
             name: self.config.name.clone(),
-            address: self.config.address,
-            asn: self.config.asn,
-            local_asn,
-            external: self.config.asn != local_asn,
+            address: self.address,
+            kind: PeerKind {
+                asn: self.asn,
+                local_asn: self.local_asn,
+                external: self.is_external(),
+                dynamic: self.dynamic.is_some(),
+                held_down: self.machine.is_held_down(),
+                counters: *self.machine.counters(),
+            },
             state: self.machine.state(),
             since: self.machine.since(),
             last_error: self.machine.last_error().cloned(),
             next_attempt: self.machine.next_attempt(),
             established_count: self.machine.established_count(),
             session: self.up.as_ref().map(|up| up.status(&self.config, own)),
-            prefixes: counts(adj_in.counts(self.id), out.map_or(0, AdjRibOut::advertised)),
-            prefixes_by_family: [Family::IPV4_UNICAST, Family::IPV6_UNICAST].map(in_family),
+            prefixes: PeerPrefixes {
+                total: counts(adj_in.counts(self.id), out.map_or(0, AdjRibOut::advertised)),
+                by_family: [Family::IPV4_UNICAST, Family::IPV6_UNICAST].map(in_family),
+            },
         }
     }
 }
@@ -119,7 +172,9 @@ impl Up {
             remote: session.remote,
             peer_bgp_id: session.received.bgp_id,
             hold_time_secs: session.negotiated.hold_time_secs,
-            keepalive_secs: session.negotiated.keepalive_secs(),
+            keepalive_secs: session
+                .negotiated
+                .keepalive_secs_within(config.timers.keepalive_secs),
             families: session.negotiated.families.clone(),
             notes: self.notes(config, own),
             capabilities_sent: session.sent.capabilities.clone(),
@@ -220,4 +275,12 @@ impl Link {
     pub(super) fn has_control(&self) -> bool {
         !self.queue.is_empty()
     }
+}
+
+/// Neighbouring seeds and peers must not have neighbouring jitter (the generator's own seeding
+/// mixes further).
+fn jitter_seed(seed: u64, peer: u32) -> u64 {
+    seed ^ u64::from(peer)
+        .wrapping_add(1)
+        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
 }

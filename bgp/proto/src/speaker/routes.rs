@@ -8,6 +8,7 @@ use super::api::{ConnId, EventKind, PeerId};
 use super::neighbor::{Malformed, Neighbor, Up};
 use super::own::{OwnAddresses, is_link_local};
 use super::refresh::Refreshing;
+use super::restart::{BOUND, DOWN, Deferral};
 use super::status::RouteStatus;
 use crate::attr::{NextHop, PathAttributes};
 use crate::fsm::{Cause, Session};
@@ -58,11 +59,13 @@ impl Speaker {
         let Some(neighbor) = self.neighbors.get_mut(id.index()) else {
             return;
         };
+        let asn = session.received.asn();
+        neighbor.asn = Some(asn);
         let config = &neighbor.config;
         let teller = Teller::Peer {
-            external: config.asn != self.config.asn,
+            external: neighbor.is_external(),
             bgp_id: session.received.bgp_id,
-            address: config.address,
+            address: neighbor.address,
             number: id.0,
         };
         let own = self
@@ -73,8 +76,8 @@ impl Speaker {
         let reach = own.reach(session.remote.ip());
         let target = Target {
             peer: id,
-            asn: config.asn,
-            local_asn: self.config.asn,
+            asn,
+            local_asn: neighbor.local_asn,
             own,
             on_link: reach.is_on_link(),
             extended_next_hop: session
@@ -82,7 +85,7 @@ impl Speaker {
                 .options
                 .extended_next_hop
                 .contains(&Family::IPV4_UNICAST),
-            role: config.offer.role.filter(|_| config.asn != self.config.asn),
+            role: config.offer.role.filter(|_| neighbor.is_external()),
             policy: config.export.clone(),
         };
         let graceful = session
@@ -234,7 +237,7 @@ impl Speaker {
             more,
             as_path: attributes.as_path.to_string(),
         });
-        let external = neighbor.config.asn != self.config.asn;
+        let external = neighbor.is_external();
         let attributes = self.rib.intern(attributes);
         let mut surplus = 0;
         for nlri in prefixes {
@@ -263,7 +266,8 @@ impl Speaker {
 
     fn unusable(&self, id: PeerId, attributes: &PathAttributes, from: &Target) -> Option<Unusable> {
         let leaks = |role| leak::is_leak(role, from.asn, attributes);
-        if attributes.as_path.contains(self.config.asn) {
+        let path = &attributes.as_path;
+        if path.contains(self.config.asn) || path.contains(from.local_asn) {
             Some(Unusable::OwnAs)
         } else if attributes.originator_id() == Some(self.config.router_id) {
             Some(Unusable::OriginatorId)
@@ -319,6 +323,14 @@ impl Speaker {
             self.deferral
                 .waits_for(&n.progress, n.session(), any_complete)
         };
-        self.neighbors.iter().filter_map(waits).max()
+        let known = self.neighbors.iter().filter(|n| n.is_known());
+        // Nobody knows who else will come from a range.
+        let ranges = match self.deferral {
+            Deferral::Waiting(start) if !self.neighbors.ranges().is_empty() => {
+                Some(start + if any_complete { DOWN } else { BOUND })
+            }
+            _ => None,
+        };
+        known.filter_map(waits).chain(ranges).max()
     }
 }

@@ -1,6 +1,7 @@
 //! A snapshot of a [`Speaker`](super::Speaker) for people and scripts.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,7 +9,7 @@ use super::api::PeerId;
 use super::conflict::Conflict;
 use crate::attr::PathAttributes;
 use crate::capability::Capability;
-use crate::fsm::{LastError, State};
+use crate::fsm::{Counters, LastError, State};
 use crate::iana::Family;
 use crate::rib::PathStatus;
 use crate::wire::Prefix;
@@ -24,8 +25,10 @@ pub struct SpeakerStatus {
     pub synced: bool,
     /// Prefixes in the Loc-RIB, own networks included.
     pub prefixes: usize,
-    /// By [`PeerId`].
+    /// By [`PeerId`], those that came from ranges last, by address.
     pub peers: Vec<PeerStatus>,
+    /// Networks whose addresses may become peers.
+    pub ranges: Vec<RangeStatus>,
     /// Own networks that somebody else announces, too.
     pub conflicts: Vec<Conflict>,
 }
@@ -39,12 +42,8 @@ pub struct PeerStatus {
     pub name: String,
     /// Configured address.
     pub address: IpAddr,
-    /// The peer's AS number.
-    pub asn: u32,
-    /// The AS number that this speaker shows to it.
-    pub local_asn: u32,
-    /// eBGP, else iBGP.
-    pub external: bool,
+    /// What kind of peer it is, and what was said so far.
+    pub kind: PeerKind,
     /// The furthest state of its connections.
     pub state: State,
     /// When it entered the state.
@@ -57,10 +56,57 @@ pub struct PeerStatus {
     pub established_count: u64,
     /// Of the session, if it is Established.
     pub session: Option<SessionStatus>,
-    /// Route counts, all families together.
-    pub prefixes: PrefixCounts,
+    /// Route counts.
+    pub prefixes: PeerPrefixes,
+}
+
+/// What kind of peer it is.
+#[derive(Clone, Copy, Debug)]
+pub struct PeerKind {
+    /// The peer's AS number: configured, or what its last OPEN said where any other is allowed.
+    pub asn: Option<u32>,
+    /// The AS number that this speaker shows to it.
+    pub local_asn: u32,
+    /// eBGP, else iBGP.
+    pub external: bool,
+    /// It came from a range.
+    pub dynamic: bool,
+    /// Shut down by command.
+    pub held_down: bool,
+    /// Messages since the start.
+    pub counters: Counters,
+}
+
+/// Route counts of one peer; those of all families together are meant where none is named.
+#[derive(Clone, Copy, Debug)]
+pub struct PeerPrefixes {
+    /// All families together.
+    pub total: PrefixCounts,
     /// The same by family: IPv4, IPv6.
-    pub prefixes_by_family: [(Family, PrefixCounts); 2],
+    pub by_family: [(Family, PrefixCounts); 2],
+}
+
+impl Deref for PeerPrefixes {
+    type Target = PrefixCounts;
+
+    fn deref(&self) -> &PrefixCounts {
+        &self.total
+    }
+}
+
+/// A network whose addresses may become peers.
+#[derive(Clone, Debug)]
+pub struct RangeStatus {
+    /// Configured name.
+    pub name: String,
+    /// Which addresses.
+    pub network: Prefix,
+    /// Peers that came from it and are among [`SpeakerStatus::peers`].
+    pub peers: usize,
+    /// How many there may be.
+    pub limit: usize,
+    /// How many were turned away over the limit.
+    pub refused: u64,
 }
 
 /// An established session.
@@ -74,7 +120,7 @@ pub struct SessionStatus {
     pub peer_bgp_id: Ipv4Addr,
     /// Negotiated hold time in seconds; 0: none.
     pub hold_time_secs: u16,
-    /// A third of it.
+    /// A third of it, or what is configured if that is less.
     pub keepalive_secs: u16,
     /// Families that both sides offered.
     pub families: Vec<Family>,

@@ -54,6 +54,7 @@ impl Speaker {
         {
             self.complete(now);
         }
+        self.remove_left();
         self.ask();
     }
 
@@ -69,16 +70,12 @@ impl Speaker {
     /// All that came until the end of the deferral is decided.
     fn complete(&mut self, now: Instant) {
         self.deferral = Deferral::Done;
-        let missing = self
-            .neighbors
-            .iter()
-            .filter(|n| !n.progress.initial_done)
-            .map(|n| n.config.name.clone());
-        let missing = if self.restarting {
-            missing.collect()
-        } else {
-            vec![]
-        };
+        let mut missing = Vec::new();
+        if self.restarting {
+            let late = self.neighbors.iter();
+            let late = late.filter(|n| n.is_known() && !n.progress.initial_done);
+            missing.extend(late.map(|n| n.config.name.clone()));
+        }
         self.outputs.push_back(Output::FibSynced);
         self.event(now, None, EventKind::Synced { missing });
     }

@@ -7,7 +7,7 @@ pub mod open;
 pub mod update;
 
 pub use offer::{AddPath, Offer, Role};
-pub use open::{ExpectedPeer, LocalOpen, Negotiated, OpenError, negotiate, open, roles};
+pub use open::{ExpectedPeer, LocalOpen, Negotiated, OpenError, RemoteAs, negotiate, open, roles};
 pub use update::{
     Announcement, AttributeProblem, ProblemAction, RouteUpdate, UpdateContext, update,
 };

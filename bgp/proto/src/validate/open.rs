@@ -1,5 +1,6 @@
 //! Whether an OPEN is accepted (RFC 4271 §6.2) and what the session can do then.
 
+use std::fmt;
 use std::net::Ipv4Addr;
 
 use super::{AddPathFamilies, Offer, Role, SessionOptions};
@@ -78,12 +79,65 @@ impl LocalOpen {
     }
 }
 
+/// The AS number that a peer must have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RemoteAs {
+    /// This one.
+    Exactly(u32),
+    /// Ours, as this peer sees it.
+    Internal,
+    /// Any other.
+    External,
+}
+
+impl From<u32> for RemoteAs {
+    fn from(asn: u32) -> Self {
+        Self::Exactly(asn)
+    }
+}
+
+impl RemoteAs {
+    /// eBGP, if the own AS number towards this peer is `local`?
+    #[must_use]
+    pub fn is_external(self, local: u32) -> bool {
+        match self {
+            Self::Exactly(asn) => asn != local,
+            Self::Internal => false,
+            Self::External => true,
+        }
+    }
+
+    /// The number, if it is known without the peer's OPEN.
+    #[must_use]
+    pub fn known(self, local: u32) -> Option<u32> {
+        match self {
+            Self::Exactly(asn) => Some(asn),
+            Self::Internal => Some(local),
+            Self::External => None,
+        }
+    }
+
+    fn admits(self, asn: u32, local: u32) -> bool {
+        self.known(local).map_or(asn != local, |known| asn == known)
+    }
+}
+
+impl fmt::Display for RemoteAs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exactly(asn) => write!(f, "AS {asn}"),
+            Self::Internal => f.write_str("an internal peer"),
+            Self::External => f.write_str("an external peer"),
+        }
+    }
+}
+
 /// What the peer's OPEN is compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExpectedPeer {
     /// Configured AS number of the peer.
-    pub asn: u32,
-    /// Own AS number.
+    pub asn: RemoteAs,
+    /// Own AS number towards it.
     pub local_asn: u32,
     /// Own BGP identifier.
     pub local_bgp_id: Ipv4Addr,
@@ -93,12 +147,14 @@ pub struct ExpectedPeer {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
     /// 2/2; AS 0 is no AS number (RFC 7607).
-    #[error("the peer is AS {got}, AS {expected} is configured for it")]
+    #[error("the peer is AS {got}{}, {expected} is configured for it", as_ours(*.got, *.local))]
     PeerAs {
         /// The peer's.
         got: u32,
         /// Configured.
-        expected: u32,
+        expected: RemoteAs,
+        /// Ours towards it.
+        local: u32,
     },
     /// 2/6.
     #[error("the peer proposes a hold time of {0} s; it must be 0 or at least 3")]
@@ -148,16 +204,30 @@ impl OpenError {
     }
 }
 
+/// With `internal` or `external` configured the own number is what was expected, or was not.
+fn as_ours(got: u32, local: u32) -> String {
+    if got == local {
+        ", as we are".to_owned()
+    } else {
+        String::new()
+    }
+}
+
 /// Whether the peer's OPEN is acceptable (RFC 4271 §6.2, RFC 6286 §2.2, RFC 7607).
 ///
 /// # Errors
 /// Why not.
 pub fn open(open: &Open, expected: &ExpectedPeer) -> Result<(), OpenError> {
     let asn = open.asn();
-    if open.my_as == 0 || asn == 0 || asn != expected.asn {
+    let local = expected.local_asn;
+    if open.my_as == 0 || asn == 0 || !expected.asn.admits(asn, local) {
         let got = if open.my_as == 0 { 0 } else { asn };
         let expected = expected.asn;
-        return Err(OpenError::PeerAs { got, expected });
+        return Err(OpenError::PeerAs {
+            got,
+            expected,
+            local,
+        });
     }
     if matches!(open.hold_time, 1 | 2) {
         return Err(OpenError::HoldTime(open.hold_time));
@@ -222,6 +292,13 @@ impl Negotiated {
         } else {
             (self.hold_time_secs / 3).max(1)
         }
+    }
+
+    /// The same with a configured interval, which counts if it is shorter.
+    #[must_use]
+    pub fn keepalive_secs_within(&self, configured: Option<u16>) -> u16 {
+        let third = self.keepalive_secs();
+        configured.map_or(third, |secs| secs.max(1).min(third))
     }
 }
 

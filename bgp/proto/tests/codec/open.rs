@@ -43,7 +43,7 @@ fn judge_from(body: &[u8], local_asn: u32) -> Result<Open, Notification> {
     validate::open(
         &open,
         &ExpectedPeer {
-            asn: 65001,
+            asn: 65001.into(),
             local_asn,
             local_bgp_id,
         },

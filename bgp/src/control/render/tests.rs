@@ -7,7 +7,10 @@ fn peer(name: &str, address: &str) -> Peer {
     Peer {
         name: name.to_owned(),
         address: address.parse().unwrap(),
-        asn: 65000,
+        asn: Some(65000),
+        local_asn: 65001,
+        dynamic: false,
+        shut_down: false,
         kind: "external".to_owned(),
         state: "Established".to_owned(),
         since_seconds: 192,
@@ -218,7 +221,7 @@ in the kernel without some of their next hops:
 fn eighty_columns_whatever_the_names() {
     let long = "rack-17-top-of-rack-switch-in-the-second-building";
     let mut big = peer(long, "10.100.200.100");
-    big.asn = u32::MAX;
+    big.asn = Some(u32::MAX);
     big.prefixes = Prefixes {
         received: 1_234_567,
         accepted: 1_234_567,

@@ -9,8 +9,8 @@ use rcni_bgp_proto::message::{self, Message};
 use rcni_bgp_proto::policy::Policy;
 use rcni_bgp_proto::speaker::{
     AddPath, CloseCause, ConnId, ConnectError, GracefulRestartConfig, Input, Interface, Offer,
-    Output, OwnAddresses, PeerConfig, PeerId, PrefixCounts, Role, RouteStatus, Speaker,
-    SpeakerConfig,
+    Output, OwnAddresses, PeerConfig, PeerId, PrefixCounts, Remote, Role, RouteStatus, Speaker,
+    SpeakerConfig, Timers,
 };
 use rcni_bgp_proto::validate::{AddPathFamilies, SessionOptions};
 use rcni_bgp_proto::wire::{Framer, MAX_EXTENDED_MESSAGE_LEN};
@@ -69,13 +69,15 @@ pub struct World {
 fn peer_config(peer: u8) -> PeerConfig {
     PeerConfig {
         name: format!("peer-{peer}"),
-        address: [10, 0, 0, peer].into(),
-        port: 179,
-        asn: asn(peer),
+        remote: Remote::Address {
+            address: [10, 0, 0, peer].into(),
+            port: 179,
+        },
+        asn: asn(peer).into(),
+        local_asn: None,
         passive: peer == 4,
         local_address: None,
-        hold_time_secs: 90,
-        connect_retry: Duration::from_secs(5),
+        timers: Timers::default(),
         families: if peer == 4 {
             vec![Family::IPV4_UNICAST]
         } else {
@@ -340,6 +342,7 @@ impl World {
                     let text = event.kind.to_string();
                     assert!(!text.contains(char::is_control), "{text:?}");
                 }
+                Output::Opened { .. } => {}
                 Output::WantSend { .. } | Output::FibSynced => {}
             }
         }
@@ -363,7 +366,7 @@ impl World {
                 of_peer().filter(|route| route.status.is_used()).count()
             );
             assert_eq!(counts.received, counts.accepted + counts.rejected);
-            let families = peer.prefixes_by_family.map(|(_, counts)| counts);
+            let families = peer.prefixes.by_family.map(|(_, counts)| counts);
             let sum = |count: fn(&PrefixCounts) -> usize| families.iter().map(count).sum::<usize>();
             assert_eq!(sum(|counts| counts.received), counts.received);
             assert_eq!(sum(|counts| counts.accepted), counts.accepted);

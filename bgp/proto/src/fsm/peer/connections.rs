@@ -6,8 +6,11 @@ use std::time::Instant;
 
 use super::collision::SETTLE;
 use super::{Context, Peer, PeerOutput, STABLE, Session, Timer};
+use crate::error::Notification;
 use crate::fsm::connection::{Connection, ConnectionInput, ConnectionOutput, Initiator};
 use crate::fsm::{Cause, State};
+use crate::iana::{cease_subcode, message_type};
+use crate::message::Message;
 use crate::speaker::ConnId;
 use crate::wire::Framer;
 
@@ -75,6 +78,12 @@ impl Peer {
         ctx: &mut Context<'_>,
         out: &mut Vec<PeerOutput>,
     ) {
+        if self.held_down {
+            // So that the other side's operator sees that it is not the network (RFC 4486 §4).
+            let words = Notification::cease(cease_subcode::CONNECTION_REJECTED);
+            self.counters.sent.count_notification(&words);
+            out.push(PeerOutput::Send(conn, Message::Notification(words)));
+        }
         if !self.started || self.slots.iter().any(|slot| slot.conn == conn) {
             out.push(PeerOutput::Close(conn));
             return;
@@ -104,7 +113,12 @@ impl Peer {
         // The slot is looked up anew each time: its own messages may end it.
         while let Some(slot) = self.slots.iter_mut().find(|slot| slot.conn == conn) {
             let input = match slot.framer.next_frame(slot.machine.max_message_len()) {
-                Ok(Some(frame)) => ConnectionInput::Frame(frame),
+                Ok(Some(frame)) => {
+                    if frame.kind != message_type::NOTIFICATION {
+                        self.counters.received.count(frame.kind);
+                    }
+                    ConnectionInput::Frame(frame)
+                }
                 Ok(None) => return,
                 Err(notification) => ConnectionInput::Malformed(notification),
             };
@@ -128,8 +142,16 @@ impl Peer {
                 return;
             }
             match output {
-                ConnectionOutput::Send(message) => out.push(PeerOutput::Send(conn, message)),
+                ConnectionOutput::Send(message) => {
+                    self.count_sent(&message);
+                    out.push(PeerOutput::Send(conn, message));
+                }
+                ConnectionOutput::OpenAccepted if !ctx.has_room => {
+                    let words = Notification::cease(cease_subcode::CONNECTION_REJECTED);
+                    self.feed(conn, ConnectionInput::Stop(words), ctx, out);
+                }
                 ConnectionOutput::OpenAccepted => {
+                    out.push(PeerOutput::Opened(conn));
                     self.resolve_collision(conn, ctx, out);
                     self.settle(ctx, out);
                 }
@@ -138,6 +160,17 @@ impl Peer {
                 ConnectionOutput::Refresh(refresh) => out.push(PeerOutput::Refresh(refresh)),
                 ConnectionOutput::Ended(cause) => self.ended(conn, &cause, ctx, out),
             }
+        }
+    }
+
+    fn count_sent(&mut self, message: &Message) {
+        let sent = &mut self.counters.sent;
+        match message {
+            Message::Notification(words) => sent.count_notification(words),
+            Message::Open(_) => sent.count(message_type::OPEN),
+            Message::Update(_) => sent.count(message_type::UPDATE),
+            Message::Keepalive => sent.count(message_type::KEEPALIVE),
+            Message::RouteRefresh(_) => sent.count(message_type::ROUTE_REFRESH),
         }
     }
 
@@ -188,6 +221,9 @@ impl Peer {
         };
         if !matches!(cause, Cause::Closed(_)) {
             out.push(PeerOutput::Close(conn));
+        }
+        if let Cause::Received(words) = cause {
+            self.counters.received.count_notification(words);
         }
         out.push(PeerOutput::Ended(cause.clone()));
         if let Some(since) = slot.established_at {

@@ -39,7 +39,7 @@ impl Peer {
     }
 
     fn connect_retry(&mut self) -> Duration {
-        self.jitter(self.identity.connect_retry)
+        self.jitter(self.identity.timers.connect_retry)
             .max(Duration::from_millis(100))
     }
 

@@ -1,12 +1,11 @@
 //! What is the same in all sessions with a peer: from the configuration to OPEN and checks.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use super::Context;
 use crate::capability::GracefulRestartCapability;
 use crate::fsm::SessionParams;
-use crate::speaker::{PeerConfig, SpeakerConfig};
+use crate::speaker::{PeerConfig, SpeakerConfig, Timers};
 use crate::validate::{ExpectedPeer, LocalOpen, UpdateContext};
 
 /// Own side of every session with the peer.
@@ -15,7 +14,7 @@ pub(super) struct Identity {
     pub(super) open: LocalOpen,
     pub(super) expected: ExpectedPeer,
     pub(super) passive: bool,
-    pub(super) connect_retry: Duration,
+    pub(super) timers: Timers,
 }
 
 impl Identity {
@@ -31,10 +30,11 @@ impl Identity {
                 .map(|family| (*family, false))
                 .collect(),
         });
+        let local_asn = config.local_asn.unwrap_or(speaker.asn);
         let open = LocalOpen {
-            asn: speaker.asn,
+            asn: local_asn,
             bgp_id: speaker.router_id,
-            hold_time: config.hold_time_secs,
+            hold_time: config.timers.hold_time_secs,
             families: config.families.clone(),
             graceful_restart,
             extended_next_hop: false,
@@ -42,14 +42,14 @@ impl Identity {
         };
         let expected = ExpectedPeer {
             asn: config.asn,
-            local_asn: speaker.asn,
+            local_asn,
             local_bgp_id: speaker.router_id,
         };
         Self {
             open,
             expected,
             passive: config.passive,
-            connect_retry: config.connect_retry,
+            timers: config.timers,
         }
     }
 
@@ -65,8 +65,9 @@ impl Identity {
         }
         let expected = self.expected;
         let updates = UpdateContext {
-            peer_is_external: expected.asn != expected.local_asn,
-            peer_asn: expected.asn,
+            peer_is_external: expected.asn.is_external(expected.local_asn),
+            // The OPEN tells which, if the configuration does not.
+            peer_asn: expected.asn.known(expected.local_asn).unwrap_or_default(),
             local_asn: expected.local_asn,
             enforce_first_as: true,
             local_addresses: vec![local.ip()],
@@ -75,6 +76,7 @@ impl Identity {
             local: open,
             expected,
             updates,
+            keepalive_secs: self.timers.keepalive_secs,
         }
     }
 }

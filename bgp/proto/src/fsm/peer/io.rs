@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::error::Notification;
 use crate::fsm::{Cause, LastError, State};
 use crate::message::{Message, Open, RouteRefresh};
 use crate::speaker::{CloseCause, ConnId, ConnectError, StopMode};
@@ -34,6 +35,9 @@ pub struct Context<'a> {
     pub restarting: bool,
     /// F bit: forwarding went on while the session was away.
     pub forwarding_kept: bool,
+    /// There may be a session with this peer now: else its OPEN is answered with
+    /// Cease/Connection Rejected.
+    pub has_room: bool,
 }
 
 /// What can happen to a peer. The meaning is that of [`crate::speaker::Input`].
@@ -43,6 +47,12 @@ pub enum PeerInput<'a> {
     Start,
     /// End.
     Stop(&'a StopMode),
+    /// End all connections with this NOTIFICATION, and go on.
+    Reset(Notification),
+    /// End all connections with this NOTIFICATION, and have none until `Release`.
+    HoldDown(Notification),
+    /// Go on.
+    Release,
     /// A dial succeeded.
     Connected(ConnId, SocketAddr, SocketAddr),
     /// A dial failed.
@@ -66,6 +76,8 @@ pub enum PeerOutput {
     Send(ConnId, Message),
     /// Close after what was sent.
     Close(ConnId),
+    /// The peer's OPEN is fine.
+    Opened(ConnId),
     /// Established.
     Up(Box<Session>),
     /// No longer Established.

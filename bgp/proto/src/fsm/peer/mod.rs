@@ -18,8 +18,9 @@ use rand::rngs::SmallRng;
 pub use io::{ConnIds, Context, PeerInput, PeerOutput, Session};
 
 use super::connection::ConnectionInput;
-use super::{Cause, LastError, State, TimerKind, TimerTable};
+use super::{Cause, Counters, LastError, State, TimerKind, TimerTable};
 use crate::error::Notification;
+use crate::iana::message_type;
 use crate::speaker::{ConnId, PeerConfig, SpeakerConfig, StopMode};
 use connections::Slot;
 use identity::Identity;
@@ -51,6 +52,8 @@ impl TimerKind for Timer {
 pub struct Peer {
     identity: Identity,
     started: bool,
+    /// Until somebody says otherwise.
+    held_down: bool,
     backing_off: bool,
     dial: Option<ConnId>,
     slots: Vec<Slot>,
@@ -65,6 +68,7 @@ pub struct Peer {
     since: Instant,
     last_error: Option<LastError>,
     established_count: u64,
+    counters: Counters,
 }
 
 impl Peer {
@@ -74,6 +78,7 @@ impl Peer {
         Self {
             identity: Identity::new(speaker, config),
             started: false,
+            held_down: false,
             backing_off: false,
             dial: None,
             slots: Vec::new(),
@@ -86,6 +91,7 @@ impl Peer {
             since: now,
             last_error: None,
             established_count: 0,
+            counters: Counters::default(),
         }
     }
 
@@ -119,6 +125,36 @@ impl Peer {
         self.established_count
     }
 
+    /// What was said so far.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// An UPDATE goes out beside this machine.
+    pub fn count_update(&mut self) {
+        self.counters.sent.count(message_type::UPDATE);
+    }
+
+    /// Shut down by command.
+    #[must_use]
+    pub fn is_held_down(&self) -> bool {
+        self.held_down
+    }
+
+    /// Its OPEN was accepted, now or earlier.
+    #[must_use]
+    pub fn is_in(&self) -> bool {
+        let accepted = |slot: &Slot| slot.machine.negotiated().is_some();
+        self.established_count > 0 || self.slots.iter().any(accepted)
+    }
+
+    /// There is no connection and no dial.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.slots.is_empty() && self.dial.is_none()
+    }
+
     /// When to tick.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Instant> {
@@ -134,7 +170,24 @@ impl Peer {
         let mut out = Vec::new();
         match input {
             PeerInput::Start => self.start(ctx, &mut out),
-            PeerInput::Stop(mode) => self.stop(mode, ctx, &mut out),
+            PeerInput::Stop(mode) => {
+                let words = match mode {
+                    StopMode::Restart => None,
+                    StopMode::Shutdown(text) => Some(Notification::shutdown(text)),
+                };
+                self.stop(words.as_ref(), ctx, &mut out);
+            }
+            PeerInput::Reset(words) => self.reset(&words, ctx, &mut out),
+            PeerInput::HoldDown(words) => {
+                self.held_down = true;
+                self.stop(Some(&words), ctx, &mut out);
+                let cause = Cause::Sent(words);
+                self.last_error = Some(cause.describe(ctx.now));
+            }
+            PeerInput::Release => {
+                self.held_down = false;
+                self.start(ctx, &mut out);
+            }
             PeerInput::Connected(conn, local, remote) => {
                 self.connected(conn, local, remote, ctx, &mut out);
             }
@@ -183,23 +236,36 @@ impl Peer {
     }
 
     fn start(&mut self, ctx: &mut Context<'_>, out: &mut Vec<PeerOutput>) {
-        if !std::mem::replace(&mut self.started, true) {
+        if !self.held_down && !std::mem::replace(&mut self.started, true) {
             (self.errors, self.refusals) = (0, 0);
             self.dial(ctx, out);
         }
     }
 
-    fn stop(&mut self, mode: &StopMode, ctx: &mut Context<'_>, out: &mut Vec<PeerOutput>) {
+    fn stop(
+        &mut self,
+        words: Option<&Notification>,
+        ctx: &mut Context<'_>,
+        out: &mut Vec<PeerOutput>,
+    ) {
         self.started = false;
         self.put_off = None;
         self.timers.stop_all();
         out.extend(self.dial.take().map(PeerOutput::Close));
         for conn in self.conns() {
-            let input = match mode {
-                StopMode::Restart => ConnectionInput::Drop(Cause::Stopped),
-                StopMode::Shutdown(text) => ConnectionInput::Stop(Notification::shutdown(text)),
+            let input = match words {
+                None => ConnectionInput::Drop(Cause::Stopped),
+                Some(words) => ConnectionInput::Stop(words.clone()),
             };
             self.feed(conn, input, ctx, out);
+        }
+    }
+
+    /// The next dial comes soon: nobody has made an error.
+    fn reset(&mut self, words: &Notification, ctx: &mut Context<'_>, out: &mut Vec<PeerOutput>) {
+        for conn in self.conns() {
+            self.errors = 0;
+            self.feed(conn, ConnectionInput::Stop(words.clone()), ctx, out);
         }
     }
 

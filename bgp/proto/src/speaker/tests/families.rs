@@ -73,7 +73,7 @@ fn one_session_carries_both_families_over_either() {
             let session = status.session.unwrap();
             assert_eq!(session.families, BOTH);
             assert_eq!(session.notes, [""; 0]);
-            for (family, counts) in status.prefixes_by_family {
+            for (family, counts) in status.prefixes.by_family {
                 assert_eq!((counts.received, counts.best), (1, 1), "{family}");
                 assert_eq!(counts.advertised, 1, "{family}");
             }

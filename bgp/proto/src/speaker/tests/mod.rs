@@ -1,6 +1,7 @@
 //! A network of speakers in memory, with a virtual clock, and what must hold in it.
 
 mod crossing;
+mod dynamic;
 mod families;
 mod net;
 mod random;
@@ -13,7 +14,6 @@ mod solo;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::*;
 use crate::iana::Family;
@@ -46,13 +46,15 @@ pub(super) fn speaker(asn: u32, id: u8, networks: &[&str]) -> SpeakerConfig {
 pub(super) fn peer(address: &str, asn: u32) -> PeerConfig {
     PeerConfig {
         name: format!("peer-{address}"),
-        address: ip(address),
-        port: 179,
-        asn,
+        remote: Remote::Address {
+            address: ip(address),
+            port: 179,
+        },
+        asn: asn.into(),
+        local_asn: None,
         passive: false,
         local_address: None,
-        hold_time_secs: 90,
-        connect_retry: Duration::from_secs(5),
+        timers: Timers::default(),
         families: vec![Family::IPV4_UNICAST],
         offer: Offer::default(),
         import: Policy::accept_all(),

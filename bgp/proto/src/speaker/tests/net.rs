@@ -12,7 +12,7 @@ use rand::rngs::SmallRng;
 use crate::fsm::State;
 use crate::speaker::{
     CloseCause, ConnId, ConnectError, EventKind, Input, Interface, NextHop, Output, OwnAddresses,
-    PeerId, PeerStatus, Speaker, SpeakerConfig,
+    PeerId, PeerStatus, Speaker, SpeakerConfig, SpeakerStatus,
 };
 use crate::wire::Prefix;
 
@@ -437,6 +437,7 @@ impl Net {
                         None => self.later(Delivery::Failed { node, conn }),
                     }
                 }
+                Output::Opened { .. } => {}
                 Output::WantSend { conn } => self.transmit(node, conn, false),
                 Output::Close { conn } => {
                     self.transmit(node, conn, true);
@@ -518,6 +519,10 @@ impl Net {
 
     pub(super) fn speaker(&self, node: usize) -> &Speaker {
         self.nodes[node].speaker.as_ref().unwrap()
+    }
+
+    pub(super) fn status(&self, node: usize) -> SpeakerStatus {
+        self.speaker(node).status(self.now)
     }
 
     pub(super) fn peer(&self, node: usize, peer: u32) -> PeerStatus {

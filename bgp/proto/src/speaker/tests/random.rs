@@ -290,7 +290,7 @@ impl Player {
             assert_eq!(prefixes.received, prefixes.accepted + prefixes.rejected);
             assert!(prefixes.best <= prefixes.accepted && prefixes.stale <= prefixes.received);
             counted += prefixes.received;
-            let families = peer.prefixes_by_family.map(|(_, counts)| counts);
+            let families = peer.prefixes.by_family.map(|(_, counts)| counts);
             let sum = |count: fn(&PrefixCounts) -> usize| families.iter().map(count).sum::<usize>();
             assert_eq!(sum(|counts| counts.received), prefixes.received);
             assert_eq!(sum(|counts| counts.best), prefixes.best);

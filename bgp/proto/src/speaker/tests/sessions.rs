@@ -8,7 +8,7 @@ use rand::{Rng, SeedableRng};
 use super::net::Net;
 use super::{peer, speaker};
 use crate::fsm::{CauseClass, State};
-use crate::speaker::{EventKind, Input, PeerConfig, StopMode};
+use crate::speaker::{EventKind, Input, PeerConfig, StopMode, Timers};
 
 const LEFT: &str = "10.0.0.1";
 const RIGHT: &str = "10.0.0.2";
@@ -193,7 +193,10 @@ fn silence_expires_the_hold_timer_and_the_session_comes_back() {
 fn hours_of_keepalives_hold_the_session_at_each_hold_time() {
     for hold_time_secs in [0, 3, 9, 90, 65535] {
         let mut net = pair((65001, 1), (65002, 2), |_, c| PeerConfig {
-            hold_time_secs,
+            timers: Timers {
+                hold_time_secs,
+                ..c.timers
+            },
             ..c
         });
         net.start_all();
@@ -209,7 +212,7 @@ fn hours_of_keepalives_hold_the_session_at_each_hold_time() {
 #[test]
 fn a_wrong_as_is_told_to_both_and_tried_more_and_more_rarely() {
     let wrong = |node, config: PeerConfig| {
-        let asn = if node == 0 { 65099 } else { config.asn };
+        let asn = if node == 0 { 65099.into() } else { config.asn };
         PeerConfig {
             asn,
             passive: node == 1,
@@ -242,7 +245,7 @@ fn shutdown_sends_a_cease_with_the_text_and_restart_says_nothing() {
     for (mode, class) in [
         (
             StopMode::Shutdown("moving house".to_owned()),
-            CauseClass::NotificationReceived,
+            CauseClass::AdminShutdown,
         ),
         (StopMode::Restart, CauseClass::ClosedByPeer),
     ] {

@@ -193,6 +193,6 @@ fn a_leak_is_not_used_and_says_why() {
     assert_eq!(routes[0].status, PathStatus::Unusable(Unusable::RouteLeak));
     assert_eq!(routes[0].attributes.only_to_customer(), Some(65001));
     assert!(net.fib(second).is_empty());
-    let counts = net.peer(second, 0).prefixes_by_family[0];
+    let counts = net.peer(second, 0).prefixes.by_family[0];
     assert_eq!((counts.0, counts.1.rejected), (Family::IPV4_UNICAST, 1));
 }

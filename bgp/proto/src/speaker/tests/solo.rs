@@ -300,7 +300,7 @@ fn a_notification_is_never_answered_and_its_text_is_escaped() {
             .last_error
             .clone()
             .unwrap();
-        assert_eq!(error.class, CauseClass::NotificationReceived);
+        assert_eq!(error.class, CauseClass::AdminShutdown);
         assert!(!error.text.contains(['\u{1b}', '\n']), "{}", error.text);
     }
 }

@@ -1,0 +1,97 @@
+//! Peers that come from a range, and orders to single peers.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use super::Speaker;
+use super::api::{Order, PeerId};
+use super::status::RangeStatus;
+use crate::error::Notification;
+use crate::fsm::PeerInput;
+use crate::iana::cease_subcode;
+
+impl Speaker {
+    /// Whose connection this is. Somebody new from a range is a guest first ([`super::neighbors`]).
+    pub(super) fn peer_at(&mut self, from: IpAddr, on: IpAddr, now: Instant) -> Option<PeerId> {
+        if let Some(known) = self.neighbors.find(from, on) {
+            return Some(known);
+        }
+        let range = self.neighbors.range_of(from)?;
+        let pattern = self.neighbors.ranges().get(range)?.id;
+        let local = self.config.peers.get(pattern.index())?.local_address;
+        if local.is_some_and(|own| own != on) {
+            return None;
+        }
+        if let Some(oldest) = self.neighbors.guest_in_the_way() {
+            let words = Notification::cease(cease_subcode::OUT_OF_RESOURCES);
+            self.feed_peer(oldest.index(), PeerInput::Reset(words), now);
+            self.remove_left();
+        }
+        let id = self.neighbors.invite(range, from, &self.config, now)?;
+        self.rib.make_room(self.neighbors.len());
+        self.feed_peer(id.index(), PeerInput::Start, now);
+        Some(id)
+    }
+
+    /// Removes the dynamic peers of which nothing is left.
+    pub(super) fn remove_left(&mut self) {
+        for id in self.neighbors.take_leaving() {
+            let Some(neighbor) = self.neighbors.get(id.index()) else {
+                continue;
+            };
+            let machine = &neighbor.machine;
+            if !machine.is_quiet() {
+                continue;
+            }
+            let has_routes = self.rib.adj_in().counts(id).received > 0;
+            // Until then the Loc-RIB may have what came from it.
+            let deciding = self.rib.is_sweeping() || !self.rib.is_settled();
+            let was_in = machine.is_in();
+            if machine.is_held_down() || was_in && (has_routes || deciding) {
+                self.neighbors.keep_leaving(id);
+                continue;
+            }
+            self.neighbors.remove(id);
+            self.rib.forget_peer(id);
+        }
+    }
+
+    pub(super) fn order(&mut self, peer: PeerId, order: Order, now: Instant) {
+        let input = match order {
+            Order::Shutdown(text) => PeerInput::HoldDown(Notification::shutdown(&text)),
+            Order::Start => PeerInput::Release,
+            Order::Reset(text) => PeerInput::Reset(Notification::reset(&text)),
+        };
+        self.feed_peer(peer.index(), input, now);
+    }
+
+    pub(super) fn ranges(&self) -> Vec<RangeStatus> {
+        let ranges = self.neighbors.ranges().iter();
+        let status = ranges.map(|range| {
+            let (peers, limit) = range.peers();
+            RangeStatus {
+                name: range.name.clone(),
+                network: range.network,
+                peers,
+                limit,
+                refused: range.refused,
+            }
+        });
+        status.collect()
+    }
+
+    /// The peer with this name, if there is one now.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<PeerId> {
+        let mut known = self.neighbors.iter().filter(|peer| peer.is_known());
+        known
+            .find(|peer| peer.config.name == name)
+            .map(|peer| peer.id)
+    }
+
+    /// The names of all peers.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let known = self.neighbors.iter().filter(|peer| peer.is_known());
+        known.map(|peer| peer.config.name.as_str())
+    }
+}
