@@ -74,6 +74,7 @@ impl Interfaces {
         };
         let mut own = OwnAddresses {
             addresses: here().map(|own| own.address).collect(),
+            elsewhere: self.elsewhere(found.interface),
             networks: here().map(|own| own.network).collect(),
             ..OwnAddresses::only(local)
         };
@@ -89,6 +90,19 @@ impl Interfaces {
             }
         }
         own
+    }
+
+    /// Addresses of other interfaces. Those of loopback and link-local ones are left out: they say
+    /// nothing on a link, and each pod's link has one.
+    fn elsewhere(&self, interface: u32) -> Vec<IpAddr> {
+        let others = self.addresses.iter().filter(|own| {
+            let link_local = matches!(own.address, IpAddr::V6(v6) if v6.is_unicast_link_local());
+            own.interface != interface && !own.address.is_loopback() && !link_local
+        });
+        let mut all: Vec<IpAddr> = others.map(|own| own.address).collect();
+        all.sort_unstable();
+        all.dedup();
+        all
     }
 }
 

@@ -6,6 +6,7 @@ use super::bytes::{
 use super::expect::{discards, ends, ignores, mp_reach, passes, withdraws};
 use super::lab::{Lab, P, P_TEXT};
 use super::setup::Setup;
+use crate::common::wait;
 
 const V6_HOP: &str = "fd000099000000000000000000000002";
 const V6: &str = "30 20010db80064";
@@ -144,6 +145,48 @@ fn next_hops_that_never_work() {
     ] {
         let attributes = [ORIGIN, AS_PATH, "400304", next_hop].concat();
         withdraws(Setup::external(), &attributes, why);
+    }
+}
+
+/// RFC 4271 6.3: prefixes that make no sense are ignored, those beside them are not.
+#[test]
+fn prefixes_that_are_no_destinations() {
+    let (lab, puppet) = Lab::with_route(Setup::external());
+    // 224.0.0.0/24, 239.1.0.0/16, 127.0.0.0/8, 127.0.0.1/32.
+    let senseless = "18 e00000 10 ef01 08 7f 20 7f000001";
+    puppet.send(&update("", &plus(""), &format!("{senseless} {P}")));
+    lab.used(&[]);
+    // ff02::/16, fe80::/10, ::1/128.
+    let senseless = "10 ff02 0a fe80 80 00000000000000000000000000000001";
+    let reach = mp_reach("000201", V6_HOP, &format!("{senseless} {V6}"));
+    puppet.send(&update("", &[ORIGIN, AS_PATH, &reach].concat(), ""));
+    lab.observer.sees(V6_TEXT, |_| true);
+    lab.lives(&puppet);
+    let table = lab.observer.table();
+    let known = |prefix: &&String| !prefix.starts_with("100.") && *prefix != V6_TEXT;
+    let others: Vec<&String> = table.keys().filter(known).collect();
+    assert_eq!(others, [""; 0]);
+    lab.logs(&["puppet", "no unicast destination"]);
+}
+
+/// As U22, for an address that is not the session's.
+#[test]
+fn next_hop_is_another_own_address() {
+    let (lab, puppet) = Lab::with_route(Setup::external());
+    lab.ip("address add 10.99.0.11/24 dev eth0");
+    lab.ip("address add 10.98.0.1/32 dev lo");
+    for next_hop in ["0a63000b", "0a620001"] {
+        let attributes = [ORIGIN, AS_PATH, "400304", next_hop].concat();
+        // It is known a moment after the address was added.
+        wait("the route is not usable", || {
+            puppet.send(&update("", &attributes, P));
+            lab.lives(&puppet);
+            let last = lab.observer.history(P_TEXT).pop()?;
+            last.is_none().then_some(())
+        });
+        lab.gone();
+        lab.lives(&puppet);
+        lab.clean(&puppet);
     }
 }
 

@@ -83,6 +83,11 @@ impl Lab {
         [ORIGIN, self.setup.clean_path, NEXT_HOP].concat()
     }
 
+    /// `ip` with these arguments at the daemon.
+    pub fn ip(&self, arguments: &str) {
+        self.here.ip(arguments);
+    }
+
     /// P from the puppet, seen by the observer.
     pub fn clean(&self, puppet: &Puppet) {
         let nlri = [self.setup.path_id, P].concat();

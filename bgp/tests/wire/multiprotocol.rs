@@ -74,3 +74,50 @@ fn x05_ipv4_prefix_with_an_ipv6_next_hop_that_was_negotiated() {
     lab.via("fd00:99::2");
     lab.lives(&puppet);
 }
+
+/// As U20 to U22: not usable, the session lives.
+#[test]
+fn ipv6_next_hops_that_never_work() {
+    let (lab, puppet) = Lab::with_route(Setup::external());
+    let announce = |next_hop: &str| {
+        let reach = mp_reach("000201", next_hop, V6);
+        puppet.send(&update("", &path(&reach), ""));
+    };
+    for next_hop in [
+        "00000000000000000000000000000000",
+        "00000000000000000000000000000001",
+        "ff020000000000000000000000000001",
+        "fd000099000000000000000000000001",
+        "00000000000000000000ffff0a630002",
+    ] {
+        announce(V6_HOP);
+        lab.observer.sees(V6_TEXT, |_| true);
+        announce(next_hop);
+        lab.observer.loses(V6_TEXT);
+    }
+    lab.lives(&puppet);
+}
+
+#[test]
+fn ipv6_prefix_of_129_bits() {
+    let nlri = format!("81 {}", "20010db8".repeat(4) + "80");
+    let reach = mp_reach("000201", V6_HOP, &nlri);
+    ends_with_its_data(&reach);
+}
+
+/// All prefixes of a message that is treated as a withdrawal go, whatever field they are in.
+#[test]
+fn an_error_withdraws_both_families() {
+    let (lab, puppet) = Lab::with_route(Setup::external());
+    let reach = mp_reach("000201", V6_HOP, V6);
+    puppet.send(&update("", &path(&reach), ""));
+    lab.observer.sees(V6_TEXT, |_| true);
+    puppet.send(&update("", &path("4003040a630002"), "18 644002"));
+    lab.observer.sees("100.64.2.0/24", |_| true);
+    let attributes = [&reach, "40010103", AS_PATH, "4003040a630002"].concat();
+    puppet.send(&update("18 644002", &attributes, P));
+    lab.gone();
+    lab.observer.loses(V6_TEXT);
+    lab.observer.loses("100.64.2.0/24");
+    lab.lives(&puppet);
+}

@@ -98,6 +98,21 @@ fn another_version_with_another_layout() {
     lab.comes_back();
 }
 
+#[test]
+fn as_trans_without_the_number() {
+    let open = Open {
+        asn: 23456,
+        ..with(&parameter("01 04 00010001 01 04 00020001"))
+    };
+    refused(Setup::external(), &open, "2/2");
+}
+
+/// It would be an internal session.
+#[test]
+fn our_own_as() {
+    refused(Setup::external(), &Open::new(65000), "2/2");
+}
+
 /// RFC 9234 4.2, as their customer.
 fn customer() -> Setup {
     Setup::external().with(", role: customer")

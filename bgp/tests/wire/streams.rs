@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::bytes::{NOTIFICATION, OPEN, hex, keepalive, message, plus, update};
 use super::expect::ignores;
-use super::lab::{Lab, P};
+use super::lab::{Lab, P, P_TEXT};
 use super::setup::Setup;
 
 #[test]
@@ -177,4 +177,29 @@ fn ten_errors_one_after_the_other() {
         lab.gone();
     }
     lab.comes_back();
+}
+
+/// RFC 4271 6.8.
+#[test]
+fn a_second_connection_loses_to_an_established_one() {
+    let setup = Setup::external();
+    let open = setup.open.clone();
+    let (lab, puppet) = Lab::with_route(setup);
+    let second = lab.connect();
+    second.send(&open.bytes());
+    second.is_told("6/7");
+    lab.lives(&puppet);
+    assert_eq!(lab.observer.history(P_TEXT).len(), 1);
+}
+
+/// RFC 4724 4.2: with graceful restart it takes the place of the old one, which is closed without
+/// a word; the routes stay.
+#[test]
+fn a_second_connection_wins_with_graceful_restart() {
+    let setup = Setup::external().and("40 0a 0078 00010180 00020180");
+    let (lab, puppet) = Lab::with_route(setup);
+    let second = lab.established();
+    puppet.is_left();
+    lab.lives(&second);
+    assert_eq!(lab.observer.history(P_TEXT).len(), 1);
 }

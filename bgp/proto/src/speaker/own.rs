@@ -26,6 +26,8 @@ pub struct OwnAddresses {
     pub v6: Option<Ipv6Addr>,
     /// All addresses of the interface.
     pub addresses: Vec<IpAddr>,
+    /// This machine's addresses on other interfaces, but for link-local ones.
+    pub elsewhere: Vec<IpAddr>,
     /// The networks that are on it, host bits or not.
     pub networks: Vec<IpNetwork>,
 }
@@ -55,10 +57,10 @@ impl OwnAddresses {
         })
     }
 
-    /// Is this one of the interface's addresses?
+    /// Is this an address of this machine? Of link-local ones it is asked for this interface.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
-        self.addresses.contains(&address)
+        self.addresses.contains(&address) || self.elsewhere.contains(&address)
     }
 
     /// How the peer's next hops are reached. Its link-local ones mean something only if it is on

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::SessionOptions;
+use super::destination::is_destination;
 use super::multiprotocol::MpRoutes;
 use super::update::{Announcement, AttributeProblem, ProblemAction, RouteUpdate, UpdateContext};
 use crate::attr::table::{self, ErrorAction, Parsed, Scope, Spec, ValueError};
@@ -327,8 +328,12 @@ impl<'a> Judge<'a> {
     ) {
         let mut attributes = Some(attributes);
         let mut left = groups.len();
-        for (family, prefixes, next_hop) in groups {
+        for (family, mut prefixes, next_hop) in groups {
             left -= 1;
+            self.ignore_senseless(family, &mut prefixes);
+            if prefixes.is_empty() {
+                continue;
+            }
             if self.withdraw.is_some() || self.unusable(next_hop) {
                 out.withdrawn.push((family, prefixes));
                 continue;
@@ -345,6 +350,17 @@ impl<'a> Judge<'a> {
                 prefixes,
                 attributes: Arc::new(own),
             });
+        }
+    }
+
+    /// RFC 4271 §6.3: a prefix that makes no sense is logged and ignored.
+    fn ignore_senseless(&mut self, family: Family, prefixes: &mut Vec<Nlri>) {
+        let before = prefixes.len();
+        prefixes.retain(|nlri| is_destination(&nlri.prefix));
+        if prefixes.len() < before {
+            let code = (family != Family::IPV4_UNICAST).then_some(Code::MP_REACH_NLRI);
+            let reason = "a prefix is no unicast destination";
+            self.note(code, ProblemAction::Unusable, reason, &[]);
         }
     }
 

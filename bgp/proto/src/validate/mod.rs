@@ -1,5 +1,6 @@
 //! What is accepted, and with which reaction: RFC 4271 §6, RFC 7606.
 
+mod destination;
 mod judge;
 mod multiprotocol;
 pub mod offer;

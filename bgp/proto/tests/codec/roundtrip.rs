@@ -96,6 +96,22 @@ fn prefix_v6() -> impl Strategy<Value = Prefix> {
     })
 }
 
+/// Prefixes that are not ignored: within 1.0.0.0 to 126.255.255.255 and 2000::/3, or around them.
+fn destination(prefix: Prefix) -> Prefix {
+    match prefix {
+        Prefix::V4(prefix) => {
+            let address = prefix.ip().to_bits() % 0x7e00_0000 + 0x0100_0000;
+            let network = Ipv4Network::new(address.into(), prefix.prefix()).expect("a length");
+            IpNetwork::new(network.network().into(), prefix.prefix()).expect("a length")
+        }
+        Prefix::V6(prefix) => {
+            let address = prefix.ip().to_bits() >> 3 | 1 << 125;
+            let network = Ipv6Network::new(address.into(), prefix.prefix()).expect("a length");
+            IpNetwork::new(network.network().into(), prefix.prefix()).expect("a length")
+        }
+    }
+}
+
 /// With the path identifiers that the session has, if it has any.
 fn with_ids(prefixes: Vec<Prefix>, ids: &[u32], opts: &SessionOptions) -> Vec<Nlri> {
     let ids = ids.iter().copied().cycle();
@@ -366,6 +382,7 @@ proptest! {
         ids in vec(any::<u32>(), 1..5),
     ) {
         for (family, (prefixes, attributes)) in [(Family::IPV4_UNICAST, v4), (Family::IPV6_UNICAST, v6)] {
+            let prefixes = prefixes.into_iter().map(destination).collect();
             let prefixes = with_ids(prefixes, &ids, &opts);
             let messages = pack_announcements(family, &attributes, &prefixes, &opts).expect("fits");
             let mut received = Vec::new();

@@ -42,7 +42,7 @@ fn each_family_has_the_first_lasting_address_of_the_interface() {
         (interface.index, &interface.name[..]),
         (0xffff, "interface 65535")
     );
-    assert!(own.contains(ip("fe80::11")) && !own.contains(ip("2001:db8::1")));
+    assert!(own.contains(ip("fe80::11")) && !own.addresses.contains(&ip("2001:db8::1")));
     assert!(own.networks.contains(&"fd00:1::11/64".parse().unwrap()));
 }
 
@@ -80,4 +80,17 @@ async fn the_kernel_tells_loopback() {
     assert_eq!(watcher.read().await.unwrap(), read, "a second question");
     assert_eq!(name_of(1).as_deref(), Some("lo"));
     assert_eq!(name_of(u32::MAX), None);
+}
+
+#[test]
+fn addresses_of_other_interfaces_are_own_ones_too() {
+    let own = machine().own(ip("10.0.1.11"));
+    assert_eq!(own.elsewhere, ["10.255.0.1", "2001:db8::1"].map(ip));
+    for text in ["10.0.1.12", "fe80::11", "10.255.0.1", "2001:db8::1"] {
+        assert!(own.contains(ip(text)), "{text}");
+    }
+    assert!(!own.contains(ip("10.0.1.1")));
+    // Another link's link-local addresses may well be somebody else's here.
+    let other = machine().own(ip("2001:db8::1"));
+    assert!(!other.contains(ip("fe80::11")));
 }

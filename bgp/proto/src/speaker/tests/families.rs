@@ -345,6 +345,7 @@ mod echo {
             v4: Some([10, 0, 1, 11].into()),
             v6: Some(A6.parse().unwrap()),
             addresses: vec![ip(A), ip(A6), ip("fe80::11")],
+            elsewhere: Vec::new(),
             networks: A_OWN.map(|text| text.parse().unwrap()).to_vec(),
         };
         speaker.handle(Input::OwnAddresses { conn, own }, now);
