@@ -24,6 +24,7 @@ mod header;
 mod lab;
 mod lists;
 mod multiprotocol;
+mod negotiated;
 mod observer;
 mod offers;
 mod open;
