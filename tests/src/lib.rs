@@ -11,6 +11,7 @@ pub mod node;
 pub mod peers;
 pub mod programs;
 pub mod ready;
+pub mod record;
 pub mod runtime;
 pub mod status;
 pub mod topology;

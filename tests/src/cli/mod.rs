@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
-use crate::{demo, node, traffic};
+use crate::{demo, node, record, traffic};
 
 /// Networks of network namespaces from containerlab files.
 #[derive(Debug, Parser)]
@@ -73,6 +73,8 @@ enum Command {
         #[arg(long, alias = "suite")]
         tree: Option<String>,
     },
+    /// Record sessions of real routers with a scripted speaker (bgp/proto/tests/recorded)
+    Record(Record),
     #[command(hide = true)]
     NodeInit,
     #[command(hide = true)]
@@ -103,6 +105,18 @@ struct Exec {
     /// The command
     #[arg(required = true, last = true)]
     command: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct Record {
+    /// The router; all of them if not given
+    router: Option<record::Router>,
+    /// Version of its image, which chooses the tree
+    #[arg(long, requires = "router")]
+    tag: Option<String>,
+    /// Folder for the files
+    #[arg(long, default_value = "bgp/proto/tests/recorded")]
+    to: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -159,10 +173,28 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::DemoDown => labs::down(Some(demo::LAB))?,
         Command::Peers { tree } => labs::build_trees(tree.as_deref())?,
+        Command::Record(args) => args.run()?,
         Command::NodeInit => return node::init::run(),
         Command::NodeEnter(args) => return node::enter::run(&args),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+impl Record {
+    fn run(&self) -> Result<()> {
+        let all = self.router.as_slice();
+        let all = if all.is_empty() {
+            &record::Router::ALL
+        } else {
+            all
+        };
+        for router in all {
+            for name in record::record(*router, self.tag.as_deref(), &self.to)? {
+                labs::say(&name);
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Fetch {

@@ -252,6 +252,24 @@ impl World {
         self.input(Input::Tick);
     }
 
+    /// Slices of what concerns whole tables, at most so many.
+    pub fn work(&mut self, slices: usize) {
+        for _ in 0..slices {
+            if !self.speaker.has_work() {
+                return;
+            }
+            self.allowed += 64 + 1024;
+            self.speaker.work(self.now);
+            self.outputs(!self.running);
+        }
+    }
+
+    /// Until there is none.
+    fn work_off(&mut self) {
+        self.work(10_000);
+        assert!(!self.speaker.has_work(), "the work never ends");
+    }
+
     /// Up to so many messages of a connection.
     pub fn transmit(&mut self, back: u8, count: usize) {
         let conn = self.conn(back);
@@ -379,7 +397,7 @@ impl World {
             let live = live.filter(|conn| conn.updates && !conn.over).count();
             assert!(live <= 1, "two Established connections of one peer");
         }
-        if self.running && status.synced {
+        if self.running && status.synced && !self.speaker.has_work() {
             self.check_fib(&routes);
         }
     }
@@ -452,9 +470,11 @@ impl World {
             self.input(Input::Received { conn, bytes: &v4 });
             self.input(Input::Received { conn, bytes: &v6 });
         }
+        self.work_off();
         self.check();
         // A dial of ours may be answered meanwhile, or not.
         self.wait(Duration::from_secs(61));
+        self.work_off();
         self.check();
         let status = self.speaker.status(self.now);
         assert!(status.synced, "the deferral does not end");
@@ -468,8 +488,10 @@ impl World {
             // OPEN, KEEPALIVEs, own networks, the route, End-of-RIB of two families.
             assert!(self.transmit_of(conn, 32) < 32, "it never ends");
         }
+        self.work_off();
         self.check();
         self.close_all();
+        self.work_off();
         self.check();
         assert!(self.fib.is_empty(), "left: {:?}", self.fib);
         assert!(self.speaker.routes().all(|route| route.peer.is_none()));
