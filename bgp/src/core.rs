@@ -1,8 +1,9 @@
 //! The one owner of the [`Speaker`]: inputs in, outputs carried out.
 
 mod hint;
+mod work;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,8 +20,6 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tracing::warn;
 
-use crate::control::server::{CoreAnswer, CoreQuery};
-use crate::fib::Prefix;
 use crate::fib::task::Command;
 use crate::marker::Marker;
 use crate::transport::Event;
@@ -32,6 +31,7 @@ use crate::transport::mtu::{self, Sizes};
 use crate::transport::silence;
 use crate::transport::socket::{self, Options};
 use crate::{log, tasks};
+use work::Work;
 
 /// Route changes in one chunk for the fib task.
 const FIB_CHUNK: usize = 4096;
@@ -83,6 +83,8 @@ struct Connection {
     closing: bool,
     /// Of an accepted one, until the peer's OPEN was found valid.
     visit: Option<Visit>,
+    /// It waits for its turn to be sent routes.
+    waits: bool,
 }
 
 /// The state; one method per input, `carry_out` for the outputs.
@@ -103,6 +105,7 @@ pub struct Core {
     marker: Option<Marker>,
     interfaces: Interfaces,
     silence: silence::Watch,
+    work: Work,
 }
 
 impl Core {
@@ -129,6 +132,7 @@ impl Core {
             marker: None,
             interfaces: Interfaces::default(),
             silence: silence::Watch::default(),
+            work: Work::default(),
         }
     }
 
@@ -161,19 +165,8 @@ impl Core {
     /// A deadline passed.
     pub fn tick(&mut self) {
         self.silence.look(Instant::now());
+        self.spare_the_unheard();
         self.input(Input::Tick);
-    }
-
-    /// Whether [`Core::work`] has something to do.
-    #[must_use]
-    pub fn has_work(&self) -> bool {
-        self.speaker.has_work()
-    }
-
-    /// A slice of what concerns whole tables.
-    pub fn work(&mut self) {
-        self.speaker.work(Instant::now());
-        self.carry_out_all();
     }
 
     /// Something happened on the network.
@@ -185,18 +178,18 @@ impl Core {
             Event::Accepted { stream, place } => self.accepted(stream, place),
             Event::Interfaces(interfaces) => self.readdress(interfaces),
             Event::Received { conn, bytes } => {
-                if self
-                    .connections
-                    .get(&conn)
-                    .is_some_and(|connection| !connection.closing)
-                {
+                let connection = self.connections.get(&conn);
+                if let Some(connection) = connection {
+                    connection.handle.took();
+                }
+                if connection.is_some_and(|connection| !connection.closing) {
                     self.input(Input::Received {
                         conn,
                         bytes: &bytes,
                     });
                 }
             }
-            Event::Room { conn } => self.transmit(conn),
+            Event::Room { conn } => self.send_soon(conn),
             Event::Closed { conn, cause } => {
                 if self.connections.contains_key(&conn) {
                     self.input(Input::Closed { conn, cause });
@@ -272,6 +265,7 @@ impl Core {
                 own: None,
                 closing: false,
                 visit,
+                waits: false,
             },
         );
     }
@@ -339,7 +333,7 @@ impl Core {
                     visit.opened();
                 }
             }
-            Output::WantSend { conn } => self.transmit(conn),
+            Output::WantSend { conn } => self.send_soon(conn),
             Output::Close { conn } => {
                 if let Some((dial, _)) = self.dials.remove(&conn) {
                     dial.abort();
@@ -347,7 +341,7 @@ impl Core {
                 if let Some(connection) = self.connections.get_mut(&conn) {
                     connection.closing = true;
                     connection.handle.hurry();
-                    self.transmit(conn);
+                    self.send_last_words(conn);
                 }
             }
             // After a stop the kernel keeps what it has.
@@ -375,24 +369,6 @@ impl Core {
         }
     }
 
-    /// Fills the connection's write queue as far as it has room; the rest stays in the
-    /// Adj-RIB-Out, where a slow reader costs no memory.
-    fn transmit(&mut self, conn: ConnId) {
-        let Some(connection) = self.connections.get_mut(&conn) else {
-            return;
-        };
-        let mut all = false;
-        while !all && let Some(place) = connection.handle.place() {
-            match self.speaker.poll_transmit(conn, Instant::now()) {
-                Some(bytes) => place.send(bytes),
-                None => all = true,
-            }
-        }
-        if all && connection.closing {
-            self.connections.remove(&conn);
-        }
-    }
-
     /// Whether [`Core::next_fib_command`] has something.
     #[must_use]
     pub fn has_fib_command(&self) -> bool {
@@ -413,36 +389,6 @@ impl Core {
         } else {
             self.fib.pop_first(FIB_CHUNK)
         })
-    }
-
-    /// Answers a question about sessions.
-    pub fn answer(&mut self, query: CoreQuery) {
-        let now = Instant::now();
-        let speaker = self.speaker.status(now);
-        let ids = speaker.peers.iter().map(|peer| peer.id.index() + 1);
-        let mut not_installed = vec![[0; 2]; ids.max().unwrap_or_default()];
-        let unsettled: HashSet<Prefix> = query.unsettled.into_iter().collect();
-        if !unsettled.is_empty() {
-            for route in self.speaker.routes() {
-                if route.status.is_used()
-                    && unsettled.contains(&route.prefix)
-                    && let Some(peer) = route.peer
-                    && let Some([v4, v6]) = not_installed.get_mut(peer.index())
-                {
-                    *(if route.prefix.is_ipv4() { v4 } else { v6 }) += 1;
-                }
-            }
-        }
-        self.silence.look(now);
-        let hints = speaker.peers.iter();
-        let hints = hints.filter_map(|peer| Some((peer.id, self.hint(peer, now)?)));
-        let hints = hints.collect();
-        // Whoever asked may have given up.
-        let _ = query.answer.send(CoreAnswer {
-            speaker,
-            not_installed,
-            hints,
-        });
     }
 
     /// Ends all sessions like for an upgrade: no Cease, and the kernel's routes stay, so that

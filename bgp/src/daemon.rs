@@ -54,6 +54,9 @@ pub enum DaemonError {
     /// The task that owns kernel routes ended.
     #[error("the kernel's notifications broke off: {0}; routes stay, start rcni-bgp again")]
     FibEnded(String),
+    /// No second thread.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
     /// Signal handlers.
     #[error("cannot handle signals: {0}")]
     Signals(io::Error),
@@ -67,6 +70,7 @@ struct Inlets {
     fib_task: JoinHandle<io::Result<()>>,
     terminate: Signal,
     interrupt: Signal,
+    _side: tasks::Side,
 }
 
 /// Runs until SIGTERM or SIGINT. Both are a stop as for an upgrade: sessions are closed without a
@@ -97,7 +101,8 @@ async fn start(config: &SpeakerConfig, socket: &Path) -> Result<(Core, Inlets), 
     let started = Instant::now();
     let terminate = signal(SignalKind::terminate()).map_err(DaemonError::Signals)?;
     let interrupt = signal(SignalKind::interrupt()).map_err(DaemonError::Signals)?;
-    let control = server::bind(socket)?;
+    let side = tasks::Side::start().map_err(DaemonError::Thread)?;
+    let control = side.within(|| server::bind(socket))?;
     let settings = settings(config);
     let (listeners, gate) = listen(config, &settings)?;
     let mut watcher = Watcher::open().map_err(DaemonError::Netlink)?;
@@ -105,7 +110,7 @@ async fn start(config: &SpeakerConfig, socket: &Path) -> Result<(Core, Inlets), 
     warn_of_absent(config, &interfaces);
     let owner = convert::ownership(&config.kernel);
     let (fib, adopted) = if config.kernel.install {
-        let (fib, adopted) = Fib::open(owner).await.map_err(netlink_error)?;
+        let (fib, adopted) = side.run(Fib::open(owner)).await.map_err(netlink_error)?;
         (Some(fib), adopted)
     } else {
         (None, 0)
@@ -131,7 +136,7 @@ async fn start(config: &SpeakerConfig, socket: &Path) -> Result<(Core, Inlets), 
         started,
         gate: gate.clone(),
     };
-    tasks::spawn_control(control, asker);
+    tasks::spawn_control(&side, control, asker);
     info!(
         asn = %config.asn, router_id = %config.router_id, port = config.listen_port,
         peers = config.peers.len(), adopted, socket = %socket.display(),
@@ -144,9 +149,10 @@ async fn start(config: &SpeakerConfig, socket: &Path) -> Result<(Core, Inlets), 
         events: event_inlet,
         queries: query_inlet,
         fib: fib_commands,
-        fib_task: tasks::spawn_fib(fib, fib_command_inlet, fib_query_inlet),
+        fib_task: tasks::spawn_fib(&side, fib, fib_command_inlet, fib_query_inlet),
         terminate,
         interrupt,
+        _side: side,
     };
     Ok((core, inlets))
 }
@@ -224,19 +230,19 @@ async fn serve(core: &mut Core, inlets: &mut Inlets) -> Result<(), DaemonError> 
             && deadline <= Instant::now()
         {
             catch_up(core, &mut inlets.events, deadline).await;
-            core.tick();
+            core.timed(Core::tick);
             continue;
         }
         // Not biased: a busy peer must not keep questions and timers waiting.
         tokio::select! {
-            Some(event) = inlets.events.recv() => core.event(event),
-            Some(query) = inlets.queries.recv() => core.answer(query),
+            Some(event) = inlets.events.recv() => core.timed(|core| core.event(event)),
+            Some(query) = inlets.queries.recv() => core.timed(|core| core.answer(query)),
             Ok(place) = inlets.fib.reserve(), if core.has_fib_command() => {
-                place.send(core.next_fib_command());
+                core.timed(|core| place.send(core.next_fib_command()));
             }
             () = until(deadline) => {}
             () = std::future::ready(()), if core.has_work() => {
-                core.work();
+                core.timed(Core::work);
                 // Everybody else first, before the next slice.
                 tokio::task::yield_now().await;
             }
@@ -247,8 +253,16 @@ async fn serve(core: &mut Core, inlets: &mut Inlets) -> Result<(), DaemonError> 
     }
 }
 
-/// After a standstill: lets the readers read, and hears what they have, before timers fire.
+/// Before timers fire. A peer that has spoken is not dead, wherever its words are: who is about to
+/// be declared so is read from once more ([`Core::tick`] sees that there is something). After a
+/// standstill what the readers have is heard, too.
 async fn catch_up(core: &mut Core, events: &mut mpsc::Receiver<Event>, deadline: Instant) {
+    if core.is_anybody_expiring() {
+        // So many tasks run between two turns of this one.
+        for _ in 0..core.connections() / 32 + 2 {
+            tokio::task::yield_now().await;
+        }
+    }
     if deadline.elapsed() < LATE {
         return;
     }
@@ -259,7 +273,7 @@ async fn catch_up(core: &mut Core, events: &mut mpsc::Receiver<Event>, deadline:
         let Ok(event) = events.try_recv() else {
             return;
         };
-        core.event(event);
+        core.timed(|core| core.event(event));
     }
 }
 

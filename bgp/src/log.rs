@@ -9,6 +9,10 @@ use tracing_subscriber::EnvFilter;
 
 use crate::text::escape;
 
+mod writer;
+
+pub use writer::Flush;
+
 /// The variable that sets the level where no option does.
 pub const VARIABLE: &str = "RCNI_LOG";
 
@@ -17,7 +21,7 @@ pub const VARIABLE: &str = "RCNI_LOG";
 ///
 /// # Errors
 /// What cannot be understood, as a sentence.
-pub fn begin(level: Option<&str>) -> Result<(), String> {
+pub fn begin(level: Option<&str>) -> Result<Flush, String> {
     let variable = std::env::var(VARIABLE).ok();
     let (source, directives) = match (level, variable.as_deref()) {
         (Some(level), _) => ("--log-level", level),
@@ -26,13 +30,15 @@ pub fn begin(level: Option<&str>) -> Result<(), String> {
     };
     let filter = EnvFilter::try_new(directives)
         .map_err(|error| format!("{source}: {error}; write error, warn, info, debug or trace"))?;
+    let (lines, flush) = writer::start().map_err(|error| format!("cannot log: {error}"))?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(lines)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
         .try_init()
-        .map_err(|error| error.to_string())
+        .map_err(|error| error.to_string())?;
+    Ok(flush)
 }
 
 /// An event of the speaker. What peers said in it was escaped by the speaker and is so again:

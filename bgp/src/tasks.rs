@@ -1,4 +1,6 @@
-//! Every task of the daemon is spawned here, on one thread.
+//! Every task of the daemon is spawned here. Two threads run them: the main one has the sessions and
+//! nothing that takes long, so that keepalives are on time; the side has kernel routes and answers to
+//! people.
 //!
 //! ```text
 //!                        accept (one per listening socket)
@@ -19,7 +21,8 @@
 //!                                        kernel notifications -+
 //! ```
 //!
-//! Nobody waits for the core in a circle: the core itself never waits for a queue but in its one
+//! On the side: fib, control, client; and a third thread that waits for large writes to the kernel, and
+//! a fourth that writes the log. Nobody waits for the core in a circle: the core itself never waits for a queue but in its one
 //! `select!`. If the fib task ends, the daemon ends.
 
 use std::future::Future;
@@ -29,7 +32,7 @@ use std::time::Duration;
 
 use rcni_bgp_proto::speaker::ConnId;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
 use crate::control::server::{Asker, ControlSocket, serve};
@@ -93,22 +96,68 @@ pub fn spawn_connection(
     handle
 }
 
+/// The second thread.
+pub struct Side {
+    tasks: tokio::runtime::Handle,
+    /// It ends with this.
+    _alive: oneshot::Sender<()>,
+}
+
+impl Side {
+    /// Starts it, in the caller's namespaces.
+    ///
+    /// # Errors
+    /// No thread, or no epoll.
+    pub fn start() -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let tasks = runtime.handle().clone();
+        let (alive, gone) = oneshot::channel();
+        std::thread::Builder::new()
+            .name("rcni-bgp-side".to_owned())
+            .spawn(move || runtime.block_on(gone))?;
+        Ok(Self {
+            tasks,
+            _alive: alive,
+        })
+    }
+
+    /// Makes sockets that are to be used there.
+    pub fn within<T>(&self, make: impl FnOnce() -> T) -> T {
+        let _within = self.tasks.enter();
+        make()
+    }
+
+    /// Does something there.
+    ///
+    /// # Errors
+    /// Its own.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        what: impl Future<Output = io::Result<T>> + Send + 'static,
+    ) -> io::Result<T> {
+        self.tasks.spawn(what).await?
+    }
+}
+
 /// The owner of kernel routes; `None`: routes are not installed.
 #[must_use]
 pub fn spawn_fib(
+    side: &Side,
     fib: Option<Fib>,
     commands: mpsc::Receiver<Command>,
     queries: mpsc::Receiver<Query>,
 ) -> JoinHandle<io::Result<()>> {
     match fib {
-        Some(fib) => tokio::spawn(fib.run(commands, queries)),
-        None => tokio::spawn(run_without_kernel(commands, queries)),
+        Some(fib) => side.tasks.spawn(fib.run(commands, queries)),
+        None => side.tasks.spawn(run_without_kernel(commands, queries)),
     }
 }
 
 /// The control socket.
-pub fn spawn_control(socket: ControlSocket, asker: Asker) {
-    tokio::spawn(serve(socket, asker));
+pub fn spawn_control(side: &Side, socket: ControlSocket, asker: Asker) {
+    side.tasks.spawn(serve(socket, asker));
 }
 
 /// One request on the control socket.

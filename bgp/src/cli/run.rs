@@ -23,17 +23,23 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: &Options) -> ExitCode {
-    if let Err(text) = log::begin(options.log_level.as_deref()) {
-        complain(text);
-        return REFUSED.into();
-    }
+    let flush = match log::begin(options.log_level.as_deref()) {
+        Ok(flush) => flush,
+        Err(text) => {
+            complain(text);
+            return REFUSED.into();
+        }
+    };
     let Some(config) = load(&options.config) else {
         return REFUSED.into();
     };
     let Some(runtime) = runtime() else {
         return ExitCode::FAILURE;
     };
-    match runtime.block_on(daemon::run(&config, &options.socket)) {
+    let ended = runtime.block_on(daemon::run(&config, &options.socket));
+    // Before the last words.
+    drop(flush);
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(error);

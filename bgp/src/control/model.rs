@@ -48,6 +48,10 @@ pub struct Status {
     /// Connections that others began.
     #[serde(default)]
     pub listener: Listener,
+    /// The longest time that the sessions' thread was busy with one thing, in microseconds since the
+    /// start: so late a KEEPALIVE may have been.
+    #[serde(default)]
+    pub slowest_step_micros: u64,
 }
 
 /// One network, or a part of it, on two nodes.
@@ -208,6 +212,8 @@ pub struct Parts {
     pub not_installed: Vec<[usize; 2]>,
     /// From the core: per peer, why it may be down.
     pub hints: BTreeMap<PeerId, String>,
+    /// From the core: the longest time that it was busy with one thing.
+    pub slowest: Duration,
     /// From the fib task.
     pub fib: FibStatus,
     /// Configured.
@@ -265,6 +271,7 @@ impl Status {
             conflicts,
             synced,
             listener: parts.listener.into(),
+            slowest_step_micros: u64::try_from(parts.slowest.as_micros()).unwrap_or(u64::MAX),
         }
     }
 }

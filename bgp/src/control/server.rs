@@ -145,6 +145,8 @@ pub struct CoreAnswer {
     pub not_installed: Vec<[usize; 2]>,
     /// Per peer, why it may be down.
     pub hints: BTreeMap<PeerId, String>,
+    /// The longest time that the core was busy with one thing.
+    pub slowest: Duration,
 }
 
 /// Whom to ask, and what never changes.
@@ -175,6 +177,7 @@ impl Asker {
             speaker: core.speaker,
             not_installed: core.not_installed,
             hints: core.hints,
+            slowest: core.slowest,
             fib,
             owner: self.owner,
             install: self.install,

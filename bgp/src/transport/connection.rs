@@ -10,7 +10,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -27,6 +27,8 @@ use super::socket::{close_cause, reset};
 
 /// Messages that wait for the socket at most; a message is up to 4,096 bytes (65,535 extended).
 pub const WRITE_QUEUE: usize = 32;
+/// Their bytes at most, but for one message.
+pub const WRITE_QUEUE_BYTES: usize = 128 * 1024;
 /// How much is read at a time, bytes.
 const READ_BYTES: usize = 16 * 1024;
 /// How many bytes are handed to the socket in one call, about.
@@ -43,23 +45,65 @@ const EVICTED: &str = "it had not said a valid OPEN when too many others came";
 #[derive(Debug)]
 pub struct Handle {
     queue: mpsc::Sender<Bytes>,
-    full: Arc<AtomicBool>,
+    shared: Arc<Shared>,
     alive: Option<oneshot::Sender<()>>,
+}
+
+/// What both ends know.
+#[derive(Debug, Default)]
+struct Shared {
+    /// The core has found no place.
+    full: AtomicBool,
+    /// In the write queue, bytes.
+    queued: AtomicUsize,
+    /// What was read from the socket and has not reached the core, in portions.
+    unread: AtomicUsize,
+}
+
+/// A place in the write queue.
+#[derive(Debug)]
+pub struct Place<'a> {
+    permit: mpsc::Permit<'a, Bytes>,
+    shared: &'a Shared,
+}
+
+impl Place<'_> {
+    /// Takes it.
+    pub fn send(self, message: Bytes) {
+        self.shared
+            .queued
+            .fetch_add(message.len(), Ordering::AcqRel);
+        self.permit.send(message);
+    }
 }
 
 impl Handle {
     /// A place in the write queue. `None`: it is full, [`Event::Room`] comes when it is not; or
     /// the connection is gone, [`Event::Closed`] comes.
     #[must_use]
-    pub fn place(&self) -> Option<mpsc::Permit<'_, Bytes>> {
+    pub fn place(&self) -> Option<Place<'_>> {
+        let shared = &*self.shared;
         // Set before the attempt: between a failed attempt and setting it the writer might have
         // emptied the queue, and nobody would ever tell.
-        self.full.store(true, Ordering::Release);
-        let place = self.queue.try_reserve().ok();
-        if place.is_some() {
-            self.full.store(false, Ordering::Release);
+        shared.full.store(true, Ordering::SeqCst);
+        if shared.queued.load(Ordering::SeqCst) >= WRITE_QUEUE_BYTES {
+            return None;
         }
-        place
+        let permit = self.queue.try_reserve().ok()?;
+        shared.full.store(false, Ordering::SeqCst);
+        Some(Place { permit, shared })
+    }
+
+    /// Whether bytes of the peer are on the way to the core.
+    #[must_use]
+    pub fn has_unread(&self) -> bool {
+        self.shared.unread.load(Ordering::SeqCst) > 0
+    }
+
+    /// The core has got a portion of bytes.
+    pub fn took(&self) {
+        // One for each that the reader has counted.
+        self.shared.unread.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// What is still to be sent must be gone within [`FLUSH`], whether the peer reads or not.
@@ -73,7 +117,7 @@ impl Handle {
 #[derive(Debug)]
 pub struct Tail {
     queue: mpsc::Receiver<Bytes>,
-    full: Arc<AtomicBool>,
+    shared: Arc<Shared>,
     gone: oneshot::Receiver<()>,
 }
 
@@ -82,13 +126,18 @@ pub struct Tail {
 pub fn pair() -> (Handle, Tail) {
     let (sender, queue) = mpsc::channel(WRITE_QUEUE);
     let (alive, gone) = oneshot::channel();
-    let full = Arc::new(AtomicBool::new(false));
+    let shared = Arc::new(Shared::default());
     let handle = Handle {
         queue: sender,
-        full: full.clone(),
+        shared: shared.clone(),
         alive: Some(alive),
     };
-    (handle, Tail { queue, full, gone })
+    let tail = Tail {
+        queue,
+        shared,
+        gone,
+    };
+    (handle, tail)
 }
 
 /// Moves bytes until the end; `send_hold` bounds a single write that makes no progress (RFC 9687). If
@@ -118,13 +167,17 @@ async fn talk(
     events: &mpsc::Sender<Event>,
     send_hold: Duration,
 ) {
-    let Tail { queue, full, gone } = tail;
+    let Tail {
+        queue,
+        shared,
+        gone,
+    } = tail;
     let (read_half, write_half) = stream.split();
     let reader = async {
-        let cause = read(conn, read_half, events).await;
+        let cause = read(conn, read_half, &shared, events).await;
         let _ = events.send(Event::Closed { conn, cause }).await;
     };
-    let writer = write(conn, write_half, queue, &full, events, send_hold);
+    let writer = write(conn, write_half, queue, &shared, events, send_hold);
     let given_up = async {
         let _ = gone.await;
         sleep(FLUSH).await;
@@ -157,7 +210,12 @@ async fn talk(
     }
 }
 
-async fn read(conn: ConnId, mut half: ReadHalf<'_>, events: &mpsc::Sender<Event>) -> CloseCause {
+async fn read(
+    conn: ConnId,
+    mut half: ReadHalf<'_>,
+    shared: &Shared,
+    events: &mpsc::Sender<Event>,
+) -> CloseCause {
     let mut buffer = BytesMut::new();
     loop {
         buffer.reserve(READ_BYTES);
@@ -165,6 +223,7 @@ async fn read(conn: ConnId, mut half: ReadHalf<'_>, events: &mpsc::Sender<Event>
             Ok(0) => return CloseCause::Eof,
             Ok(_) => {
                 let bytes = buffer.split().freeze();
+                shared.unread.fetch_add(1, Ordering::SeqCst);
                 if events.send(Event::Received { conn, bytes }).await.is_err() {
                     return CloseCause::Eof;
                 }
@@ -179,7 +238,7 @@ async fn write(
     conn: ConnId,
     mut half: WriteHalf<'_>,
     mut queue: mpsc::Receiver<Bytes>,
-    full: &AtomicBool,
+    shared: &Shared,
     events: &mpsc::Sender<Event>,
     send_hold: Duration,
 ) -> Result<(), CloseCause> {
@@ -191,7 +250,8 @@ async fn write(
         {
             buffer.extend_from_slice(&next);
         }
-        if full.swap(false, Ordering::AcqRel) {
+        shared.queued.fetch_sub(buffer.len(), Ordering::SeqCst);
+        if shared.full.swap(false, Ordering::SeqCst) {
             let _ = events.send(Event::Room { conn }).await;
         }
         while !buffer.is_empty() {

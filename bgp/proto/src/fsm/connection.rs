@@ -22,6 +22,9 @@ use crate::wire::Frame;
 /// Hold time before the peer's OPEN is there (RFC 4271 §8.2.2: "a large value").
 const OPEN_HOLD: Duration = Duration::from_secs(240);
 
+/// Who has spoken is not dead because nobody has listened yet: so long is he waited for then.
+const UNREAD_HOLD: Duration = Duration::from_secs(1);
+
 /// Who opened the TCP connection; the collision rule asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Initiator {
@@ -59,6 +62,8 @@ pub enum ConnectionInput {
     Stop(Notification),
     /// End it without a word, or it has ended by itself.
     Drop(Cause),
+    /// The peer's bytes wait that were not given yet.
+    Unread,
     /// Time has passed.
     Tick,
 }
@@ -165,6 +170,12 @@ impl Connection {
         self.options.max_message_len()
     }
 
+    /// Whether the next tick ends it for the peer's silence.
+    #[must_use]
+    pub fn expires(&self, now: Instant) -> bool {
+        self.timers.get(Timer::Hold).is_some_and(|at| at <= now)
+    }
+
     /// When to tick.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Instant> {
@@ -200,6 +211,13 @@ impl Connection {
             ConnectionInput::Drop(cause) => {
                 self.end();
                 vec![ConnectionOutput::Ended(cause)]
+            }
+            ConnectionInput::Unread => {
+                let wait = now + UNREAD_HOLD;
+                if self.timers.get(Timer::Hold).is_some_and(|at| at < wait) {
+                    self.timers.set(Timer::Hold, wait);
+                }
+                vec![]
             }
             ConnectionInput::Tick => self.tick(now, rng),
         }

@@ -258,7 +258,7 @@ impl AdjRibIn {
     }
 
     /// All paths of a prefix.
-    pub fn paths(&self, prefix: &Prefix) -> impl Iterator<Item = &Path> {
+    pub fn paths<'a>(&'a self, prefix: &Prefix) -> impl Iterator<Item = &'a Path> + use<'a> {
         let paths = self.table.get(prefix).map_or(&[][..], Paths::as_slice);
         let prefix = *prefix;
         paths.iter().filter(move |path| self.is_live(&prefix, path))

@@ -208,22 +208,30 @@ impl AdjRibOut {
             || (complete && !self.end_of_rib.is_empty())
     }
 
-    /// The next message. May return `None` although `has_work` said yes, if all of the work turns
-    /// out to be nothing that the peer must know.
+    /// The next message. May return `None` although `has_work` said yes: if all of the work turns
+    /// out to be nothing that the peer must know, or if the part that was looked at did. Then
+    /// `has_work` still says yes, and it is to be asked again.
     pub fn next_message(&mut self, rib: &Rib, to: &Target, complete: bool) -> Option<Bytes> {
         let routes = rib.tellable();
+        let mut looked_at = 0;
         loop {
             if let Some(message) = self.ready.pop_front() {
                 return Some(message);
             }
+            // Others wait.
+            if looked_at >= BATCH && self.has_work(complete) {
+                return None;
+            }
             let dirty = self.take_dirty();
             if !dirty.is_empty() {
+                looked_at += dirty.len();
                 self.pack(dirty, false, rib, to, complete);
                 continue;
             }
             let Some(part) = self.walks.next(routes.loc(), BATCH, &self.end_of_rib) else {
                 break;
             };
+            looked_at += part.prefixes.len();
             let mark = |subtype| route_refresh(part.family, subtype);
             if part.begins {
                 self.ready.push_back(mark(refresh_subtype::BEGIN));

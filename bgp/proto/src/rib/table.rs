@@ -21,6 +21,9 @@ const CHUNK: usize = 64;
 /// A chunk grows by so many.
 const GROWTH: usize = 8;
 
+/// How far [`PrefixMap::pop_spread`] looks: a part of a millisecond.
+const SPREAD: usize = 100_000;
+
 /// Address and length.
 type V4Key = u64;
 /// Address in two halves, and length.
@@ -135,11 +138,12 @@ impl<V> PrefixMap<V> {
         first
     }
 
-    /// Takes up to about `most` out that are spread evenly over all, in their order.
+    /// Takes up to about `most` out that are spread evenly over the first [`SPREAD`], in their order.
     pub fn pop_spread(&mut self, most: usize) -> Vec<(Prefix, V)> {
-        let every = self.len().div_ceil(most.max(1)).max(1);
+        let among = self.len().min(SPREAD);
+        let every = among.div_ceil(most.max(1)).max(1);
         let mut seen = 0;
-        let mut spread = Vec::with_capacity(self.len().div_ceil(every));
+        let mut spread = Vec::with_capacity(among.div_ceil(every));
         self.v4.take_every(every, &mut seen, |key, value| {
             spread.push((v4_prefix(key), value));
         });
@@ -361,6 +365,9 @@ impl<K: Copy + Ord, V> Chunked<K, V> {
 
     fn take_every(&mut self, every: usize, seen: &mut usize, mut to: impl FnMut(K, V)) {
         for chunk in &mut self.chunks {
+            if *seen >= SPREAD {
+                break;
+            }
             let taken = chunk.extract_if(.., |_| {
                 *seen += 1;
                 (*seen - 1).is_multiple_of(every)

@@ -350,7 +350,10 @@ fn drain(out: &mut AdjRibOut, rib: &Rib, complete: bool) -> (usize, usize, usize
     let target = target();
     let mut framer = Framer::new();
     let (mut messages, mut announced, mut withdrawn) = (0, 0, 0);
-    while let Some(bytes) = out.next_message(rib, &target, complete) {
+    while out.has_work(complete) {
+        let Some(bytes) = out.next_message(rib, &target, complete) else {
+            continue;
+        };
         framer.push(&bytes);
         let frame = framer
             .next_frame(4096)

@@ -249,6 +249,13 @@ pub enum Input<'a> {
         /// The bytes; the speaker copies what it must keep.
         bytes: &'a [u8],
     },
+    /// Bytes from the connection wait that were not given with `Received` yet. Before a tick at
+    /// which it expires ([`Speaker::expiring`](super::Speaker::expiring)): the peer is not declared
+    /// dead for another second.
+    Unread {
+        /// Which connection.
+        conn: ConnId,
+    },
     /// The connection is gone. Not needed after [`Output::Close`], harmless then.
     Closed {
         /// Which connection.

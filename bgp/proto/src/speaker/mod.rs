@@ -139,6 +139,9 @@ impl Speaker {
             Input::Received { conn, bytes } => {
                 self.feed_peer_of(conn, PeerInput::Received(conn, bytes), now);
             }
+            Input::Unread { conn } => {
+                self.feed_peer_of(conn, PeerInput::Unread(conn), now);
+            }
             Input::Closed { conn, cause } => {
                 self.feed_peer_of(conn, PeerInput::Closed(conn, cause), now);
                 self.links.remove(&conn);
@@ -173,6 +176,19 @@ impl Speaker {
             .chain(refreshes)
             .chain(self.deferred_until())
             .min()
+    }
+
+    /// Connections whose peers the next tick declares dead. If bytes of one wait somewhere, say so
+    /// first ([`Input::Unread`]).
+    pub fn expiring(&self, now: Instant) -> impl Iterator<Item = ConnId> + '_ {
+        let machines = self.neighbors.iter().map(|neighbor| &neighbor.machine);
+        machines.flat_map(move |machine| machine.expiring(now))
+    }
+
+    /// The next message for the wire that is none about routes: at once, while what
+    /// [`Speaker::poll_transmit`] takes may wait for its turn.
+    pub fn poll_control(&mut self, conn: ConnId) -> Option<Bytes> {
+        self.links.get_mut(&conn)?.pop()
     }
 
     /// The next complete message for the wire; `None`: nothing until the next `WantSend`. Call it

@@ -44,6 +44,17 @@ impl Speaker {
         own.chain(learned)
     }
 
+    /// The peers whose paths of a prefix are in use.
+    pub fn used<'a>(
+        &'a self,
+        prefix: &crate::wire::Prefix,
+    ) -> impl Iterator<Item = PeerId> + use<'a> {
+        let paths = self.rib.adj_in().paths(prefix);
+        paths
+            .filter(|path| path.status.is_used())
+            .map(|path| path.peer())
+    }
+
     /// The configured name of the rule that rejected a path (or let it in) on import.
     #[must_use]
     pub fn import_rule(&self, route: &RouteStatus) -> Option<&str> {

@@ -51,6 +51,7 @@ fn down(name: &str, address: &str) -> Peer {
 
 fn status(peers: Vec<Peer>) -> Status {
     Status {
+        slowest_step_micros: 1_500,
         version: VERSION,
         asn: 65001,
         router_id: "10.0.1.11".parse().unwrap(),

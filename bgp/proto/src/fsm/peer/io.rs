@@ -61,6 +61,8 @@ pub enum PeerInput<'a> {
     Accepted(ConnId, SocketAddr, SocketAddr),
     /// Bytes came.
     Received(ConnId, &'a [u8]),
+    /// Bytes wait.
+    Unread(ConnId),
     /// A connection is gone.
     Closed(ConnId, CloseCause),
     /// Time has passed.

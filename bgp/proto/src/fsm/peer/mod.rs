@@ -155,6 +155,15 @@ impl Peer {
         self.slots.is_empty() && self.dial.is_none()
     }
 
+    /// Connections that the next tick ends for the peer's silence.
+    pub fn expiring(&self, now: Instant) -> impl Iterator<Item = ConnId> + '_ {
+        let silent = self
+            .slots
+            .iter()
+            .filter(move |slot| slot.machine.expires(now));
+        silent.map(|slot| slot.conn)
+    }
+
     /// When to tick.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Instant> {
@@ -200,6 +209,9 @@ impl Peer {
                 self.accepted(conn, local, remote, ctx, &mut out);
             }
             PeerInput::Received(conn, bytes) => self.received(conn, bytes, ctx, &mut out),
+            PeerInput::Unread(conn) => {
+                self.feed(conn, ConnectionInput::Unread, ctx, &mut out);
+            }
             PeerInput::Closed(conn, cause) => {
                 if self.dial == Some(conn) {
                     self.dial_failed(&Cause::Closed(cause), ctx.now);
