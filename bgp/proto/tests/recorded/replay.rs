@@ -184,6 +184,7 @@ impl Player {
                 "fd00:10:0:1::11".parse().unwrap(),
             ],
             networks: networks.to_vec(),
+            ..OwnAddresses::only(local)
         };
         self.input(Input::OwnAddresses { conn, own });
     }
