@@ -8,6 +8,7 @@
 
 pub(crate) mod beside;
 pub(crate) mod cases;
+pub(crate) mod features;
 
 use std::path::{Path, PathBuf};
 
@@ -189,12 +190,7 @@ impl Router {
         )?;
         let file = copy.path().join(file.file_name().context("a name")?);
         let text = std::fs::read_to_string(&file)?;
-        let wanted = format!("image: {}:", self.repository());
-        let line = text.lines().find(|line| line.contains(&wanted));
-        let line = line.with_context(|| format!("no image {}", self.repository()))?;
-        let (major, minor) = self.version();
-        let image = format!("      image: {}:{major}.{minor}", self.repository());
-        let mut text = text.replacen(line, &image, 1);
+        let mut text = self.chosen_in(&text)?;
         if self.kernel_protocol().is_some() {
             // What the router writes itself must not be there before.
             let by_hand = [format!("via {NODE}"), format!("via {NODE6}")];
@@ -206,6 +202,16 @@ impl Router {
         self.check_version(lab.node("tor")?)
             .and_then(|()| test(&lab))
             .inspect_err(|_| show(&lab.report()))
+    }
+
+    /// The topology with the image of that suite.
+    fn chosen_in(self, topology: &str) -> Result<String> {
+        let wanted = format!("image: {}:", self.repository());
+        let line = topology.lines().find(|line| line.contains(&wanted));
+        let line = line.with_context(|| format!("no image {}", self.repository()))?;
+        let (major, minor) = self.version();
+        let image = format!("      image: {}:{major}.{minor}", self.repository());
+        Ok(topology.replacen(line, &image, 1))
     }
 
     /// That what runs is what was asked for. Debian's stable suites stay at one version.
@@ -406,7 +412,7 @@ macro_rules! tests_of {
     ($name:ident, $suite:expr) => {
         mod $name {
             use crate::tor::beside::{Neighbour, leave_each_other_alone};
-            use crate::tor::{Kind, Router, Suite, cases};
+            use crate::tor::{Kind, Router, Suite, cases, features};
             use anyhow::Result;
 
             const fn router(kind: Kind) -> Router {
@@ -452,6 +458,11 @@ macro_rules! tests_of {
             #[test]
             fn openbgpd_comes_back() -> Result<()> {
                 cases::comes_back(router(Kind::Openbgpd))
+            }
+
+            #[test]
+            fn four_routers_and_what_sessions_can() -> Result<()> {
+                features::four_routers($suite)
             }
 
             #[test]

@@ -1,16 +1,17 @@
 //! `tests/topologies/features`: what sessions with BIRD, FRR, GoBGP and OpenBGPD can do beyond
 //! plain routes.
 
-mod common;
-
 use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use common::{DEADLINE, routes, wait_established};
 use rcni_tests::lab::process::check;
 use rcni_tests::status::Status;
 use rcni_tests::{Lab, Node, Options, wait_until};
+
+use super::Kind::{Bird, Frr, Gobgp, Openbgpd};
+use super::{Router, Suite, show};
+use crate::common::{DEADLINE, routes, wait_established};
 
 /// BIRD has two paths of it; the second has communities.
 const TWICE: &str = "198.18.1.0/24";
@@ -18,11 +19,7 @@ const PODS: &str = "10.244.1.0/24";
 /// BIRD's host routes.
 const MANY: u32 = 3000;
 
-#[expect(
-    clippy::print_stderr,
-    reason = "shown by the test runner, with the test that failed"
-)]
-fn in_lab(test: impl FnOnce(&Lab) -> Result<()>) -> Result<()> {
+fn in_lab(suite: Suite, test: impl FnOnce(&Lab) -> Result<()>) -> Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("topologies/features/.");
     let copy = tempfile::tempdir()?;
     let to = copy.path().to_string_lossy();
@@ -39,8 +36,15 @@ fn in_lab(test: impl FnOnce(&Lab) -> Result<()>) -> Result<()> {
     let text = std::fs::read_to_string(&file)?;
     ensure!(text.contains("# MANY"), "{text}");
     std::fs::write(&file, text.replace("# MANY", &many))?;
-    let lab = Lab::deploy(&copy.path().join("topology.clab.yml"), &Options::default())?;
-    test(&lab).inspect_err(|_| eprintln!("{}", lab.report()))
+
+    let file = copy.path().join("topology.clab.yml");
+    let mut text = std::fs::read_to_string(&file)?;
+    for kind in [Frr, Bird, Gobgp, Openbgpd] {
+        text = Router { kind, suite }.chosen_in(&text)?;
+    }
+    std::fs::write(&file, text)?;
+    let lab = Lab::deploy(&file, &Options::default())?;
+    test(&lab).inspect_err(|_| show(&lab.report()))
 }
 
 fn vtysh(frr: &Node, command: &str) -> Result<String> {
@@ -156,12 +160,16 @@ fn ipv4_over_ipv6(lab: &Lab) -> Result<()> {
         })?;
     }
     // Both next hops of RFC 2545.
-    let said = bird.check(&["birdc", "show", "route", PODS, "all"])?;
-    ensure!(
-        said.contains("BGP.next_hop: fd00:10:0:1::11 fe80::"),
-        "{said}"
-    );
+    let said = birds_attributes(bird)?;
+    let wanted = "bgp_next_hop: fd00:10:0:1::11 fe80::";
+    ensure!(said.contains(wanted), "{said}");
     Ok(())
+}
+
+/// Of the node's network, as BIRD 3 writes them; 2 has `BGP.otc` for `bgp_otc`.
+fn birds_attributes(bird: &Node) -> Result<String> {
+    let said = bird.check(&["birdc", "show", "route", PODS, "all"])?;
+    Ok(said.replace("BGP.", "bgp_"))
 }
 
 /// Roles: as each side says; our OTC is on what customers hear.
@@ -172,8 +180,8 @@ fn roles(lab: &Lab) -> Result<()> {
     let said = shown(lab, "frr", TWICE)?;
     ensure!(said.matches("otc 65000").count() == 2, "{said}");
     let bird = lab.node("bird")?;
-    let said = bird.check(&["birdc", "show", "route", PODS, "all"])?;
-    ensure!(said.contains("BGP.otc: 65000"), "{said}");
+    let said = birds_attributes(bird)?;
+    ensure!(said.contains("bgp_otc: 65000"), "{said}");
     let session = bird.check(&["birdc", "show", "protocols", "all", "node1"])?;
     ensure!(session.contains("Role: provider"), "{session}");
     Ok(())
@@ -194,12 +202,14 @@ fn refresh(lab: &Lab) -> Result<()> {
     vtysh(frr, "clear bgp ipv4 unicast fd00:10:0:2::11 soft in")?;
     wait_until(DEADLINE, "both marks at FRR", || {
         let now = frr_counts(frr, "routeRefreshRecv")?;
-        ensure!(now == marks + 2, "{marks}, then {now}");
+        let both = now >= marks + 2 && (now - marks).is_multiple_of(2);
+        ensure!(both, "{marks}, then {now}");
         Ok(())
     })?;
-    // 3,000 prefixes of 9 octets: more than six messages of 4096.
+    // 3,000 prefixes of 9 octets: more than six messages of 4096. FRR 10.7 asks twice.
+    let rounds = (frr_counts(frr, "routeRefreshRecv")? - marks) / 2;
     let needed = frr_counts(frr, "updatesRecv")? - updates;
-    ensure!((1..=6).contains(&needed), "{needed} messages");
+    ensure!((1..=6 * rounds).contains(&needed), "{needed} messages");
 
     let openbgpd = lab.node("openbgpd")?;
     openbgpd.check(&["bgpctl", "neighbor", "10.0.4.11", "refresh"])?;
@@ -212,8 +222,15 @@ fn refresh(lab: &Lab) -> Result<()> {
         ensure!(last("Begin-of-RR") && last("End-of-RR"), "{said}");
         Ok(())
     })?;
-    lab.node("bird")?
-        .check(&["birdc", "reload", "in", "node1"])?;
+    let bird = lab.node("bird")?;
+    // BIRD 3 has another word for it.
+    if !bird
+        .exec(&["birdc", "reload", "in", "node1"])?
+        .status
+        .success()
+    {
+        bird.check(&["birdc", "reload", "filters", "in", "node1"])?;
+    }
     lab.node("gobgp")?
         .check(&["gobgp", "neighbor", "10.0.3.11", "softresetin"])?;
     wait_paths(lab, 2)?;
@@ -224,9 +241,9 @@ fn refresh(lab: &Lab) -> Result<()> {
     })
 }
 
-#[test]
-fn four_routers_and_what_they_can() -> Result<()> {
-    in_lab(|lab| {
+/// All of it.
+pub(crate) fn four_routers(suite: Suite) -> Result<()> {
+    in_lab(suite, |lab| {
         let node1 = lab.node("node1")?;
         let peers = ["bird", "frr", "gobgp", "openbgpd"];
         peers
