@@ -65,6 +65,7 @@ fn peer(peer: &rcni_config::PeerConfig) -> PeerConfig {
             .map(|family| family_of(*family))
             .collect(),
         offer: offer(&peer.capabilities),
+        enforce_first_as: peer.enforce_first_as,
         import: direction(
             &peer.filters,
             "import",

@@ -69,6 +69,7 @@ fn peer(last: u8) -> PeerConfig {
         timers: Timers::default(),
         families: vec![Family::IPV4_UNICAST],
         offer: Offer::default(),
+        enforce_first_as: true,
         import: Policy::accept_all(),
         export: Policy::accept_all(),
     }

@@ -2,7 +2,7 @@
 
 use super::bytes::{AS_PATH, NEXT_HOP, ORIGIN, plus, update, with_path};
 use super::expect::{discards, ends, passes, withdraws};
-use super::lab::{Lab, P};
+use super::lab::{Lab, P, P_TEXT};
 use super::setup::Setup;
 
 fn with_origin(attribute: &str) -> String {
@@ -88,6 +88,17 @@ fn u16_first_as_is_not_the_peer() {
     let why = "AS_PATH: the path does not start with the peer's AS";
     withdrawn(&with_path("0202 0000fde7 0000fde6"), why);
     withdrawn(&with_path(""), why);
+}
+
+/// Behind a route server it is not asked for.
+#[test]
+fn u16_first_as_is_not_the_peer_where_that_is_not_enforced() {
+    let setup = Setup::external().with(", enforceFirstAS: false");
+    let (lab, puppet) = Lab::with_route(setup);
+    puppet.send(&update("", &with_path("0202 0000fde7 0000fde6"), P));
+    let expected = lab.told(&["0000fde7", "0000fde6"], &[]);
+    lab.observer.sees(P_TEXT, |route| route.texts() == expected);
+    lab.lives(&puppet);
 }
 
 /// RFC 4271 9: not malformed, but of no use.

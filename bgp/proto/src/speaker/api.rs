@@ -103,6 +103,8 @@ pub struct PeerConfig {
     pub families: Vec<Family>,
     /// What else is offered there.
     pub offer: Offer,
+    /// An external peer's paths must begin with its AS (RFC 4271 §6.3); not so at a route server.
+    pub enforce_first_as: bool,
     /// Import rules.
     pub import: Policy,
     /// Export rules.

@@ -129,6 +129,7 @@ impl Player {
                 },
                 ..Offer::default()
             },
+            enforce_first_as: true,
             import: Policy::accept_all(),
             export: Policy::default(),
         };

@@ -91,6 +91,7 @@ fn peer_config(peer: u8) -> PeerConfig {
             role: (peer == 2).then_some(Role::Customer),
             ..Offer::default()
         },
+        enforce_first_as: peer != 4,
         import: Policy::accept_all(),
         export: Policy::accept_all(),
     }

@@ -15,6 +15,7 @@ pub(super) struct Identity {
     pub(super) expected: ExpectedPeer,
     pub(super) passive: bool,
     pub(super) timers: Timers,
+    enforce_first_as: bool,
 }
 
 impl Identity {
@@ -50,6 +51,7 @@ impl Identity {
             expected,
             passive: config.passive,
             timers: config.timers,
+            enforce_first_as: config.enforce_first_as,
         }
     }
 
@@ -69,7 +71,7 @@ impl Identity {
             // The OPEN tells which, if the configuration does not.
             peer_asn: expected.asn.known(expected.local_asn).unwrap_or_default(),
             local_asn: expected.local_asn,
-            enforce_first_as: true,
+            enforce_first_as: self.enforce_first_as,
             local_addresses: vec![local.ip()],
         };
         SessionParams {

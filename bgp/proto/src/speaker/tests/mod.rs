@@ -57,6 +57,7 @@ pub(super) fn peer(address: &str, asn: u32) -> PeerConfig {
         timers: Timers::default(),
         families: vec![Family::IPV4_UNICAST],
         offer: Offer::default(),
+        enforce_first_as: true,
         import: Policy::accept_all(),
         export: Policy::default(),
     }
