@@ -58,6 +58,10 @@ pub struct PeerSettings {
 }
 
 impl PeerSettings {
+    fn is_range(&self) -> bool {
+        self.network.prefix_len() < self.network.max_len()
+    }
+
     /// What its segments must have.
     fn wants(&self) -> silence::Own {
         silence::Own::new(&self.security, self.options.min_ttl)

@@ -10,7 +10,6 @@ use rcni_bgp_proto::speaker::{self, PeerId, PeerStatus, PrefixCounts, SpeakerSta
 use serde::{Deserialize, Serialize};
 
 use crate::fib::{FibStatus, Ownership, Prefix};
-use crate::transport::gate::Counts;
 
 mod listener;
 
@@ -222,8 +221,8 @@ pub struct Parts {
     pub install: bool,
     /// When the daemon started.
     pub started: Instant,
-    /// From the gate.
-    pub listener: Counts,
+    /// From the gate and the core.
+    pub listener: Listener,
 }
 
 impl Status {
@@ -270,7 +269,7 @@ impl Status {
             },
             conflicts,
             synced,
-            listener: parts.listener.into(),
+            listener: parts.listener,
             slowest_step_micros: u64::try_from(parts.slowest.as_micros()).unwrap_or(u64::MAX),
         }
     }

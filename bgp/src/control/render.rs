@@ -34,6 +34,9 @@ pub fn table(status: &Status, colour: bool) -> String {
     if let Some(line) = status.listener.trouble() {
         let _ = writeln!(out, "{line}");
     }
+    for note in &status.listener.notes {
+        wrapped(&mut out, note);
+    }
     conflicts(&mut out, status, colour);
     out.push('\n');
     if status.peers.is_empty() {

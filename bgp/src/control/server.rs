@@ -20,7 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
-use super::model::{Parts, Status};
+use super::model::{Listener, Parts, Status};
 use crate::fib::{self, FibStatus, Ownership, Prefix};
 use crate::jitter::jitter;
 use crate::transport::gate::Gate;
@@ -147,6 +147,8 @@ pub struct CoreAnswer {
     pub hints: BTreeMap<PeerId, String>,
     /// The longest time that the core was busy with one thing.
     pub slowest: Duration,
+    /// Why somebody out of a range may not become a peer.
+    pub range_hints: Vec<String>,
 }
 
 /// Whom to ask, and what never changes.
@@ -182,7 +184,7 @@ impl Asker {
             owner: self.owner,
             install: self.install,
             started: self.started,
-            listener: self.gate.counts(),
+            listener: Listener::new(self.gate.counts(), core.range_hints),
         };
         Some(Status::new(parts, Instant::now()))
     }

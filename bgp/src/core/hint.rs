@@ -6,7 +6,7 @@ use std::time::Instant;
 use rcni_bgp_proto::fsm::CauseClass;
 use rcni_bgp_proto::speaker::{ConnectError, PeerId, PeerStatus};
 
-use super::Core;
+use super::{Core, PeerSettings};
 
 impl Core {
     /// What is behind the silence of a peer.
@@ -46,6 +46,17 @@ impl Core {
             return None;
         }
         self.silence.explain(settings.wants(), now)
+    }
+
+    /// What the counters say about those who may want to be peers out of a range: they have no peer yet
+    /// that it could be said of.
+    pub(super) fn range_hints(&self, now: Instant) -> Vec<String> {
+        let ranges = self.peers.iter().filter(|peer| peer.is_range());
+        let hint = |peer: &PeerSettings| {
+            let text = self.silence.explain(peer.wants(), now)?;
+            Some(format!("{} ({}): {text}", peer.name, peer.network))
+        };
+        ranges.filter_map(hint).collect()
     }
 
     fn link_hint(&self, peer: IpAddr) -> Option<String> {

@@ -194,6 +194,7 @@ impl Core {
             not_installed,
             hints,
             slowest: self.work.slowest,
+            range_hints: self.range_hints(now),
         });
     }
 }

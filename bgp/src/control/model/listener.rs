@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::transport::gate::Counts;
 
 /// Connections that others began, since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Listener {
     /// From a peer's address or range, and let in.
@@ -20,11 +20,16 @@ pub struct Listener {
     pub half_open_dropped: u64,
     /// Let in, and without an OPEN at this moment.
     pub half_open: usize,
+    /// For people: why somebody out of a `peerRange` may not get a session.
+    pub notes: Vec<String>,
 }
 
-impl From<Counts> for Listener {
-    fn from(counts: Counts) -> Self {
+impl Listener {
+    /// What the gate has counted, and what the core thinks of it.
+    #[must_use]
+    pub fn new(counts: Counts, notes: Vec<String>) -> Self {
         Self {
+            notes,
             accepted: counts.accepted,
             refused_strangers: counts.strangers,
             refused_too_many: counts.too_many,
@@ -33,9 +38,7 @@ impl From<Counts> for Listener {
             half_open: counts.waiting,
         }
     }
-}
 
-impl Listener {
     /// A line for people, if anybody was turned away.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
@@ -84,6 +87,7 @@ mod tests {
                 "accepted",
                 "halfOpen",
                 "halfOpenDropped",
+                "notes",
                 "refusedStrangers",
                 "refusedTooFar",
                 "refusedTooMany",

@@ -199,6 +199,12 @@ fn who_was_turned_away_at_the_listener() {
         text.contains("connections turned away: 7 from addresses that no peer has\n"),
         "{text}"
     );
+    status.listener.notes = vec!["nodes (10.0.1.0/24): not signed".to_owned()];
+    let text = table(&status, false);
+    assert!(
+        text.contains("\n  nodes (10.0.1.0/24): not signed\n"),
+        "{text}"
+    );
 }
 
 #[test]
