@@ -26,7 +26,7 @@ use super::sweep::{Tellable, Undecided};
 use super::table::PrefixMap;
 use crate::attr::PathAttributes;
 use crate::iana::{Family, refresh_subtype};
-use crate::message::{end_of_rib, pack_announcements, pack_withdrawals, route_refresh};
+use crate::message::{EncodedAttributes, announce, end_of_rib, pack_withdrawals, route_refresh};
 use crate::validate::SessionOptions;
 use crate::wire::{Nlri, Prefix};
 use several::Several;
@@ -36,10 +36,22 @@ use walks::Walks;
 const BATCH: usize = 4096;
 
 /// Prefixes that go out with the same attributes.
+#[derive(Debug)]
 struct Group {
     attributes: Arc<PathAttributes>,
     own: bool,
-    prefixes: Vec<Nlri>,
+    prefixes: VecDeque<Nlri>,
+    /// From the first message on.
+    encoded: Option<EncodedAttributes>,
+}
+
+/// What is to be sent next.
+#[derive(Debug)]
+enum Ready {
+    Message(Bytes),
+    /// Encoded message by message: with the longest attributes that there are, a batch would be
+    /// hundreds of megabytes.
+    Group(Group),
 }
 
 /// What the peer must hear of a batch of prefixes.
@@ -59,12 +71,13 @@ impl Batch {
             groups.push(Group {
                 attributes: Arc::clone(attributes),
                 own: route.source == Source::Own,
-                prefixes: vec![],
+                prefixes: VecDeque::new(),
+                encoded: None,
             });
             groups.len() - 1
         });
         if let Some(group) = groups.get_mut(place) {
-            group.prefixes.push(nlri);
+            group.prefixes.push_back(nlri);
         }
     }
 }
@@ -84,7 +97,7 @@ pub struct AdjRibOut {
     dirty: BTreeSet<Prefix>,
     walks: Walks,
     end_of_rib: Vec<Family>,
-    ready: VecDeque<Bytes>,
+    ready: VecDeque<Ready>,
     options: SessionOptions,
     /// What the peer cannot have: with its attributes it is longer than a message may be.
     too_long: BTreeSet<Prefix>,
@@ -215,7 +228,7 @@ impl AdjRibOut {
         let routes = rib.tellable();
         let mut looked_at = 0;
         loop {
-            if let Some(message) = self.ready.pop_front() {
+            if let Some(message) = self.next_ready(to) {
                 return Some(message);
             }
             // Others wait.
@@ -232,7 +245,7 @@ impl AdjRibOut {
                 break;
             };
             looked_at += part.prefixes.len();
-            let mark = |subtype| route_refresh(part.family, subtype);
+            let mark = |subtype| Ready::Message(route_refresh(part.family, subtype));
             if part.begins {
                 self.ready.push_back(mark(refresh_subtype::BEGIN));
             }
@@ -277,20 +290,17 @@ impl AdjRibOut {
             }
         }
         let Batch {
-            mut withdrawn,
-            groups,
-            ..
+            withdrawn, groups, ..
         } = batch;
-        let announcements = self.pack_groups(groups, to, &mut withdrawn);
         let (ipv4, ipv6): (Vec<Nlri>, Vec<Nlri>) =
             withdrawn.iter().partition(|nlri| nlri.prefix.is_ipv4());
         for prefixes in [ipv4, ipv6] {
             if let Some(family) = prefixes.first().map(|nlri| Family::of(&nlri.prefix)) {
-                self.ready
-                    .extend(pack_withdrawals(family, &prefixes, &self.options));
+                let messages = pack_withdrawals(family, &prefixes, &self.options);
+                self.ready.extend(messages.into_iter().map(Ready::Message));
             }
         }
-        self.ready.extend(announcements);
+        self.ready.extend(groups.into_iter().map(Ready::Group));
     }
 
     /// A prefix of which the peer takes one path.
@@ -321,46 +331,60 @@ impl AdjRibOut {
         }
     }
 
-    /// What cannot be encoded (attributes longer than a message) the peer cannot have; if it has
-    /// an older path, that is withdrawn.
-    fn pack_groups(
-        &mut self,
-        groups: Vec<Group>,
-        to: &Target,
-        withdrawn: &mut Vec<Nlri>,
-    ) -> Vec<Bytes> {
-        let mut messages = Vec::new();
-        for Group {
-            attributes,
-            own,
-            prefixes,
-        } in groups
-        {
-            let Some(family) = prefixes.first().map(|nlri| Family::of(&nlri.prefix)) else {
-                continue;
+    fn next_ready(&mut self, to: &Target) -> Option<Bytes> {
+        loop {
+            let message = match self.ready.pop_front()? {
+                Ready::Message(message) => Some(message),
+                Ready::Group(group) => self.announce_some(group, to),
             };
-            let several = self.options.add_path.send.contains(&family);
-            let transformed = transform(&attributes, own, family, to);
-            match pack_announcements(family, &transformed, &prefixes, &self.options) {
-                Ok(packed) => {
-                    messages.extend(packed);
-                    for nlri in prefixes.into_iter().filter(|_| !several) {
-                        self.insert(nlri.prefix, Arc::clone(&attributes));
-                    }
-                }
-                Err(_) => {
-                    for nlri in prefixes {
-                        self.too_long.insert(nlri.prefix);
-                        if several {
-                            self.several.forget(&nlri);
-                            withdrawn.push(nlri);
-                        } else if self.remove(&nlri.prefix) {
-                            withdrawn.push(nlri);
-                        }
-                    }
-                }
+            if message.is_some() {
+                return message;
             }
         }
-        messages
+    }
+
+    /// One message of a group; the rest waits.
+    fn announce_some(&mut self, mut group: Group, to: &Target) -> Option<Bytes> {
+        let family = Family::of(&group.prefixes.front()?.prefix);
+        let encoded = group.encoded.take().or_else(|| {
+            let attributes = transform(&group.attributes, group.own, family, to);
+            EncodedAttributes::new(family, &attributes, &self.options).ok()
+        });
+        let Some(encoded) = encoded else {
+            self.refuse(group.prefixes, family);
+            return None;
+        };
+        let mut rest = group.prefixes.iter().copied().peekable();
+        let message = announce(&encoded, &mut rest, &self.options);
+        let told = group.prefixes.len() - rest.len();
+        let one = !self.options.add_path.send.contains(&family);
+        for nlri in group.prefixes.drain(..told).filter(|_| one) {
+            self.insert(nlri.prefix, Arc::clone(&group.attributes));
+        }
+        if told > 0 && !group.prefixes.is_empty() {
+            group.encoded = Some(encoded);
+            self.ready.push_front(Ready::Group(group));
+        }
+        message
+    }
+
+    /// What cannot be encoded (attributes longer than a message) the peer cannot have; if it has
+    /// an older path, that is withdrawn.
+    fn refuse(&mut self, prefixes: VecDeque<Nlri>, family: Family) {
+        let several = self.options.add_path.send.contains(&family);
+        let mut withdrawn = Vec::new();
+        for nlri in prefixes {
+            self.too_long.insert(nlri.prefix);
+            if several {
+                self.several.forget(&nlri);
+                withdrawn.push(nlri);
+            } else if self.remove(&nlri.prefix) {
+                withdrawn.push(nlri);
+            }
+        }
+        let messages = pack_withdrawals(family, &withdrawn, &self.options);
+        for message in messages.into_iter().rev() {
+            self.ready.push_front(Ready::Message(message));
+        }
     }
 }
