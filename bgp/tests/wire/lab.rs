@@ -173,7 +173,10 @@ impl Lab {
         assert!(!log.contains("panicked"), "{log}");
         for line in log.lines() {
             assert!(line.chars().all(harmless), "not escaped: {line:?}");
-            assert!(line.starts_with("20"), "not a line of ours: {line:?}");
+            // It writes more, at this level, than a slow disk may take.
+            let lost = line.ends_with(" log lines were lost: nobody was reading them");
+            let ours = line.starts_with("20") || lost;
+            assert!(ours, "not a line of ours: {line:?}");
         }
     }
 
