@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use rcni_bgp_proto::speaker::Speaker;
 use rcni_config::{Security, SpeakerConfig};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep_until, timeout};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::control::server::{self, Asker, CoreQuery, SocketError};
 use crate::core::{Core, PeerSettings};
@@ -103,6 +104,7 @@ async fn start(config: &SpeakerConfig, socket: &Path) -> Result<(Core, Inlets), 
     let interrupt = signal(SignalKind::interrupt()).map_err(DaemonError::Signals)?;
     let side = tasks::Side::start().map_err(DaemonError::Thread)?;
     let control = side.within(|| server::bind(socket))?;
+    raise_descriptors();
     let settings = settings(config);
     let (listeners, gate) = listen(config, &settings)?;
     let mut watcher = Watcher::open().map_err(DaemonError::Netlink)?;
@@ -161,6 +163,18 @@ fn netlink_error(error: io::Error) -> DaemonError {
     match error.kind() {
         io::ErrorKind::PermissionDenied => DaemonError::NotPermitted,
         _ => DaemonError::Netlink(error),
+    }
+}
+
+/// A connection is a file descriptor, and the usual limit of 1,024 is less than a range may have peers.
+fn raise_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        debug!(%error, "cannot raise the limit of file descriptors");
     }
 }
 

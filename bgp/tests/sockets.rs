@@ -458,3 +458,52 @@ fn only_bind_addresses_are_listened_on() {
     let listening = String::from_utf8(listening.stdout).unwrap();
     assert_eq!(listening.lines().count(), 2, "{listening}");
 }
+
+fn pid(daemon: &Daemon) -> u64 {
+    daemon.json().unwrap()["pid"].as_u64().unwrap()
+}
+
+/// Connections out of a range that say nothing, far more than there are places: bounded, counted, and a
+/// neighbour that says its OPEN has its session all the same.
+#[test]
+fn a_silent_crowd_of_a_range_keeps_nobody_out() {
+    const ADDRESSES: usize = 60;
+    let (a, b) = pair();
+    for host in 100..100 + ADDRESSES {
+        a.ip(&format!("address add 10.0.0.{host}/24 dev eth0"));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let range = "peerRange: 10.0.0.0/24, asNumber: external";
+    let daemon = Daemon::start(&b, folder.path(), "b", &config(65002, range, ""));
+    wait("it runs", || daemon.json());
+    let silent = a.run(|| async {
+        let mut silent = Vec::new();
+        for host in (100..100 + ADDRESSES).cycle().take(3 * ADDRESSES) {
+            let dialled = Dial {
+                local: Some(format!("10.0.0.{host}").parse().unwrap()),
+                ..plain("10.0.0.2:179".parse().unwrap(), Options::default())
+            };
+            silent.push(dial(dialled).await.unwrap().into_std().unwrap());
+        }
+        silent
+    });
+    // It may have as many connections open as the machine allows.
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", pid(&daemon))).unwrap();
+    let limit = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"))
+        .unwrap();
+    let numbers: Vec<&str> = limit.split_whitespace().skip(3).take(2).collect();
+    assert_eq!(numbers[0], numbers[1], "{limit}");
+    let listener = wait("all have been seen", || {
+        let listener = daemon.json()?["listener"].clone();
+        (listener["accepted"] == 3 * ADDRESSES).then_some(listener)
+    });
+    let number = |name: &str| listener[name].as_u64().unwrap();
+    assert!(number("halfOpen") <= 64, "{listener}");
+    assert!(number("halfOpenDropped") >= 3 * 60 - 64, "{listener}");
+    let peer = "peerIP: 10.0.0.2, asNumber: 65002, connectRetrySeconds: 1";
+    let real = Daemon::start(&a, folder.path(), "a", &config(65001, peer, ""));
+    real.established();
+    drop(silent);
+}

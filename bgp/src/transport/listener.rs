@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::{SockRef, Socket};
 use tokio::net::{TcpListener, TcpStream};
@@ -20,6 +20,8 @@ use crate::jitter::jitter;
 const BACKLOG: i32 = 128;
 /// Pause after a failed accept (no file descriptors).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+/// A failed accept is logged at most so often.
+const LOG_APART: Duration = Duration::from_secs(10);
 /// What is sent by a listening socket of which some peers mind the TTL (RFC 5082): its SYN-ACKs.
 const TTL_SECURITY: u8 = 255;
 
@@ -159,11 +161,15 @@ fn no_ipv6(error: &io::Error) -> bool {
 
 /// Accepts for ever, and resets at once what the gate does not let in. Ends when the core is gone.
 pub async fn accept(listener: TcpListener, gate: Arc<Gate>, events: mpsc::Sender<Event>) {
+    let mut told: Option<Instant> = None;
     loop {
         let (stream, remote) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
-                warn!(%error, "cannot accept a connection");
+                if told.is_none_or(|at| at.elapsed() >= LOG_APART) {
+                    told = Some(Instant::now());
+                    warn!(%error, "cannot accept a connection");
+                }
                 sleep(jitter(ACCEPT_PAUSE)).await;
                 continue;
             }
