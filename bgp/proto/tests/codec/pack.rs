@@ -298,3 +298,44 @@ fn prefixes_can_be_taken_message_by_message() {
     assert_eq!(announce(&encoded, &mut left, &session()), None);
     assert_eq!(taken(&[first, second], &session()).0, prefixes);
 }
+
+/// (octets, value) both ways, of what few paths have.
+#[test]
+fn rare_attributes_have_these_octets() {
+    let octets = wire(
+        2,
+        &hex("0000 005f
+             40010100  4002060201 0000fde9  4003040a000001
+             e00808 fde80003 ffffff01
+             c01010 0002fdf200000007 030cfde800000001
+             c01914 0002 20010db8000000000000000000000001 0007
+             c0200c 0000fdf2 00000001 ffffffff
+             c02304 0000fde8
+             18 c00002"),
+    );
+    let value = PathAttributes {
+        as_path: rcni_bgp_proto::AsPath::from_sequence(&[65001]),
+        next_hop: Some(NextHop::V4([10, 0, 0, 1].into())),
+        communities: Box::new([0xfde8_0003, 0xffff_ff01]),
+        rare: Some(Box::new(rcni_bgp_proto::attr::RareAttributes {
+            extended_communities: vec![
+                [0, 2, 0xfd, 0xf2, 0, 0, 0, 7],
+                [3, 12, 0xfd, 0xe8, 0, 0, 0, 1],
+            ],
+            ipv6_extended_communities: vec![[
+                0, 2, 0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 7,
+            ]],
+            large_communities: vec![[65010, 1, u32::MAX]],
+            only_to_customer: Some(65000),
+            partial: vec![rcni_bgp_proto::iana::AttributeCode::COMMUNITIES],
+            ..Default::default()
+        })),
+        ..PathAttributes::default()
+    };
+    let packed = pack_announcements(V4, &value, &[prefix("192.0.2.0/24")], &session());
+    let packed = packed.expect("it fits");
+    assert_eq!(packed, [octets]);
+    let (prefixes, attributes) = taken(&packed, &session());
+    assert_eq!(prefixes, [prefix("192.0.2.0/24")]);
+    assert_eq!(attributes, [value]);
+}
