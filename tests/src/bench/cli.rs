@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
@@ -10,7 +10,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::peer::ROUTES_MAX;
 use super::table::Table;
-use super::{cni, fib, machine, memory, readme, subjects, throughput};
+use super::{cni, fib, machine, memory, overload, readme, subjects, throughput};
 use crate::cli::signals;
 
 const EXAMPLES: &str = "Examples:
@@ -59,9 +59,17 @@ pub enum Part {
     Memory,
     /// TCP between pods
     Throughput,
+    /// What a session notices of others' misbehaviour
+    Overload,
 }
 
-const PARTS: [Part; 4] = [Part::Fib, Part::Cni, Part::Memory, Part::Throughput];
+const PARTS: [Part; 5] = [
+    Part::Fib,
+    Part::Cni,
+    Part::Memory,
+    Part::Throughput,
+    Part::Overload,
+];
 
 /// How much of everything.
 #[derive(Clone, Debug)]
@@ -76,6 +84,8 @@ pub struct Amount {
     pub pods: cni::Scale,
     /// Duration of a transfer.
     pub seconds: f64,
+    /// Peers that misbehave.
+    pub overload: overload::Scale,
 }
 
 /// As `--quick`.
@@ -91,6 +101,12 @@ pub fn quick() -> Amount {
             rounds: 1,
         },
         seconds: 0.2,
+        overload: overload::Scale {
+            many: 2_000,
+            routes: 1_000,
+            time: Duration::from_secs(3),
+            rate: 200,
+        },
     }
 }
 
@@ -112,6 +128,12 @@ impl Cli {
                 rounds: 3,
             },
             seconds: 3.0,
+            overload: overload::Scale {
+                many: self.routes.saturating_mul(10).min(ROUTES_MAX),
+                routes: self.routes,
+                time: Duration::from_secs(20),
+                rate: 1_000,
+            },
         }
     }
 
@@ -199,6 +221,7 @@ pub fn measure(part: Part, amount: &Amount, say: &dyn Fn(&str)) -> Result<Vec<Ta
             say("throughput");
             vec![throughput::table(amount.repeat, amount.seconds)?]
         }
+        Part::Overload => vec![overload::table(amount.overload, say)?],
     })
 }
 

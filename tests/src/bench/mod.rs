@@ -18,6 +18,7 @@ pub mod measure;
 pub mod memory;
 pub mod netlink;
 pub mod netns;
+pub mod overload;
 pub mod peer;
 pub mod readme;
 pub mod stats;

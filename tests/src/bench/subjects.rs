@@ -72,6 +72,16 @@ pub const BIRD: Subject = Subject {
     version: &["bird", "--version"],
     files: &[("/etc/bird/bird.conf", include_str!("configs/bird.conf"))],
 };
+/// rcni with a peer more that only listens, and a range.
+pub const RCNI_OVERLOADED: Subject = Subject {
+    files: &[("/etc/rcni/bgp.yaml", include_str!("configs/overload.yaml"))],
+    ..RCNI
+};
+/// The named peer with the same.
+pub const BIRD_OVERLOADED: Subject = Subject {
+    files: &[("/etc/bird/bird.conf", include_str!("configs/overload.conf"))],
+    ..BIRD
+};
 /// The other one.
 pub const FRR: Subject = Subject {
     name: "FRR",
@@ -189,6 +199,45 @@ impl Bench {
     /// It is gone.
     pub fn dut(&self) -> Result<&Node> {
         self.lab.node("dut")
+    }
+
+    /// Process in the namespace of a node.
+    ///
+    /// # Errors
+    /// There is no such node.
+    pub fn pid(&self, node: &str) -> Result<i32> {
+        Ok(self.lab.node(node)?.init().pid)
+    }
+
+    /// The subject's address towards a node.
+    #[must_use]
+    pub fn towards(&self, node: &str) -> Ipv4Addr {
+        if node == "feed" { DUT_FEED } else { DUT_SINK }
+    }
+
+    /// One more address for a node.
+    ///
+    /// # Errors
+    /// It has it already.
+    pub fn add_address(&self, node: &str, address: Ipv4Addr) -> Result<()> {
+        let node = self.lab.node(node)?;
+        node.check(&[
+            "ip",
+            "address",
+            "add",
+            &format!("{address}/24"),
+            "dev",
+            "eth1",
+        ])?;
+        Ok(())
+    }
+
+    /// The session that announces alone.
+    ///
+    /// # Errors
+    /// As [`Session::establish`].
+    pub fn feed(&self, routes: u32) -> Result<Session> {
+        Session::establish(self.pid("feed")?, FEED, DUT_FEED, routes)
     }
 
     /// Both sessions, Established; `routes` is what they count to.

@@ -87,10 +87,13 @@ impl Counter {
 }
 
 /// Type, body, and the bytes that follow the message.
-type Split<'a> = (u8, &'a [u8], &'a [u8]);
+pub type Split<'a> = (u8, &'a [u8], &'a [u8]);
 
 /// The first complete message.
-pub(super) fn message(bytes: &[u8]) -> Result<Option<Split<'_>>> {
+///
+/// # Errors
+/// The bytes are no BGP.
+pub fn message(bytes: &[u8]) -> Result<Option<Split<'_>>> {
     let Some(header) = bytes.first_chunk::<HEADER_LEN>() else {
         return Ok(None);
     };

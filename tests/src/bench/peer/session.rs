@@ -9,13 +9,15 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use socket2::{Domain, Socket, Type};
 
 use super::count::{Counter, message};
 use super::wire;
 use crate::bench::netns;
 use crate::wait_until;
 
-const BGP_PORT: u16 = 179;
+/// Where speakers listen.
+pub const BGP_PORT: u16 = 179;
 /// For each step of opening a session.
 const HANDSHAKE: Duration = Duration::from_secs(2);
 /// How long a daemon may take to answer at all.
@@ -59,10 +61,7 @@ impl Session {
     /// # Errors
     /// It is not established in time; with what happened last.
     pub fn establish(pid: i32, me: Identity, subject: Ipv4Addr, routes: u32) -> Result<Self> {
-        let remote = SocketAddr::from((subject, BGP_PORT));
-        let (stream, early) = wait_until(ESTABLISHED, &format!("a session with {remote}"), || {
-            handshake(pid, me, remote)
-        })?;
+        let (stream, early) = connect(pid, me, subject)?;
         stream.set_read_timeout(Some(KEEPALIVE))?;
         let writing = Arc::new(Mutex::new(()));
         let (sender, events) = channel();
@@ -120,10 +119,28 @@ impl Drop for Session {
     }
 }
 
+/// Dials `subject` from the network namespace of process `pid` until a session is established: the
+/// stream, and what was read beyond the handshake.
+///
+/// # Errors
+/// It is not established in time; with what happened last.
+pub fn connect(pid: i32, me: Identity, subject: Ipv4Addr) -> Result<(TcpStream, Vec<u8>)> {
+    let remote = SocketAddr::from((subject, BGP_PORT));
+    wait_until(ESTABLISHED, &format!("a session with {remote}"), || {
+        handshake(pid, me, remote)
+    })
+}
+
 /// Connects and exchanges OPEN and KEEPALIVE; the stream, and what was read beyond them.
 fn handshake(pid: i32, me: Identity, remote: SocketAddr) -> Result<(TcpStream, Vec<u8>)> {
-    let mut stream = netns::within(pid, || Ok(TcpStream::connect_timeout(&remote, HANDSHAKE)?))
-        .with_context(|| format!("connecting to {remote}"))?;
+    let dial = || {
+        // Several peers may be in one node.
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.bind(&SocketAddr::from((me.address, 0)).into())?;
+        socket.connect_timeout(&remote.into(), HANDSHAKE)?;
+        Ok(TcpStream::from(socket))
+    };
+    let mut stream = netns::within(pid, dial).with_context(|| format!("connecting to {remote}"))?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(HANDSHAKE))?;
     stream.write_all(&wire::open(me.asn, me.address))?;
