@@ -3,6 +3,7 @@
 mod crossing;
 mod dynamic;
 mod families;
+mod many;
 mod net;
 mod random;
 mod refresh;
