@@ -2,8 +2,8 @@
 //! they came.
 
 use std::borrow::Borrow;
-use std::collections::HashSet;
-use std::hash::Hash;
+use std::collections::HashMap;
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -27,25 +27,62 @@ impl Shared for NextHops {
     }
 }
 
-/// The pool. It also holds what nobody uses any more, until as much has come in as it held after
-/// the last sweep: the cost per attribute set stays constant and the pool below twice the need.
+/// The pool, in parts: a part is all that an insertion may sweep or move, so that none takes long
+/// however many there are.
 #[derive(Debug)]
 pub(super) struct Interner<S> {
-    pool: HashSet<S>,
+    parts: Vec<Part<S>>,
+    hasher: RandomState,
+}
+
+/// It also holds what nobody uses any more, until as much has come in as it held after the last
+/// sweep: the cost per attribute set stays constant and the part below twice the need. The keys are
+/// the hashes: growing does not look at what is stored.
+#[derive(Debug)]
+struct Part<S> {
+    pool: HashMap<u64, S, BuildHasherDefault<Itself>>,
     sweep_at: usize,
+}
+
+/// How many.
+const PARTS: usize = 64;
+
+/// Not worth a sweep below this many.
+const SMALL: usize = 32;
+
+/// A hash is its own hash.
+#[derive(Default)]
+struct Itself(u64);
+
+impl Hasher for Itself {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        // Never asked for: keys are numbers.
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
 }
 
 impl<S> Default for Interner<S> {
     fn default() -> Self {
-        Self {
-            pool: HashSet::new(),
+        let part = || Part {
+            pool: HashMap::default(),
             sweep_at: 0,
+        };
+        Self {
+            parts: std::iter::repeat_with(part).take(PARTS).collect(),
+            hasher: RandomState::new(),
         }
     }
 }
-
-/// Not worth a sweep below this many.
-const SMALL: usize = 1024;
 
 impl<S: Shared> Interner<S>
 where
@@ -53,15 +90,27 @@ where
 {
     /// The shared copy of what is equal.
     pub(super) fn intern<V: Borrow<S::Target> + Into<S>>(&mut self, value: V) -> S {
-        if let Some(known) = self.pool.get(value.borrow()) {
-            return known.clone();
+        let hash = self.hasher.hash_one(value.borrow());
+        // The tables take their places from the lowest and the highest bits.
+        let place = (hash >> 40) as usize % PARTS;
+        let Some(Part { pool, sweep_at }) = self.parts.get_mut(place) else {
+            return value.into();
+        };
+        if let Some(known) = pool.get(&hash) {
+            let known: &S = known;
+            // Two of one hash: the later one is not shared, which harms nobody.
+            return if Borrow::<S::Target>::borrow(known) == value.borrow() {
+                known.clone()
+            } else {
+                value.into()
+            };
         }
-        if self.pool.len() >= self.sweep_at.max(SMALL) {
-            self.pool.retain(S::is_used);
-            self.sweep_at = self.pool.len() * 2;
+        if pool.len() >= (*sweep_at).max(SMALL) {
+            pool.retain(|_, shared| shared.is_used());
+            *sweep_at = pool.len() * 2;
         }
         let value = value.into();
-        self.pool.insert(value.clone());
+        pool.insert(hash, value.clone());
         value
     }
 }
@@ -85,7 +134,8 @@ mod tests {
         assert!(Arc::ptr_eq(&kept, &interner.intern(attributes(0))));
         for med in 1..10_000 {
             interner.intern(attributes(med));
-            assert!(interner.pool.len() <= SMALL);
+            let kept: usize = interner.parts.iter().map(|part| part.pool.len()).sum();
+            assert!(kept <= SMALL * PARTS);
         }
         assert!(
             Arc::ptr_eq(&kept, &interner.intern(attributes(0))),
