@@ -11,17 +11,21 @@ use std::time::{Duration, Instant};
 use rcni_bgp_proto::fsm::State;
 use rcni_bgp_proto::rib::PrefixMap;
 use rcni_bgp_proto::speaker::{
-    ConnId, ConnectError, EventKind, Input, NextHops, Output, OwnAddresses, PeerId, Speaker,
+    ConnId, ConnectError, EventKind, Input, NextHops, Order, Output, OwnAddresses, PeerId, Speaker,
     StopMode,
 };
 use rcni_config::{Cidr, Security};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
-use tracing::warn;
+use tracing::{info, warn};
 
+use crate::control::orders;
+use crate::control::server::CoreQuery;
 use crate::fib::task::Command;
+use crate::log::Log;
 use crate::marker::Marker;
+use crate::tasks;
 use crate::transport::Event;
 use crate::transport::connection::Handle;
 use crate::transport::dialler::Dial;
@@ -30,7 +34,6 @@ use crate::transport::interfaces::Interfaces;
 use crate::transport::mtu::{self, Sizes};
 use crate::transport::silence;
 use crate::transport::socket::{self, Options};
-use crate::{log, tasks};
 use work::Work;
 
 /// Route changes in one chunk for the fib task.
@@ -110,6 +113,7 @@ pub struct Core {
     interfaces: Interfaces,
     silence: silence::Watch,
     work: Work,
+    log: Log,
 }
 
 impl Core {
@@ -137,6 +141,7 @@ impl Core {
             interfaces: Interfaces::default(),
             silence: silence::Watch::default(),
             work: Work::default(),
+            log: Log::default(),
         }
     }
 
@@ -163,13 +168,15 @@ impl Core {
     /// When [`Core::tick`] is due.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.speaker.poll_timeout()
+        let timers = self.speaker.poll_timeout();
+        timers.into_iter().chain(self.log.due()).min()
     }
 
     /// A deadline passed.
     pub fn tick(&mut self) {
         self.silence.look(Instant::now());
         self.spare_the_unheard();
+        self.log.tick(Instant::now());
         self.input(Input::Tick);
     }
 
@@ -194,6 +201,7 @@ impl Core {
                 }
             }
             Event::Room { conn } => self.send_soon(conn),
+            Event::Stalled { conn } => self.input(Input::SendHoldExpired { conn }),
             Event::Closed { conn, cause } => {
                 if self.connections.contains_key(&conn) {
                     self.input(Input::Closed { conn, cause });
@@ -362,7 +370,7 @@ impl Core {
                 {
                     self.mark();
                 }
-                log::event(&event);
+                self.log.event(&event);
             }
         }
     }
@@ -393,6 +401,32 @@ impl Core {
         } else {
             self.fib.pop_first(FIB_CHUNK)
         })
+    }
+
+    /// Answers a question about sessions, or carries an order out.
+    pub fn answer(&mut self, query: CoreQuery) {
+        match query {
+            CoreQuery::Status(query) => self.inform(query),
+            CoreQuery::Order {
+                peer,
+                order,
+                answer,
+            } => {
+                // Whoever asked may have given up.
+                let _ = answer.send(self.order(&peer, order));
+            }
+        }
+    }
+
+    /// What has been done, or the names that there are.
+    fn order(&mut self, name: &str, order: Order) -> Result<String, Vec<String>> {
+        let Some(peer) = self.speaker.find(name) else {
+            return Err(self.speaker.names().map(str::to_owned).collect());
+        };
+        info!(peer = name, "by command: {order}");
+        let done = orders::done(name, &order);
+        self.input(Input::Order { peer, order });
+        Ok(done)
     }
 
     /// Ends all sessions like for an upgrade: no Cease, and the kernel's routes stay, so that

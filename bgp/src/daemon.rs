@@ -30,6 +30,8 @@ use crate::{convert, tasks};
 
 /// For last words at a stop.
 const STOP: Duration = Duration::from_secs(3);
+/// Between the send hold timer and the kernel's own.
+const SLACK: Duration = Duration::from_secs(5);
 /// A timer that fires so much too late means that the machine stood still: what came meanwhile
 /// is looked at before anybody is declared dead.
 const LATE: Duration = Duration::from_millis(250);
@@ -214,13 +216,25 @@ fn settings(config: &SpeakerConfig) -> Vec<PeerSettings> {
         PeerSettings {
             name: peer.name.clone(),
             network: peer.remote.network(),
-            options: Options::new(peer.ttl, !peer.is_internal(config.asn), timers.hold_time),
+            options: options(peer, !peer.is_internal(config.asn)),
             send_hold: secs(timers.send_hold_secs),
             connect_retry: secs(timers.connect_retry_secs.into()),
             security: peer.security.clone(),
         }
     };
     config.peers.iter().map(settings).collect()
+}
+
+/// The kernel ends a connection whose peer takes nothing after the same time as one whose peer is
+/// gone. The hold timers tell these apart: they come first.
+fn options(peer: &rcni_config::PeerConfig, external: bool) -> Options {
+    let options = Options::new(peer.ttl, external, peer.timers.hold_time);
+    let send_hold = Duration::from_secs(peer.timers.send_hold_secs.into()) + SLACK;
+    let user_timeout = options.user_timeout.map(|timeout| timeout.max(send_hold));
+    Options {
+        user_timeout,
+        ..options
+    }
 }
 
 /// Addresses to listen on that nobody can reach, for now or because they are mistyped.

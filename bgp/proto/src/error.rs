@@ -179,8 +179,18 @@ impl Notification {
         self.code == error_code::CEASE && self.subcode == cease_subcode::HARD_RESET
     }
 
+    /// The NOTIFICATION that a Hard Reset is sent for (RFC 8538 §3.1).
+    #[must_use]
+    pub fn encapsulated(&self) -> Option<Self> {
+        let [code, subcode, data @ ..] = &self.data[..] else {
+            return None;
+        };
+        let inner = Self::new(*code, *subcode, Bytes::copy_from_slice(data));
+        (self.is_hard_reset() && !inner.is_hard_reset()).then_some(inner)
+    }
+
     /// The text of an administrative shutdown or reset (RFC 9003), escaped for a log line;
-    /// `None` without one or where its length octet is wrong.
+    /// octets that are no UTF-8 as `\\xff`. `None` without one or where its length octet is wrong.
     #[must_use]
     pub fn shutdown_text(&self) -> Option<String> {
         let administrative = matches!(
@@ -194,8 +204,17 @@ impl Notification {
         let text = text
             .get(..usize::from(*length))
             .filter(|text| !text.is_empty())?;
-        Some(String::from_utf8_lossy(text).escape_debug().to_string())
+        Some(escaped(text))
     }
+}
+
+fn escaped(text: &[u8]) -> String {
+    let mut out = String::with_capacity(text.len());
+    for chunk in text.utf8_chunks() {
+        out.extend(chunk.valid().escape_debug());
+        out.extend(chunk.invalid().escape_ascii().map(char::from));
+    }
+    out
 }
 
 impl fmt::Display for Notification {
@@ -208,6 +227,9 @@ impl fmt::Display for Notification {
             write!(f, "/{name}")?;
         }
         write!(f, " ({}/{})", self.code, self.subcode)?;
+        if let Some(inner) = self.encapsulated() {
+            return write!(f, " for {inner}");
+        }
         match self.shutdown_text() {
             Some(text) => write!(f, ": \"{text}\""),
             None => Ok(()),

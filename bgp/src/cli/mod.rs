@@ -1,6 +1,7 @@
 //! The command line.
 
 mod check;
+mod peer;
 mod run;
 mod status;
 
@@ -26,11 +27,13 @@ struct Arguments {
 const EXAMPLES: &str = "\
 Examples:
   rcni-bgp check /etc/rcni/bgp.yaml     is this configuration all right?
+  rcni-bgp check - < bgp.yaml           the same from standard input
   rcni-bgp run                          run with /etc/rcni/bgp.yaml
   rcni-bgp status                       sessions, since when, and what is wrong
   rcni-bgp status -o json | jq .peers   the same for programs
+  rcni-bgp peer shutdown tor --message \"new line card, back at 5\"
 
-Exit codes: 0 fine; 2 configuration refused, or status cannot ask; 1 everything else
+Exit codes: 0 fine; 2 configuration or order refused, or the daemon cannot be asked; 1 everything else
 (status: a session is down).";
 
 #[derive(Debug, Subcommand)]
@@ -52,6 +55,21 @@ Examples:
   rcni-bgp status
   rcni-bgp status -o json | jq '.peers[] | select(.state != \"Established\")'")]
     Status(status::Options),
+    /// Shut a session down, start it again, reset it
+    #[command(
+        subcommand,
+        after_help = "\
+What is shut down stays down until it is started, or the daemon is. Its routes go at once, here and
+at the peer. `rcni-bgp status` shows the names.
+
+Exit code: 0 done; 2 there is no such peer, or the daemon cannot be asked.
+
+Examples:
+  rcni-bgp peer shutdown tor --message \"new line card, back at 5\"
+  rcni-bgp peer start tor
+  rcni-bgp peer reset rack7/10.0.7.12"
+    )]
+    Peer(peer::Options),
     /// Check a configuration file without using it
     #[command(after_help = "\
 Exit code: 0 it would be accepted; 2 it would be refused, each reason with file and line.
@@ -71,6 +89,7 @@ pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(options) => run::run(&options),
         Command::Status(options) => status::run(&options),
+        Command::Peer(options) => peer::run(options),
         Command::Check { file } => check::run(&file),
     }
 }

@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::http::request::Builder;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
 use super::model::Status;
+use super::orders::PeerOrder;
 
 /// For the whole question; longer than the daemon's own deadline.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -39,6 +41,9 @@ pub enum AskError {
     /// Nothing came in time.
     #[error("the daemon does not answer on {0} within 8 s; see its log")]
     Silent(PathBuf),
+    /// The order cannot be carried out; the daemon says why.
+    #[error("{0}")]
+    Rejected(String),
     /// An answer that is no status.
     #[error("rcni-bgp on {path} answered {status}: {text}")]
     Refused {
@@ -72,10 +77,8 @@ pub enum AskError {
 /// # Errors
 /// [`AskError`].
 pub async fn status(path: &Path) -> Result<(Status, Bytes), AskError> {
-    let body = match timeout(PATIENCE, get(path, "/v1/status")).await {
-        Ok(body) => body?,
-        Err(_) => return Err(AskError::Silent(path.to_owned())),
-    };
+    let request = Request::get("/v1/status");
+    let body = ask(path, request, Bytes::new()).await?;
     match serde_json::from_slice(&body) {
         Ok(status) => Ok((status, body)),
         Err(source) => Err(AskError::Foreign {
@@ -85,7 +88,26 @@ pub async fn status(path: &Path) -> Result<(Status, Bytes), AskError> {
     }
 }
 
-async fn get(path: &Path, uri: &str) -> Result<Bytes, AskError> {
+/// Gives an order; what the daemon says to it.
+///
+/// # Errors
+/// [`AskError`]; [`AskError::Rejected`] if there is no such peer, or the message is too long.
+pub async fn order(path: &Path, order: &PeerOrder) -> Result<String, AskError> {
+    // Strings always fit.
+    let body = serde_json::to_vec(order).unwrap_or_default();
+    let request = Request::post("/v1/peer").header(hyper::header::CONTENT_TYPE, "application/json");
+    let said = ask(path, request, body.into()).await?;
+    Ok(String::from_utf8_lossy(&said).into_owned())
+}
+
+async fn ask(path: &Path, request: Builder, body: Bytes) -> Result<Bytes, AskError> {
+    match timeout(PATIENCE, exchange(path, request, body)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(AskError::Silent(path.to_owned())),
+    }
+}
+
+async fn exchange(path: &Path, request: Builder, body: Bytes) -> Result<Bytes, AskError> {
     let other = |text: String| AskError::Other {
         path: path.to_owned(),
         text,
@@ -96,9 +118,9 @@ async fn get(path: &Path, uri: &str) -> Result<Bytes, AskError> {
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| other(error.to_string()))?;
-    let request = Request::get(uri)
+    let request = request
         .header(hyper::header::HOST, "rcni-bgp")
-        .body(Empty::<Bytes>::new())
+        .body(Full::new(body))
         .map_err(|error| other(error.to_string()))?;
     let exchange = async {
         let response = sender
@@ -115,6 +137,9 @@ async fn get(path: &Path, uri: &str) -> Result<Bytes, AskError> {
             return Ok(body);
         }
         let text = String::from_utf8_lossy(&body).trim_end().to_owned();
+        if matches!(status, StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST) {
+            return Err(AskError::Rejected(text));
+        }
         Err(AskError::Refused {
             path: path.to_owned(),
             status,

@@ -7,9 +7,12 @@
 //!                     render (table or JSON) <---- model <-----+
 //! ```
 //!
-//! Read-only. Whoever may open the socket (mode 0600: root) may ask.
+//! `rcni-bgp peer …` posts an order (`orders`) to `/v1/peer` on the same way.
+//!
+//! Whoever may open the socket (mode 0600: root) may ask and order.
 
 pub mod client;
 pub mod model;
+pub mod orders;
 pub mod render;
 pub mod server;

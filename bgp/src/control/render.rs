@@ -174,7 +174,11 @@ fn row(peer: &Peer) -> [String; 9] {
         peer.address.to_string(),
         peer.asn
             .map_or_else(|| "?".to_owned(), |asn| asn.to_string()),
-        peer.state.clone(),
+        if peer.shut_down {
+            "ShutDown".to_owned()
+        } else {
+            peer.state.clone()
+        },
         duration(peer.since_seconds),
         counts.received.to_string(),
         counts.accepted.to_string(),
@@ -226,6 +230,7 @@ fn line(out: &mut String, cells: &[String], widths: &[usize; 9], up: Option<bool
 
 fn trouble(out: &mut String, peer: &Peer) {
     let next = match peer.next_attempt_seconds {
+        _ if peer.shut_down => format!("`rcni-bgp peer start {}` starts it", peer.name),
         Some(secs) => format!("next attempt in {}", duration(secs)),
         None => "waiting for the peer".to_owned(),
     };

@@ -11,16 +11,17 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use rcni_bgp_proto::speaker::{PeerId, SpeakerStatus};
+use rcni_bgp_proto::speaker::{Order, PeerId, SpeakerStatus};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use super::model::{Listener, Parts, Status};
+use super::orders::{self, PeerOrder};
 use crate::fib::{self, FibStatus, Ownership, Prefix};
 use crate::jitter::jitter;
 use crate::transport::gate::Gate;
@@ -127,9 +128,25 @@ pub fn bind(path: &Path) -> Result<ControlSocket, SocketError> {
     Ok(ControlSocket { listener, file })
 }
 
-/// A question to the core.
+/// A question to the core, or an order.
 #[derive(Debug)]
-pub struct CoreQuery {
+pub enum CoreQuery {
+    /// About sessions.
+    Status(StatusQuery),
+    /// To one peer.
+    Order {
+        /// Its name.
+        peer: String,
+        /// What.
+        order: Order,
+        /// What has been done, or the names that there are.
+        answer: oneshot::Sender<Result<String, Vec<String>>>,
+    },
+}
+
+/// About sessions.
+#[derive(Debug)]
+pub struct StatusQuery {
     /// Wanted prefixes that are not in the kernel, as the fib task says.
     pub unsettled: Vec<Prefix>,
     /// Where the answer goes.
@@ -173,7 +190,8 @@ impl Asker {
         let fib = self.fib_status().await?;
         let (answer, core) = oneshot::channel();
         let unsettled = fib.unsettled.clone();
-        self.core.send(CoreQuery { unsettled, answer }).await.ok()?;
+        let query = CoreQuery::Status(StatusQuery { unsettled, answer });
+        self.core.send(query).await.ok()?;
         let core = core.await.ok()?;
         let parts = Parts {
             speaker: core.speaker,
@@ -187,6 +205,17 @@ impl Asker {
             listener: Listener::new(self.gate.counts(), core.range_hints),
         };
         Some(Status::new(parts, Instant::now()))
+    }
+
+    async fn order(&self, request: PeerOrder) -> Option<Result<String, Vec<String>>> {
+        let (answer, done) = oneshot::channel();
+        let query = CoreQuery::Order {
+            peer: request.peer,
+            order: request.order.with(request.message),
+            answer,
+        };
+        self.core.send(query).await.ok()?;
+        done.await.ok()
     }
 
     async fn fib_status(&self) -> Option<FibStatus> {
@@ -204,6 +233,7 @@ pub async fn serve(socket: ControlSocket, asker: Asker) {
     } = socket;
     let router = Router::new()
         .route("/v1/status", get(status))
+        .route("/v1/peer", post(peer))
         .with_state(Arc::new(asker));
     let places = Arc::new(Semaphore::new(CLIENTS));
     loop {
@@ -237,6 +267,25 @@ async fn client(stream: UnixStream, router: Router, _place: OwnedSemaphorePermit
 async fn status(State(asker): State<Arc<Asker>>) -> Response {
     match timeout(ANSWER, asker.status()).await {
         Ok(Some(status)) => Json(status).into_response(),
+        Ok(None) => (StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping\n").into_response(),
+        Err(_) => {
+            let text = "the daemon is busy: no answer within 6 s\n";
+            (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+        }
+    }
+}
+
+async fn peer(State(asker): State<Arc<Asker>>, Json(request): Json<PeerOrder>) -> Response {
+    if let Err(text) = request.check() {
+        return (StatusCode::BAD_REQUEST, text).into_response();
+    }
+    let name = request.peer.clone();
+    match timeout(ANSWER, asker.order(request)).await {
+        Ok(Some(Ok(done))) => done.into_response(),
+        Ok(Some(Err(names))) => {
+            let text = orders::no_such_peer(&name, &names);
+            (StatusCode::NOT_FOUND, text).into_response()
+        }
         Ok(None) => (StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping\n").into_response(),
         Err(_) => {
             let text = "the daemon is busy: no answer within 6 s\n";

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rcni_bgp_proto::speaker::{ConnId, Input};
 
 use super::Core;
-use crate::control::server::{CoreAnswer, CoreQuery};
+use crate::control::server::{CoreAnswer, StatusQuery};
 use crate::fib::Prefix;
 
 /// How long routes are packed for one connection before it is another's turn.
@@ -28,7 +28,7 @@ pub(super) struct Work {
 
 /// A question whose answer is being counted.
 struct Counting {
-    query: CoreQuery,
+    query: StatusQuery,
     not_installed: Vec<[usize; 2]>,
 }
 
@@ -146,7 +146,7 @@ impl Core {
     }
 
     /// Answers a question about sessions, at once or when it is counted what is not in the kernel.
-    pub fn answer(&mut self, query: CoreQuery) {
+    pub(super) fn inform(&mut self, query: StatusQuery) {
         self.work.counting.push_back(Counting {
             query,
             not_installed: Vec::new(),
@@ -181,7 +181,7 @@ impl Core {
         }
     }
 
-    fn tell(&mut self, query: CoreQuery, not_installed: Vec<[usize; 2]>) {
+    fn tell(&mut self, query: StatusQuery, not_installed: Vec<[usize; 2]>) {
         let now = Instant::now();
         let speaker = self.speaker.status(now);
         self.silence.look(now);

@@ -140,7 +140,8 @@ pub fn pair() -> (Handle, Tail) {
     (handle, tail)
 }
 
-/// Moves bytes until the end; `send_hold` bounds a single write that makes no progress (RFC 9687). If
+/// Moves bytes until the end; a write that makes no progress for `send_hold` is
+/// told (RFC 9687). If
 /// `evicted` ends first, the connection is reset.
 pub async fn run(
     conn: ConnId,
@@ -258,9 +259,9 @@ async fn write(
             match timeout(send_hold, half.write_buf(&mut buffer)).await {
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => return Err(close_cause(&error)),
+                // The core ends it; should the peer read again within [`FLUSH`], it hears why.
                 Err(_) => {
-                    let text = "the peer read nothing for too long (RFC 9687 send hold)";
-                    return Err(CloseCause::Other(text.to_owned()));
+                    let _ = events.send(Event::Stalled { conn }).await;
                 }
             }
         }

@@ -60,6 +60,11 @@ pub enum Event {
         /// Which connection.
         conn: ConnId,
     },
+    /// The peer took nothing for the send hold time (RFC 9687).
+    Stalled {
+        /// Which connection.
+        conn: ConnId,
+    },
     /// The connection is gone; the last event of it.
     Closed {
         /// Which connection.

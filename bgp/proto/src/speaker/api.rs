@@ -174,6 +174,21 @@ pub enum Order {
     Reset(String),
 }
 
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (verb, text) = match self {
+            Self::Shutdown(text) => ("shutdown", &text[..]),
+            Self::Start => ("start", ""),
+            Self::Reset(text) => ("reset", &text[..]),
+        };
+        f.write_str(verb)?;
+        match text {
+            "" => Ok(()),
+            text => write!(f, " {text:?}"),
+        }
+    }
+}
+
 /// Why a dial failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConnectError {
@@ -255,6 +270,12 @@ pub enum Input<'a> {
     /// which it expires ([`Speaker::expiring`](super::Speaker::expiring)): the peer is not declared
     /// dead for another second.
     Unread {
+        /// Which connection.
+        conn: ConnId,
+    },
+    /// The peer has taken nothing of what there was to send for the send hold time (RFC 9687): the
+    /// session ends with a NOTIFICATION, which will most likely not be taken either.
+    SendHoldExpired {
         /// Which connection.
         conn: ConnId,
     },

@@ -142,6 +142,9 @@ impl Speaker {
             Input::Unread { conn } => {
                 self.feed_peer_of(conn, PeerInput::Unread(conn), now);
             }
+            Input::SendHoldExpired { conn } => {
+                self.feed_peer_of(conn, PeerInput::Stalled(conn), now);
+            }
             Input::Closed { conn, cause } => {
                 self.feed_peer_of(conn, PeerInput::Closed(conn, cause), now);
                 self.links.remove(&conn);

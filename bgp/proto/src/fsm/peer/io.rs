@@ -63,6 +63,8 @@ pub enum PeerInput<'a> {
     Received(ConnId, &'a [u8]),
     /// Bytes wait.
     Unread(ConnId),
+    /// The peer takes nothing (RFC 9687).
+    Stalled(ConnId),
     /// A connection is gone.
     Closed(ConnId, CloseCause),
     /// Time has passed.

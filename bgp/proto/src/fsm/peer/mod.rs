@@ -189,9 +189,13 @@ impl Peer {
             PeerInput::Reset(words) => self.reset(&words, ctx, &mut out),
             PeerInput::HoldDown(words) => {
                 self.held_down = true;
+                let sent = !self.slots.is_empty();
                 self.stop(Some(&words), ctx, &mut out);
-                let cause = Cause::Sent(words);
-                self.last_error = Some(cause.describe(ctx.now));
+                let mut error = Cause::Sent(words).describe(ctx.now);
+                if !sent {
+                    "shut down by command".clone_into(&mut error.text);
+                }
+                self.last_error = Some(error);
             }
             PeerInput::Release => {
                 self.held_down = false;
@@ -211,6 +215,10 @@ impl Peer {
             PeerInput::Received(conn, bytes) => self.received(conn, bytes, ctx, &mut out),
             PeerInput::Unread(conn) => {
                 self.feed(conn, ConnectionInput::Unread, ctx, &mut out);
+            }
+            PeerInput::Stalled(conn) => {
+                let words = Notification::send_hold_timer_expired();
+                self.feed(conn, ConnectionInput::Stop(words), ctx, &mut out);
             }
             PeerInput::Closed(conn, cause) => {
                 if self.dial == Some(conn) {

@@ -1,5 +1,6 @@
 //! A network of speakers in memory, with a virtual clock, and what must hold in it.
 
+mod ceases;
 mod crossing;
 mod dynamic;
 mod families;
@@ -12,6 +13,7 @@ mod routing;
 mod sessions;
 mod several;
 mod solo;
+mod timers;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;

@@ -15,17 +15,17 @@ use crate::speaker::{ConnId, Input, Output, PeerConfig, Speaker};
 use crate::validate::{LocalOpen, Offer, SessionOptions};
 use crate::wire::Framer;
 
-const PEER: &str = "10.0.0.2";
+pub(super) const PEER: &str = "10.0.0.2";
 
 /// A started speaker 65001 with the passive peers 65002 (10.0.0.2) and 65003 (10.0.0.3).
-struct Solo {
-    speaker: Speaker,
-    now: Instant,
-    closed: Vec<ConnId>,
+pub(super) struct Solo {
+    pub(super) speaker: Speaker,
+    pub(super) now: Instant,
+    pub(super) closed: Vec<ConnId>,
 }
 
 impl Solo {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut config = speaker(65001, 1, &["10.244.1.0/24"]);
         config.peers = [(PEER, 65002), ("10.0.0.3", 65003), ("10.0.0.4", 65001)]
             .map(|(address, asn)| PeerConfig {
@@ -43,7 +43,7 @@ impl Solo {
         solo
     }
 
-    fn input(&mut self, input: Input<'_>) {
+    pub(super) fn input(&mut self, input: Input<'_>) {
         self.speaker.handle(input, self.now);
         while let Some(output) = self.speaker.poll_output() {
             if let Output::Close { conn } = output {
@@ -52,7 +52,7 @@ impl Solo {
         }
     }
 
-    fn accept(&mut self, from: &str) -> ConnId {
+    pub(super) fn accept(&mut self, from: &str) -> ConnId {
         let conn = self.speaker.new_conn();
         let local: SocketAddr = "10.0.0.1:179".parse().unwrap();
         let remote = SocketAddr::new(super::ip(from), 45_678);
@@ -64,12 +64,12 @@ impl Solo {
         conn
     }
 
-    fn send(&mut self, conn: ConnId, bytes: &[u8]) {
+    pub(super) fn send(&mut self, conn: ConnId, bytes: &[u8]) {
         self.input(Input::Received { conn, bytes });
     }
 
     /// All that the speaker has to say on the connection.
-    fn hear(&mut self, conn: ConnId) -> Vec<Message> {
+    pub(super) fn hear(&mut self, conn: ConnId) -> Vec<Message> {
         let mut framer = Framer::new();
         let mut messages = vec![];
         while let Some(bytes) = self.speaker.poll_transmit(conn, self.now) {
@@ -81,16 +81,20 @@ impl Solo {
         messages
     }
 
-    fn notification(&mut self, conn: ConnId) -> (u8, u8, Bytes) {
+    pub(super) fn notification(&mut self, conn: ConnId) -> (u8, u8, Bytes) {
         match self.hear(conn).pop() {
             Some(Message::Notification(n)) => (n.code, n.subcode, n.data),
             other => panic!("no NOTIFICATION but {other:?}"),
         }
     }
 
-    fn establish(&mut self, from: &str, asn: u32) -> ConnId {
+    pub(super) fn establish(&mut self, from: &str, asn: u32) -> ConnId {
+        self.establish_with(from, asn, 90)
+    }
+
+    pub(super) fn establish_with(&mut self, from: &str, asn: u32, hold_time: u16) -> ConnId {
         let conn = self.accept(from);
-        self.send(conn, &open(asn, 90));
+        self.send(conn, &open(asn, hold_time));
         self.send(conn, &message::keepalive());
         self.hear(conn);
         assert!(!self.closed.contains(&conn));
@@ -116,7 +120,7 @@ fn encode(message: &Message) -> Bytes {
     out.freeze()
 }
 
-fn open(asn: u32, hold_time: u16) -> Bytes {
+pub(super) fn open(asn: u32, hold_time: u16) -> Bytes {
     encode(&Message::Open(their_open(asn, hold_time)))
 }
 
@@ -148,7 +152,7 @@ fn update(change: impl Fn(&mut PathAttributes)) -> Vec<Bytes> {
     pack_announcements(Family::IPV4_UNICAST, &attributes, &prefixes, &options()).unwrap()
 }
 
-fn raw(kind: u8, body: &[u8]) -> Vec<u8> {
+pub(super) fn raw(kind: u8, body: &[u8]) -> Vec<u8> {
     let mut out = vec![0xff; 16];
     out.extend(u16::try_from(19 + body.len()).unwrap().to_be_bytes());
     out.push(kind);
