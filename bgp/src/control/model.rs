@@ -12,8 +12,10 @@ use serde::{Deserialize, Serialize};
 use crate::fib::{FibStatus, Ownership, Prefix};
 
 mod listener;
+mod session;
 
 pub use listener::Listener;
+pub use session::{Both, Counts as MessageCounts, Details, Negotiated, Range};
 
 /// The version of this shape.
 pub const VERSION: u32 = 1;
@@ -44,6 +46,9 @@ pub struct Status {
     /// (RFC 4724 §4.1): what they send is not in the kernel yet, what was there stays.
     #[serde(default = "yes")]
     pub synced: bool,
+    /// Networks whose addresses may become peers.
+    #[serde(default)]
+    pub ranges: Vec<Range>,
     /// Connections that others began.
     #[serde(default)]
     pub listener: Listener,
@@ -77,15 +82,6 @@ pub struct Peer {
     pub address: IpAddr,
     /// The peer's AS number; null as long as it is not known (`asNumber: external`).
     pub asn: Option<u32>,
-    /// Ours towards it.
-    #[serde(rename = "localASN", default)]
-    pub local_asn: u32,
-    /// It came from a peerRange.
-    #[serde(default)]
-    pub dynamic: bool,
-    /// By `rcni-bgp peer shutdown`.
-    #[serde(default)]
-    pub shut_down: bool,
     /// `external` or `internal`.
     #[serde(rename = "type")]
     pub kind: String,
@@ -97,13 +93,12 @@ pub struct Peer {
     pub last_error: Option<LastError>,
     /// Until the next dial, if one is planned.
     pub next_attempt_seconds: Option<u64>,
-    /// Negotiated; null while not Established.
-    pub hold_time_seconds: Option<u16>,
-    /// Negotiated; null while not Established.
-    pub keepalive_seconds: Option<u16>,
-    /// Negotiated: `ipv4 unicast`, `ipv6 unicast`; none while not Established.
-    #[serde(default)]
-    pub families: Vec<String>,
+    /// What was agreed.
+    #[serde(flatten)]
+    pub negotiated: Negotiated,
+    /// What kind of peer it is, and what was said.
+    #[serde(flatten)]
+    pub details: Details,
     /// Route counts, all families together.
     pub prefixes: Prefixes,
     /// The same by family.
@@ -232,6 +227,13 @@ impl Status {
         let fib = parts.fib;
         let conflicts = conflicts(&parts.speaker);
         let synced = parts.speaker.synced;
+        let ranges = parts
+            .speaker
+            .ranges
+            .iter()
+            .cloned()
+            .map(Range::from)
+            .collect();
         let peer = |peer: PeerStatus| {
             let missing = parts
                 .not_installed
@@ -269,6 +271,7 @@ impl Status {
             },
             conflicts,
             synced,
+            ranges,
             listener: parts.listener,
             slowest_step_micros: u64::try_from(parts.slowest.as_micros()).unwrap_or(u64::MAX),
         }
@@ -290,9 +293,7 @@ impl Peer {
             name: peer.name,
             address: peer.address,
             asn: peer.kind.asn,
-            local_asn: peer.kind.local_asn,
-            dynamic: peer.kind.dynamic,
-            shut_down: peer.kind.held_down,
+            details: Details::new(&peer.kind, peer.established_count),
             kind: if peer.kind.external {
                 "external"
             } else {
@@ -311,11 +312,7 @@ impl Peer {
                 let left = at.saturating_duration_since(now);
                 (left + Duration::from_millis(999)).as_secs()
             }),
-            hold_time_seconds: session.map(|session| session.hold_time_secs),
-            keepalive_seconds: session.map(|session| session.keepalive_secs),
-            families: session.map_or(vec![], |session| {
-                session.families.iter().map(ToString::to_string).collect()
-            }),
+            negotiated: session.map(Negotiated::from).unwrap_or_default(),
             prefixes: Prefixes::new(peer.prefixes.total, missing_v4 + missing_v6),
             prefixes_by_family: ByFamily {
                 ipv4: Prefixes::new(v4, missing_v4),

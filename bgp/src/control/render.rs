@@ -40,10 +40,15 @@ pub fn table(status: &Status, colour: bool) -> String {
     conflicts(&mut out, status, colour);
     out.push('\n');
     if status.peers.is_empty() {
-        out.push_str("no peers are configured\n");
+        let none = match status.ranges.is_empty() {
+            true => "no peers are configured\n",
+            false => "nobody has come yet\n",
+        };
+        out.push_str(none);
     } else {
         peers(&mut out, &status.peers, colour);
     }
+    ranges(&mut out, status);
     failed(&mut out, status);
     out
 }
@@ -174,7 +179,7 @@ fn row(peer: &Peer) -> [String; 9] {
         peer.address.to_string(),
         peer.asn
             .map_or_else(|| "?".to_owned(), |asn| asn.to_string()),
-        if peer.shut_down {
+        if peer.details.shut_down {
             "ShutDown".to_owned()
         } else {
             peer.state.clone()
@@ -230,7 +235,7 @@ fn line(out: &mut String, cells: &[String], widths: &[usize; 9], up: Option<bool
 
 fn trouble(out: &mut String, peer: &Peer) {
     let next = match peer.next_attempt_seconds {
-        _ if peer.shut_down => format!("`rcni-bgp peer start {}` starts it", peer.name),
+        _ if peer.details.shut_down => format!("`rcni-bgp peer start {}` starts it", peer.name),
         Some(secs) => format!("next attempt in {}", duration(secs)),
         None => "waiting for the peer".to_owned(),
     };
@@ -244,6 +249,23 @@ fn trouble(out: &mut String, peer: &Peer) {
         None => format!("no error so far; {next}"),
     };
     wrapped(out, &text);
+}
+
+/// Networks from which peers may come.
+fn ranges(out: &mut String, status: &Status) {
+    for range in &status.ranges {
+        let mut text = format!(
+            "range {} {}: {} of {} peers",
+            escape(&range.name),
+            range.network,
+            range.peers,
+            range.maximum_peers
+        );
+        if range.refused > 0 {
+            let _ = write!(text, ", {} refused over the maximum", range.refused);
+        }
+        wrapped(out, &text);
+    }
 }
 
 fn failed(out: &mut String, status: &Status) {

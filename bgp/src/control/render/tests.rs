@@ -1,6 +1,7 @@
 use super::*;
 use crate::control::model::{
-    ByFamily, Conflict, Failed, Kernel, LastError, Listener, Prefixes, VERSION,
+    ByFamily, Conflict, Details, Failed, Kernel, LastError, Listener, Negotiated, Prefixes, Range,
+    VERSION,
 };
 
 fn peer(name: &str, address: &str) -> Peer {
@@ -8,16 +9,17 @@ fn peer(name: &str, address: &str) -> Peer {
         name: name.to_owned(),
         address: address.parse().unwrap(),
         asn: Some(65000),
-        local_asn: 65001,
-        dynamic: false,
-        shut_down: false,
+        details: Details::default(),
         kind: "external".to_owned(),
         state: "Established".to_owned(),
         since_seconds: 192,
         last_error: None,
         next_attempt_seconds: None,
-        hold_time_seconds: Some(90),
-        keepalive_seconds: Some(30),
+        negotiated: Negotiated {
+            hold_time_seconds: Some(90),
+            keepalive_seconds: Some(30),
+            families: vec!["ipv4 unicast".to_owned()],
+        },
         prefixes: Prefixes {
             received: 2,
             accepted: 2,
@@ -26,7 +28,6 @@ fn peer(name: &str, address: &str) -> Peer {
             installed: 2,
             advertised: 1,
         },
-        families: vec!["ipv4 unicast".to_owned()],
         prefixes_by_family: ByFamily::default(),
         notes: vec![],
     }
@@ -42,8 +43,7 @@ fn down(name: &str, address: &str) -> Peer {
             age_seconds: 4,
         }),
         next_attempt_seconds: Some(2),
-        hold_time_seconds: None,
-        keepalive_seconds: None,
+        negotiated: Negotiated::default(),
         prefixes: Prefixes::default(),
         ..peer(name, address)
     }
@@ -74,6 +74,7 @@ fn status(peers: Vec<Peer>) -> Status {
         },
         conflicts: vec![],
         synced: true,
+        ranges: vec![],
         listener: Listener::default(),
     }
 }
@@ -267,4 +268,27 @@ fn durations_are_short() {
             "0s", "59s", "1m00s", "59m59s", "1h00m", "23h59m", "1d00h", "11d13h"
         ]
     );
+}
+
+#[test]
+fn who_is_shut_down_and_who_came_from_a_range_is_told() {
+    let mut down = down("tor", "10.0.1.1");
+    down.details.shut_down = true;
+    let mut status = status(vec![down]);
+    status.ranges = vec![Range {
+        name: "rack".to_owned(),
+        network: "10.0.7.0/24".to_owned(),
+        peers: 3,
+        maximum_peers: 3,
+        refused: 2,
+    }];
+    let text = table(&status, false);
+    assert!(text.contains("ShutDown"), "{text}");
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let advice = "`rcni-bgp peer start tor` starts it";
+    assert!(words.contains(advice), "{text}");
+    let line = "range rack 10.0.7.0/24: 3 of 3 peers, 2 refused over the maximum";
+    assert!(text.contains(line), "{text}");
+    status.peers.clear();
+    assert!(table(&status, false).contains("nobody has come yet"));
 }

@@ -103,29 +103,51 @@ async fn a_full_queue_says_when_it_has_room() {
     assert!(handle.place().is_some());
 }
 
+/// What the core does when it hears of it: it has last words, which find no place at first.
 #[tokio::test]
-async fn a_peer_that_never_reads_is_given_up() {
-    let (ours, theirs) = streams().await;
-    let (handle, mut inbox) = start(ours, Duration::from_millis(300));
-    for _ in 0..400 {
-        if let Some(place) = handle.place() {
-            place.send(Bytes::from(vec![1; 65_536]));
-        }
-        tokio::task::yield_now().await;
-    }
-    let closed = async {
-        loop {
-            if let Some(Event::Closed { cause, .. }) = inbox.recv().await {
-                return cause;
+async fn a_peer_that_never_reads_is_told_of_and_hears_why_if_it_reads_again() {
+    for reads_again in [false, true] {
+        let (ours, mut theirs) = streams().await;
+        let (mut handle, mut inbox) = start(ours, Duration::from_millis(300));
+        for _ in 0..400 {
+            if let Some(place) = handle.place() {
+                place.send(Bytes::from(vec![1; 65_536]));
             }
+            tokio::task::yield_now().await;
         }
-    };
-    let cause = timeout(LONG, closed).await.unwrap();
-    assert!(
-        matches!(&cause, CloseCause::Other(text) if text.contains("9687")),
-        "{cause:?}"
-    );
-    drop(theirs);
+        let stalled =
+            async { while !matches!(inbox.recv().await, Some(Event::Stalled { conn: CONN })) {} };
+        timeout(LONG, stalled).await.unwrap();
+        handle.hurry();
+        assert!(handle.place().is_none());
+        if reads_again {
+            let reader = tokio::spawn(async move {
+                let mut heard = Vec::new();
+                theirs.read_to_end(&mut heard).await.map(|_| heard)
+            });
+            let room =
+                async { while !matches!(inbox.recv().await, Some(Event::Room { conn: CONN })) {} };
+            timeout(LONG, room).await.unwrap();
+            handle
+                .place()
+                .unwrap()
+                .send(Bytes::from_static(b"last words"));
+            drop(handle);
+            let heard = timeout(LONG, reader).await.unwrap().unwrap().unwrap();
+            assert!(heard.ends_with(b"last words"), "{} octets", heard.len());
+        } else {
+            let closed = async {
+                loop {
+                    if let Some(Event::Closed { cause, .. }) = inbox.recv().await {
+                        return cause;
+                    }
+                }
+            };
+            let cause = timeout(LONG, closed).await.unwrap();
+            assert_eq!(cause, CloseCause::TimedOut);
+            drop(theirs);
+        }
+    }
 }
 
 #[tokio::test]

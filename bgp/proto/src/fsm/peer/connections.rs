@@ -78,12 +78,8 @@ impl Peer {
         ctx: &mut Context<'_>,
         out: &mut Vec<PeerOutput>,
     ) {
-        if self.held_down {
-            // So that the other side's operator sees that it is not the network (RFC 4486 §4).
-            let words = Notification::cease(cease_subcode::CONNECTION_REJECTED);
-            self.counters.sent.count_notification(&words);
-            out.push(PeerOutput::Send(conn, Message::Notification(words)));
-        }
+        // Without a word: FRR, which gets a NOTIFICATION where it waits for an OPEN, calls it an error
+        // of the state machine and forgets the text of the shutdown for it.
         if !self.started || self.slots.iter().any(|slot| slot.conn == conn) {
             out.push(PeerOutput::Close(conn));
             return;

@@ -1,0 +1,126 @@
+//! What kind of peer it is, what was agreed with it, and what was said.
+
+use rcni_bgp_proto::fsm::{Counters, Messages};
+use rcni_bgp_proto::iana::error_name;
+use rcni_bgp_proto::speaker::{PeerKind, RangeStatus, SessionStatus};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What kind of peer it is, and what was said so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Details {
+    /// Our AS number towards it.
+    #[serde(rename = "localASN")]
+    pub local_asn: u32,
+    /// It came from a peerRange.
+    pub dynamic: bool,
+    /// By `rcni-bgp peer shutdown`.
+    pub shut_down: bool,
+    /// Times the session was Established since the daemon's start.
+    pub established: u64,
+    /// Since the daemon's start.
+    pub messages: Both,
+}
+
+/// Messages in both directions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Both {
+    /// From the peer.
+    pub received: Counts,
+    /// To the peer.
+    pub sent: Counts,
+}
+
+/// Messages in one direction.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// All.
+    pub total: u64,
+    /// UPDATEs among them.
+    pub updates: u64,
+    /// NOTIFICATIONs among them by the name of their error code, where there were any.
+    pub notifications: BTreeMap<String, u64>,
+}
+
+/// What was agreed; nulls and no families while not Established.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Negotiated {
+    /// Seconds; 0 is none.
+    pub hold_time_seconds: Option<u16>,
+    /// Seconds: a third of the hold time, or what is configured if that is less; 0 is none.
+    pub keepalive_seconds: Option<u16>,
+    /// `ipv4 unicast`, `ipv6 unicast`.
+    #[serde(default)]
+    pub families: Vec<String>,
+}
+
+/// A peerRange.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Range {
+    /// Configured name.
+    pub name: String,
+    /// Configured.
+    pub network: String,
+    /// Peers that it has now.
+    pub peers: usize,
+    /// Configured.
+    pub maximum_peers: usize,
+    /// Refused over the maximum since the daemon's start.
+    pub refused: u64,
+}
+
+impl Details {
+    pub(super) fn new(kind: &PeerKind, established: u64) -> Self {
+        let Counters { received, sent } = &kind.counters;
+        Self {
+            local_asn: kind.local_asn,
+            dynamic: kind.dynamic,
+            shut_down: kind.held_down,
+            established,
+            messages: Both {
+                received: received.into(),
+                sent: sent.into(),
+            },
+        }
+    }
+}
+
+impl From<&Messages> for Counts {
+    fn from(messages: &Messages) -> Self {
+        let named = (0_u8..).zip(&messages.notifications);
+        let named = named.filter(|(_, count)| **count > 0);
+        let named = named.map(|(code, count)| (error_name(code).unwrap_or("unknown"), *count));
+        Self {
+            total: messages.total,
+            updates: messages.updates,
+            notifications: named
+                .map(|(name, count)| (name.to_owned(), count))
+                .collect(),
+        }
+    }
+}
+
+impl From<&SessionStatus> for Negotiated {
+    fn from(session: &SessionStatus) -> Self {
+        Self {
+            hold_time_seconds: Some(session.hold_time_secs),
+            keepalive_seconds: Some(session.keepalive_secs),
+            families: session.families.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+impl From<RangeStatus> for Range {
+    fn from(range: RangeStatus) -> Self {
+        Self {
+            name: range.name,
+            network: range.network.to_string(),
+            peers: range.peers,
+            maximum_peers: range.limit,
+            refused: range.refused,
+        }
+    }
+}
