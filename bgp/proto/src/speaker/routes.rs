@@ -17,6 +17,9 @@ use crate::rib::{AdjRibOut, PATHS_OF_PREFIX, PathStatus, Source, Target, Teller,
 use crate::validate::RouteUpdate;
 use crate::wire::Nlri;
 
+/// Of one UPDATE.
+const PROBLEMS_TOLD: usize = 8;
+
 impl Speaker {
     /// All paths of all prefixes with what became of them, own networks first.
     pub fn routes(&self) -> impl Iterator<Item = RouteStatus> + '_ {
@@ -198,8 +201,10 @@ impl Speaker {
     }
 
     pub(super) fn import(&mut self, id: PeerId, update: RouteUpdate, now: Instant) {
-        for problem in &update.errors {
-            self.update_problem(id, problem.to_string(), now);
+        if !update.errors.is_empty() {
+            let problems = update.errors.iter().take(PROBLEMS_TOLD);
+            let told: Vec<String> = problems.map(ToString::to_string).collect();
+            self.update_problem(id, told.join("; "), now);
         }
         for (_, prefixes) in &update.withdrawn {
             prefixes
