@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use rcni_bgp_proto::fsm::State;
+use rcni_bgp_proto::iana::{cease_subcode, error_code};
 use rcni_bgp_proto::speaker::{Event, EventKind, PeerId};
 use tracing::{debug, info, warn};
 use tracing_subscriber::EnvFilter;
@@ -136,6 +137,13 @@ fn write(event: &Event) {
     let peer = event.name.as_deref().unwrap_or("-");
     let text = escape(&event.kind.to_string());
     match &event.kind {
+        // Two connections that crossed: nothing is wrong.
+        EventKind::NotificationSent(words) | EventKind::NotificationReceived(words)
+            if words.code == error_code::CEASE
+                && words.subcode == cease_subcode::COLLISION_RESOLUTION =>
+        {
+            debug!(peer, "{text}");
+        }
         EventKind::StateChange { cause: Some(_), .. }
         | EventKind::NotificationSent(_)
         | EventKind::NotificationReceived(_)

@@ -96,11 +96,26 @@ pub fn spawn_connection(
     handle
 }
 
+/// For the second thread at the end.
+const SIDE_ENDS: Duration = Duration::from_secs(1);
+
 /// The second thread.
 pub struct Side {
     tasks: tokio::runtime::Handle,
     /// It ends with this.
-    _alive: oneshot::Sender<()>,
+    alive: Option<oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Drop for Side {
+    /// What its tasks own (the control socket's file) is gone when the process ends.
+    fn drop(&mut self) {
+        drop(self.alive.take());
+        if let Some(thread) = self.thread.take() {
+            // It has panicked: then that was told already.
+            let _ = thread.join();
+        }
+    }
 }
 
 impl Side {
@@ -114,12 +129,18 @@ impl Side {
             .build()?;
         let tasks = runtime.handle().clone();
         let (alive, gone) = oneshot::channel();
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("rcni-bgp-side".to_owned())
-            .spawn(move || runtime.block_on(gone))?;
+            .spawn(move || {
+                // Never said, only dropped.
+                let _ = runtime.block_on(gone);
+                // A write that the kernel is at is finished by the kernel.
+                runtime.shutdown_timeout(SIDE_ENDS);
+            })?;
         Ok(Self {
             tasks,
-            _alive: alive,
+            alive: Some(alive),
+            thread: Some(thread),
         })
     }
 
