@@ -56,6 +56,8 @@ pub struct Peer {
     pub state: String,
     /// How long it has been so, in seconds.
     pub since_seconds: f64,
+    /// How many times it was up.
+    pub established: u64,
     /// What went wrong last.
     pub last_error: Option<LastError>,
     /// Families of the session, as negotiated: `ipv4 unicast`.

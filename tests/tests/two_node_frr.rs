@@ -146,3 +146,72 @@ fn frr_stops_and_starts_beside_a_route_of_ours_and_leaves_it_alone() -> Result<(
         Ok(())
     })
 }
+
+/// Writes down what happens to a kernel's routes from now on.
+const WATCH: &str = "ip monitor route >/run/routes 2>&1 </dev/null &";
+
+/// How often this kernel has lost a route since then.
+fn losses(node: &rcni_tests::Node, prefix: &str) -> Result<usize> {
+    let seen = node.check(&["cat", "/run/routes"])?;
+    Ok(seen.matches(&format!("Deleted {prefix} ")).count())
+}
+
+/// RFC 8538: a reset costs no route on either side, whoever resets; a shutdown takes all with it
+/// at once, long before the restart time (120 s).
+#[test]
+fn a_reset_keeps_routes_and_a_shutdown_does_not() -> Result<()> {
+    in_lab("two-node-frr", |lab| {
+        wait_fabric(lab)?;
+        let (tor, node1, node2) = (lab.node("tor")?, lab.node("node1")?, lab.node("node2")?);
+        let (own, other) = ("10.244.1.0/24", "10.244.2.0/24");
+        for node in [tor, node1, node2] {
+            node.shell(WATCH)?;
+        }
+        let clear = |lines: &[&str]| {
+            let mut argv = vec!["vtysh"];
+            lines.iter().for_each(|line| argv.extend(["-c", line]));
+            tor.check(&argv)
+        };
+        let times = |count: u64| {
+            wait_until(DEADLINE, "another session", || -> Result<()> {
+                let peer = Status::of(node1)?.peer("tor")?.clone();
+                ensure!(peer.established >= count, "{}", peer.describe());
+                Ok(())
+            })?;
+            wait_fabric(lab)
+        };
+        node1.check(&["rcni-bgp", "peer", "reset", "tor"])?;
+        times(2)?;
+        for node in [tor, node2] {
+            ensure!(losses(node, own)? == 0, "node1's block was lost");
+        }
+        // FRR sends this as a hard reset unless it is told otherwise.
+        let soft = "no bgp hard-administrative-reset";
+        clear(&["configure terminal", "router bgp 65000", soft])?;
+        clear(&["clear bgp 10.0.1.11"])?;
+        times(3)?;
+        // 8.4 itself keeps nothing then, but we do.
+        ensure!(losses(node1, other)? == 0, "node1 has lost node2's block");
+
+        let start = Instant::now();
+        node1.check(&["rcni-bgp", "peer", "shutdown", "tor"])?;
+        wait_no_route(tor, own)?;
+        wait_no_route(node1, other)?;
+        wait_no_route(node2, own)?;
+        let took = start.elapsed();
+        ensure!(took < Duration::from_secs(30), "it took {took:?}");
+        let shown = tor.check(&["vtysh", "-c", "show bgp neighbors 10.0.1.11"])?;
+        ensure!(shown.contains("Hard Reset"), "{shown}");
+        node1.check(&["rcni-bgp", "peer", "start", "tor"])?;
+        times(4)?;
+
+        // A hard reset of the router's.
+        clear(&["configure terminal", "router bgp 65000", &soft[3..]])?;
+        let before = losses(node1, other)?;
+        clear(&["clear bgp 10.0.1.11"])?;
+        times(5)?;
+        let after = losses(node1, other)?;
+        ensure!(after == before + 1, "{before} losses, then {after}");
+        Ok(())
+    })
+}

@@ -189,6 +189,29 @@ impl Notification {
         (self.is_hard_reset() && !inner.is_hard_reset()).then_some(inner)
     }
 
+    /// A Hard Reset for this reason (RFC 8538 §3.1).
+    #[must_use]
+    pub fn into_hard_reset(self) -> Self {
+        let mut data = Vec::with_capacity(2 + self.data.len());
+        data.extend([self.code, self.subcode]);
+        data.extend_from_slice(&self.data);
+        Self::new(error_code::CEASE, cease_subcode::HARD_RESET, data)
+    }
+
+    /// A Cease that is not about to pass, so that nobody should keep routes because of it: those
+    /// for which RFC 8538 §5.1 suggests a Hard Reset. An administrative reset is none: the session
+    /// is to come back.
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        let lasting = matches!(
+            self.subcode,
+            cease_subcode::MAXIMUM_PREFIXES
+                | cease_subcode::ADMINISTRATIVE_SHUTDOWN
+                | cease_subcode::PEER_DECONFIGURED
+        );
+        self.code == error_code::CEASE && lasting
+    }
+
     /// The text of an administrative shutdown or reset (RFC 9003), escaped for a log line;
     /// octets that are no UTF-8 as `\\xff`. `None` without one or where its length octet is wrong.
     #[must_use]

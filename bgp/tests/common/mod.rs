@@ -207,6 +207,19 @@ impl Daemon {
             .unwrap()
     }
 
+    /// `rcni-bgp peer` with these arguments; must be obeyed.
+    pub fn orders(&self, arguments: &[&str]) {
+        let output = Command::new(PROGRAM)
+            .arg("peer")
+            .args(arguments)
+            .arg("--socket")
+            .arg(&self.socket)
+            .output()
+            .unwrap();
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {complaint}");
+    }
+
     /// The JSON answer, once there is one.
     pub fn json(&self) -> Option<serde_json::Value> {
         let output = self.status(&["-o", "json"]);

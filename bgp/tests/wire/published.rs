@@ -1,7 +1,7 @@
 //! Rows X: what has crashed other speakers.
 
 use super::bytes::{
-    AS_PATH, NEXT_HOP, NOTIFICATION, OPEN, ORIGIN, hex, message, plus, text, update,
+    AS_PATH, NEXT_HOP, NOTIFICATION, OPEN, ORIGIN, Open, UPDATE, hex, message, plus, text, update,
 };
 use super::expect::{passes, withdraws, withdraws_by};
 use super::lab::{Lab, P, P_TEXT};
@@ -77,31 +77,106 @@ fn x06_graceful_restart_keeps_routes_as_stale() {
     lab.kernel(true);
 }
 
-/// RFC 8538 3.2: a hard reset ends graceful restart, whatever it encapsulates.
+/// RFC 8538 3: a hard reset ends graceful restart, whatever it encapsulates.
 #[test]
 fn x06_hard_reset_flushes_at_once() {
     for capability in [GRACEFUL_RESTART, WITH_N] {
-        let (lab, puppet) = Lab::with_route(Setup::external().and(capability));
-        puppet.send(&message(NOTIFICATION, &hex("06 09 06 04")));
-        puppet.is_left();
-        lab.gone();
-        lab.comes_back();
+        for (body, said) in [
+            ("06 09 06 04", " for Cease/Administrative Reset (6/4)"),
+            (
+                "06 09 06 02 03 627965",
+                " for Cease/Administrative Shutdown (6/2): \"bye\"",
+            ),
+            ("06 09", ""),
+        ] {
+            let (lab, puppet) = Lab::with_route(Setup::external().and(capability));
+            puppet.send(&message(NOTIFICATION, &hex(body)));
+            puppet.is_left();
+            lab.gone();
+            lab.logs(&["received", &format!("Cease/Hard Reset (6/9){said}")]);
+            // In JSON the text's quotes are escaped.
+            let said = said.split(':').next().unwrap();
+            lab.status_says(&format!("Cease/Hard Reset (6/9){said}"));
+            lab.comes_back();
+        }
     }
 }
 
 /// The same with the N bit (RFC 8538 2).
 const WITH_N: &str = "40 0a 4078 00010180 00020180";
 
-/// RFC 8538 4: a NOTIFICATION keeps routes only where both sides have sent the N bit.
+/// The session is over, and P is kept as stale until the puppet is back and has told it again.
+fn keeps(lab: &Lab) {
+    lab.logs(&["stale"]);
+    let back = lab.established();
+    lab.lives(&back);
+    assert_eq!(lab.observer.history(P_TEXT).len(), 1);
+    lab.kernel(true);
+    // What is not told again goes in the end.
+    back.send(&update("", "", ""));
+    lab.gone();
+}
+
+/// RFC 8538 4: a NOTIFICATION keeps routes where both sides have sent the N bit.
 #[test]
 fn x06_reset_with_the_n_bit() {
     let (lab, puppet) = Lab::with_route(Setup::external().and(WITH_N));
     let open = text(&puppet.hears(OPEN));
     let at = open.find("400a").expect("graceful restart");
-    let n_bit = hex(&open[at + 4..at + 6])[0] & 0x40 != 0;
+    assert_eq!(&open[at + 4..at + 8], "4078", "N, and 120 s");
     puppet.send(&message(NOTIFICATION, &hex("06 04")));
     puppet.is_left();
-    assert!(!n_bit, "offered: then P must be kept");
+    keeps(&lab);
+}
+
+#[test]
+fn x06_reset_without_the_n_bit_flushes() {
+    let (lab, puppet) = Lab::with_route(Setup::external().and(GRACEFUL_RESTART));
+    puppet.send(&message(NOTIFICATION, &hex("06 04")));
+    puppet.is_left();
     lab.gone();
     lab.comes_back();
+}
+
+/// RFC 8538 4: so does a NOTIFICATION of ours, here for an UPDATE that cannot be read.
+#[test]
+fn x06_an_error_of_the_peer_with_the_n_bit() {
+    let (lab, puppet) = Lab::with_route(Setup::external().and(WITH_N));
+    puppet.send(&message(UPDATE, &hex("ffff 0000")));
+    puppet.is_told("3/1");
+    keeps(&lab);
+}
+
+/// RFC 8538 4: and an expired hold time.
+#[test]
+fn x06_silence_with_the_n_bit() {
+    let lab = Lab::new(Setup::external().and(WITH_N));
+    let puppet = lab.open(&Open {
+        hold: 3,
+        ..Open::rows().and(WITH_N)
+    });
+    lab.clean(&puppet);
+    puppet.is_told("4/0");
+    keeps(&lab);
+}
+
+/// RFC 8538 3.1 and 5.1: nobody shall keep anything of a session that is shut down on purpose.
+/// With a reset it may.
+#[test]
+fn x06_shutdown_and_reset_from_here() {
+    for (capability, command, told, kept) in [
+        (WITH_N, "shutdown", "6/9=060203627965", false),
+        (GRACEFUL_RESTART, "shutdown", "6/2=03627965", false),
+        (WITH_N, "reset", "6/4=03627965", true),
+        (GRACEFUL_RESTART, "reset", "6/4=03627965", false),
+    ] {
+        let (lab, puppet) = Lab::with_route(Setup::external().and(capability));
+        lab.daemon.orders(&[command, "puppet", "--message", "bye"]);
+        puppet.is_told(told);
+        if kept {
+            keeps(&lab);
+        } else {
+            lab.gone();
+        }
+    }
 }

@@ -43,7 +43,8 @@ pub enum CauseClass {
     ConfigChange,
     /// Cease: too little memory, or too many connections.
     OutOfResources,
-    /// Cease: a hard reset, which ends graceful restart, too (RFC 8538).
+    /// Cease: a hard reset, which ends graceful restart, too (RFC 8538), for no reason that has a
+    /// class of its own.
     HardReset,
     /// Cease: BFD saw the path fail (RFC 9384).
     BfdDown,
@@ -151,11 +152,16 @@ impl From<OpenError> for Cause {
 }
 
 impl Cause {
-    /// May the peer be restarting, so that its routes are worth keeping (RFC 4724 §4.2)?
-    /// A NOTIFICATION in either direction says no (RFC 8538 is not offered).
+    /// May the session come back soon, so that the peer's routes are worth keeping (RFC 4724
+    /// §4.2)? A NOTIFICATION in either direction says no, unless both sides have agreed that only a
+    /// Hard Reset does (`graceful_notification`, RFC 8538 §4).
     #[must_use]
-    pub fn may_be_restart(&self) -> bool {
-        matches!(self, Self::Closed(_) | Self::Replaced)
+    pub fn may_be_restart(&self, graceful_notification: bool) -> bool {
+        match self {
+            Self::Closed(_) | Self::Replaced => true,
+            Self::Sent(n) | Self::Received(n) => graceful_notification && !n.is_hard_reset(),
+            _ => false,
+        }
     }
 
     /// The NOTIFICATION that is said before the end.
@@ -246,6 +252,9 @@ fn is_collision(n: &Notification) -> bool {
 }
 
 fn class_of(n: &Notification, otherwise: CauseClass) -> CauseClass {
+    if let Some(reason) = n.encapsulated() {
+        return class_of(&reason, CauseClass::HardReset);
+    }
     match (n.code, n.subcode) {
         (error_code::OPEN, open_subcode::BAD_PEER_AS) => CauseClass::WrongAs,
         (error_code::HOLD_TIMER_EXPIRED, _) => CauseClass::HoldExpired,

@@ -232,6 +232,13 @@ impl Connection {
 
     fn stop(&mut self, cause: Cause) -> Vec<ConnectionOutput> {
         self.end();
+        let hardens = self.negotiated.as_ref();
+        let hardens = hardens.is_some_and(|negotiated| negotiated.graceful_notification);
+        let cause = match cause {
+            // Else the peer would keep our routes (RFC 8538 §4).
+            Cause::Sent(n) if hardens && n.is_lasting() => Cause::Sent(n.into_hard_reset()),
+            cause => cause,
+        };
         let words = cause.last_words().map(Message::Notification);
         let words = words.map(ConnectionOutput::Send);
         words

@@ -452,9 +452,16 @@ impl AdjRibIn {
     }
 
     /// The peer's session has ended. What it told in families of `keep` is stale from now on (RFC
-    /// 4724 §4.2); the rest of it is dead, and so is what was stale already. `buried_by` is the lap
-    /// of the sweep after which no dead path is left. Returns whether any is dead.
-    pub fn end_session(&mut self, peer: PeerId, keep: &[Family], buried_by: u64) -> bool {
+    /// 4724 §4.2); the rest of it is dead, and so is what was stale already, but for what is
+    /// kept `again`. `buried_by` is the lap of the sweep after which no dead path is left. Returns
+    /// whether any is dead.
+    pub fn end_session(
+        &mut self,
+        peer: PeerId,
+        keep: &[Family],
+        again: bool,
+        buried_by: u64,
+    ) -> bool {
         let mut dead = false;
         for (family, epochs) in self
             .peers
@@ -462,7 +469,7 @@ impl AdjRibIn {
             .into_iter()
             .flat_map(Families::each_mut)
         {
-            epochs.end_session(keep.contains(&family), buried_by);
+            epochs.end_session(keep.contains(&family), again, buried_by);
             dead |= epochs.has_dead();
         }
         dead

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!  BoRR:               current -> refreshing    told again: current    EoRR: refreshing -> dead
-//!  lost, may restart:  current, refreshing -> stale    stale -> dead
+//!  lost, may restart:  current, refreshing -> stale    stale -> dead (or stale: RFC 8538 §4.1)
 //!  lost:               all -> dead
 //! ```
 //!
@@ -100,9 +100,11 @@ impl Epochs {
         sum
     }
 
-    /// The session is over; its paths are kept as stale (RFC 4724 §4.2), or not.
-    pub(super) fn end_session(&mut self, keep: bool, buried_by: u64) {
-        self.bury(buried_by, |epoch| epoch.stale || !keep);
+    /// The session is over; its paths are kept as stale (RFC 4724 §4.2), or not. `again`: so are
+    /// those that were stale already (RFC 8538 §4.1), unless that happens again and again.
+    pub(super) fn end_session(&mut self, keep: bool, again: bool, buried_by: u64) {
+        let again = again && self.older.len() < OLDER_MOST;
+        self.bury(buried_by, |epoch| epoch.stale && !again || !keep);
         self.begin();
         self.older.iter_mut().for_each(|epoch| epoch.stale = true);
         if !keep {

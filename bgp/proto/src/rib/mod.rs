@@ -201,12 +201,22 @@ impl Rib {
     /// The peer may come back: keeps its paths of these families as stale, once. The others, and
     /// what was stale already, are gone.
     pub fn mark_stale(&mut self, peer: PeerId, families: &[Family]) {
+        self.end_session(peer, families, false);
+    }
+
+    /// The same, but what was stale already stays so (RFC 8538 §4.1), however short the session
+    /// was. Whoever calls this bounds the time.
+    pub fn mark_stale_again(&mut self, peer: PeerId, families: &[Family]) {
+        self.end_session(peer, families, true);
+    }
+
+    fn end_session(&mut self, peer: PeerId, families: &[Family], again: bool) {
         if self.adj_in.is_crowded(peer) {
             self.bury_all();
         }
         if self
             .adj_in
-            .end_session(peer, families, self.sweep.lap_from_now())
+            .end_session(peer, families, again, self.sweep.lap_from_now())
         {
             self.sweep.begin();
         }

@@ -428,7 +428,8 @@ pub enum EventKind {
     UpdateProblem(String),
     /// The peer's initial routes of this family are complete.
     EndOfRib(Family),
-    /// The peer left without a NOTIFICATION: this many routes are kept as stale.
+    /// The session has ended in a way from which it may come back soon (RFC 4724 §4.2, RFC 8538 §4):
+    /// this many routes are kept as stale.
     StaleKept {
         /// Routes kept.
         routes: usize,
@@ -493,7 +494,7 @@ impl fmt::Display for EventKind {
             Self::StaleKept { routes, secs } => {
                 write!(
                     f,
-                    "peer is restarting: {routes} routes kept as stale for up to {secs} s"
+                    "the peer may come back: {routes} routes kept as stale for up to {secs} s"
                 )
             }
             Self::Refreshed {

@@ -62,7 +62,12 @@ impl Speaker {
             Order::Start => PeerInput::Release,
             Order::Reset(text) => PeerInput::Reset(Notification::reset(&text)),
         };
+        let shuts_down = matches!(input, PeerInput::HoldDown(_));
         self.feed_peer(peer.index(), input, now);
+        if shuts_down {
+            // It might come back, but not now.
+            self.flush_stale(peer, |_| true, now);
+        }
     }
 
     pub(super) fn ranges(&self) -> Vec<RangeStatus> {

@@ -1,7 +1,7 @@
 //! Graceful restart (RFC 4724), both roles.
 //!
-//! **A peer restarts** ([`Helper`]): the session ends without a NOTIFICATION after both sides had
-//! offered graceful restart.
+//! **A peer restarts** ([`Helper`]): the session ends after both sides had offered graceful restart,
+//! and not with a NOTIFICATION; with the N bit on both sides (RFC 8538) not with a Hard Reset.
 //!
 //! ```text
 //!            lost                       Established again, F bit            End-of-RIB
@@ -12,7 +12,13 @@
 //!                       +------------> flushed <----------------+
 //! ```
 //!
-//! Lost again while stale: what was stale goes, the rest becomes stale (RFC 4724 §4.2).
+//! Lost again while stale: what was stale goes, the rest becomes stale (RFC 4724 §4.2). With the N
+//! bit what was stale stays so, too (RFC 8538 §4.1): then the bound of the second state is not
+//! renewed, so that a session that goes up and down does not keep anything for ever.
+//!
+//! With the N bit a Cease that is not about to pass (an administrative shutdown) is sent within a
+//! Hard Reset, so that the peer keeps nothing either. What is stale goes, too, when its peer is shut
+//! down here.
 //!
 //! **This speaker restarts** ([`Deferral`]): OPENs carry the R bit, own networks are advertised at
 //! once (they depend on nobody), but nothing is selected, no `Fib` is said and no End-of-RIB is
@@ -112,16 +118,22 @@ pub struct Helper {
 }
 
 impl Helper {
-    /// The peer has gone and may come back until then.
-    pub fn lost(&mut self, until: Instant) {
-        self.timers.stop_all();
+    /// The peer has gone and may come back until then. `again`: what was stale already stays so,
+    /// as long as it was to stay.
+    pub fn lost(&mut self, until: Instant, again: bool) {
+        if !again {
+            self.timers.stop_all();
+        }
         self.timers.set(Timer::Restart, until);
     }
 
-    /// The peer is back and has until then to send its routes.
+    /// The peer is back and has until then to send its routes, or as long as it had before it was
+    /// lost again.
     pub fn back(&mut self, until: Instant) {
-        self.timers.stop_all();
-        self.timers.set(Timer::Stale, until);
+        self.timers.stop(Timer::Restart);
+        if self.timers.get(Timer::Stale).is_none() {
+            self.timers.set(Timer::Stale, until);
+        }
     }
 
     /// Nothing is stale any more.

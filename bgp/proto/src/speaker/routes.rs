@@ -167,21 +167,29 @@ impl Speaker {
             return;
         };
         self.discarded.push_back(up.adj_out);
-        let graceful = up.session.negotiated.peer_graceful_restart.as_ref();
-        let graceful = graceful.filter(|_| cause.may_be_restart() && config.restart_secs > 0);
+        let negotiated = &up.session.negotiated;
+        let notification = negotiated.graceful_notification;
+        let is_restart = cause.may_be_restart(notification) && config.restart_secs > 0;
+        let graceful = negotiated.peer_graceful_restart.as_ref();
+        let graceful = graceful.filter(|_| is_restart);
         let Some(graceful) = graceful else {
             neighbor.helper.stop();
             self.rib.flush(id);
             return;
         };
         let secs = graceful.time_secs.min(config.stale_secs).into();
-        neighbor.helper.lost(now + Duration::from_secs(secs));
+        let until = now + Duration::from_secs(secs);
+        neighbor.helper.lost(until, notification);
         let families: Vec<Family> = graceful
             .families
             .iter()
             .map(|(family, _)| *family)
             .collect();
-        self.rib.mark_stale(id, &families);
+        if notification {
+            self.rib.mark_stale_again(id, &families);
+        } else {
+            self.rib.mark_stale(id, &families);
+        }
         let routes = self.rib.adj_in().counts(id).stale;
         if routes > 0 {
             self.event(now, Some(id), EventKind::StaleKept { routes, secs });

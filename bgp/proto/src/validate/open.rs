@@ -279,6 +279,9 @@ pub struct Negotiated {
     pub options: SessionOptions,
     /// The peer's graceful restart capability, if both sides sent one.
     pub peer_graceful_restart: Option<GracefulRestartCapability>,
+    /// Both set the N bit there: a NOTIFICATION that is no Hard Reset, and an expired hold time,
+    /// are restarts, too (RFC 8538 §4).
+    pub graceful_notification: bool,
     /// ROUTE-REFRESH may be sent and is expected.
     pub route_refresh: bool,
 }
@@ -328,15 +331,22 @@ pub fn negotiate(sent: &Open, received: &Open) -> Result<Negotiated, OpenError> 
             send: common_add_path(received, sent, &families),
         },
     };
-    let graceful_restart = both(&|c| matches!(c, Capability::GracefulRestart(_)));
+    let graceful = |open: &Open| {
+        open.capabilities.iter().rev().find_map(|c| match c {
+            Capability::GracefulRestart(value) => Some(value.clone()),
+            _ => None,
+        })
+    };
+    let (ours, theirs) = (graceful(sent), graceful(received));
+    let notifies = |side: &Option<GracefulRestartCapability>| {
+        side.as_ref().is_some_and(|value| value.notification)
+    };
     Ok(Negotiated {
         hold_time_secs: sent.hold_time.min(received.hold_time),
         families,
         options,
-        peer_graceful_restart: received.capabilities.iter().rev().find_map(|c| match c {
-            Capability::GracefulRestart(value) if graceful_restart => Some(value.clone()),
-            _ => None,
-        }),
+        graceful_notification: notifies(&ours) && notifies(&theirs),
+        peer_graceful_restart: theirs.filter(|_| ours.is_some()),
         route_refresh: both(&|c| matches!(c, Capability::RouteRefresh)),
     })
 }

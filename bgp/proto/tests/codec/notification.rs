@@ -102,6 +102,54 @@ fn hard_reset() {
     assert!(!Notification::open(9).is_hard_reset());
 }
 
+/// RFC 8538 §3.1: code, subcode and data of what the hard reset is for.
+#[test]
+fn hard_reset_encapsulates_its_reason() {
+    let octets = wire(3, &hex("06 09 06 02 04 62796521"));
+    let shutdown = Notification::shutdown("bye!");
+    let hard = shutdown.clone().into_hard_reset();
+    assert_eq!(
+        receive(&octets, &session()),
+        Ok(Message::Notification(hard.clone()))
+    );
+    assert_eq!(message::notification(&hard), octets);
+    assert_eq!(hard.encapsulated(), Some(shutdown.clone()));
+    assert_eq!(
+        hard.to_string(),
+        "Cease/Hard Reset (6/9) for Cease/Administrative Shutdown (6/2): \"bye!\""
+    );
+    let hold = Notification::hold_timer_expired();
+    assert_eq!(
+        message::notification(&hold.clone().into_hard_reset()),
+        wire(3, &hex("06 09 04 00"))
+    );
+    assert_eq!(hold.encapsulated(), None);
+    assert_eq!(shutdown.encapsulated(), None);
+}
+
+#[test]
+fn hard_reset_that_is_cut_off_or_nested() {
+    for short in [vec![], vec![6]] {
+        let hard = cease(9, short);
+        assert_eq!(hard.encapsulated(), None);
+        assert_eq!(hard.to_string(), "Cease/Hard Reset (6/9)");
+    }
+    // As deep as a message can be: it is not looked into.
+    let nested = cease(9, [6, 9].repeat(32_000));
+    assert_eq!(nested.to_string(), "Cease/Hard Reset (6/9)");
+    // What a text inside may do to a terminal.
+    let data = [&[6, 2, 4][..], b"\x1b[2J"].concat();
+    let text = cease(9, data).to_string();
+    assert!(text.chars().all(|c| !c.is_control()), "{text}");
+}
+
+#[test]
+fn which_ceases_are_lasting() {
+    let lasting = (0..=255).filter(|subcode| Notification::cease(*subcode).is_lasting());
+    assert_eq!(lasting.collect::<Vec<_>>(), [1, 2, 3]);
+    assert!(!Notification::open(2).is_lasting());
+}
+
 #[test]
 fn data_beyond_the_message_is_cut() {
     assert_eq!(message::notification(&cease(9, vec![7; 70000])).len(), 4096);

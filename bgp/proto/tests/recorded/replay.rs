@@ -96,6 +96,17 @@ fn as_answered(octets: &[u8], offered: &Open) -> Vec<u8> {
         Capability::Multiprotocol(_) => offered.capabilities.contains(capability),
         other => codes.contains(&other.code()),
     });
+    let notifies = |capability: &Capability| match capability {
+        Capability::GracefulRestart(graceful) => graceful.notification,
+        _ => false,
+    };
+    if !offered.capabilities.iter().any(notifies) {
+        for capability in &mut open.capabilities {
+            if let Capability::GracefulRestart(graceful) = capability {
+                graceful.notification = false;
+            }
+        }
+    }
     let mut out = BytesMut::new();
     message::encode(&Message::Open(open), &SessionOptions::default(), &mut out).unwrap();
     out.to_vec()

@@ -23,7 +23,7 @@ impl Identity {
         let restart_secs = speaker.graceful_restart.restart_secs.min(0x0fff);
         let graceful_restart = (restart_secs > 0).then(|| GracefulRestartCapability {
             restart: false,
-            notification: false,
+            notification: true,
             time_secs: restart_secs,
             families: config
                 .families

@@ -191,11 +191,12 @@ impl Peer {
                 self.held_down = true;
                 let sent = !self.slots.is_empty();
                 self.stop(Some(&words), ctx, &mut out);
-                let mut error = Cause::Sent(words).describe(ctx.now);
+                // Else it is known what was sent, perhaps within a Hard Reset.
                 if !sent {
+                    let mut error = Cause::Sent(words).describe(ctx.now);
                     "shut down by command".clone_into(&mut error.text);
+                    self.last_error = Some(error);
                 }
-                self.last_error = Some(error);
             }
             PeerInput::Release => {
                 self.held_down = false;

@@ -6,6 +6,7 @@ mod dynamic;
 mod families;
 mod many;
 mod net;
+mod notifications;
 mod random;
 mod refresh;
 mod restart;
