@@ -86,3 +86,23 @@ fn bytes_go_from_pod_to_pod_and_from_host_to_host() -> Result<()> {
     ensure_measured(table, "host to host")?;
     ensure_measured(table, "pod to pod")
 }
+
+#[test]
+fn a_bystander_is_heard_whatever_others_do() -> Result<()> {
+    let tables = tables(Part::Overload)?;
+    let table = tables.first().context("a table")?;
+    for name in [
+        "many routes, then lost: rcni-bgp",
+        "kernel blocked: rcni-bgp",
+        "reads nothing: rcni-bgp",
+        "strangers: rcni-bgp",
+        "says nothing: rcni-bgp",
+    ] {
+        let cells = row(table, name)?;
+        let gap = cells.first().context("a gap")?;
+        let seconds: f64 = gap.trim_end_matches(" s").parse().context(gap.clone())?;
+        // The session would have ended.
+        ensure!(seconds < 3.0, "{name}: {gap}\n{table}");
+    }
+    Ok(())
+}

@@ -5,6 +5,9 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use nix::sys::ptrace;
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
 use socket2::{Domain, Socket, Type};
 
 use super::Scale;
@@ -31,6 +34,8 @@ pub enum Scenario {
     Idle,
     /// A million routes from one peer, into the kernel and on to another; then the peer is gone.
     ManyRoutes,
+    /// Routes come while writes to the kernel stand still.
+    BlockedKernel,
     /// The second peer reads slowly.
     SlowReader,
     /// The second peer reads nothing.
@@ -42,9 +47,10 @@ pub enum Scenario {
 }
 
 /// All of them.
-pub(super) const ALL: [Scenario; 6] = [
+pub(super) const ALL: [Scenario; 7] = [
     Scenario::Idle,
     Scenario::ManyRoutes,
+    Scenario::BlockedKernel,
     Scenario::SlowReader,
     Scenario::NeverReads,
     Scenario::Strangers,
@@ -56,6 +62,7 @@ impl fmt::Display for Scenario {
         f.pad(match self {
             Self::Idle => "idle",
             Self::ManyRoutes => "many routes, then lost",
+            Self::BlockedKernel => "kernel blocked",
             Self::SlowReader => "slow reader",
             Self::NeverReads => "reads nothing",
             Self::Strangers => "strangers",
@@ -65,6 +72,11 @@ impl fmt::Display for Scenario {
 }
 
 impl Scenario {
+    /// Whether it can be done to every speaker: not where one thread does everything.
+    pub(super) fn suits_all(self) -> bool {
+        self != Self::BlockedKernel
+    }
+
     /// Does it. What there is to say about it.
     pub(super) fn play(self, bench: &Bench, scale: Scale) -> Result<String> {
         match self {
@@ -73,6 +85,7 @@ impl Scenario {
                 Ok(String::new())
             }
             Self::ManyRoutes => many(bench, scale.many),
+            Self::BlockedKernel => blocked(bench, scale.routes),
             Self::SlowReader => unread(bench, scale, SLOW),
             Self::NeverReads => unread(bench, scale, 0),
             Self::Strangers => strangers(bench, scale),
@@ -109,6 +122,45 @@ fn many(bench: &Bench, routes: u32) -> Result<String> {
         "{routes} routes passed on in {:.1} s, withdrawn in {:.1} s",
         (there - start).as_secs_f64(),
         (gone - lost).as_secs_f64()
+    ))
+}
+
+/// As if the kernel answered nobody: all threads but the first stand still, so nothing is taken out
+/// of the queue of route changes.
+fn blocked(bench: &Bench, routes: u32) -> Result<String> {
+    const BLOCKED: Duration = Duration::from_secs(5);
+    let messages = wire::announcements(&plan(routes));
+    let pid = bench.dut()?.daemon("rcni-bgp")?.id.pid;
+    let (feed, sink) = bench.sessions(routes)?;
+    std::thread::sleep(Duration::from_secs(1));
+    let mut threads = Vec::new();
+    for thread in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+        let thread: i32 = thread?.file_name().to_string_lossy().parse()?;
+        if thread != pid {
+            threads.push(Pid::from_raw(thread));
+        }
+    }
+    for thread in &threads {
+        ptrace::seize(*thread, ptrace::Options::empty())?;
+        ptrace::interrupt(*thread)?;
+        waitpid(*thread, Some(WaitPidFlag::__WALL))?;
+    }
+    let start = feed.write(&messages)?;
+    let passed_on = sink.next(BLOCKED * 4);
+    std::thread::sleep(BLOCKED.saturating_sub(start.elapsed()));
+    let stood = start.elapsed();
+    for thread in &threads {
+        ptrace::detach(*thread, None)?;
+    }
+    let Reached::All(there) = passed_on? else {
+        bail!("not all routes came");
+    };
+    std::thread::sleep(Duration::from_secs(2));
+    Ok(format!(
+        "{routes} routes passed on in {:.1} s, while {} threads stood still for {:.1} s",
+        (there - start).as_secs_f64(),
+        threads.len(),
+        stood.as_secs_f64()
     ))
 }
 
