@@ -1,11 +1,15 @@
 //! Which of two connections with one peer survives.
 //!
 //! ```text
-//!  OPEN is fine --> is there another connection (or a dial) without the peer's OPEN?
+//!  OPEN is fine --> is there another connection (or a dial) that may come to something?
 //!                     | yes                                 | no
 //!                     v                                     v
-//!                   no KEEPALIVE yet: at most SETTLE      both have OPENs: RFC 4271 §6.8 picks one,
-//!                   for the other's OPEN or its end       the other gets Cease/7; KEEPALIVE
+//!                   no KEEPALIVE yet: at most SETTLE      KEEPALIVE
+//!                   for the other's OPEN or its end
+//!                     | both have OPENs: RFC 4271 §6.8 picks one
+//!                     v
+//!                   the other one gets Cease/7 from who has dialled it, at once; from the other
+//!                   side, too, if that takes longer than SETTLE
 //! ```
 //!
 //! The KEEPALIVE is what makes the session Established at the peer. A connection of ours that the
@@ -13,11 +17,15 @@
 //! graceful restart gives its Established session up for any new connection, at the moment when it
 //! accepts TCP (FRR and BIRD do). That one may be closed by then: both would be lost. The peer's OPEN
 //! on a connection is the proof that its program has it.
+//!
+//! That the one who dialled it closes it, and that the survivor waits [`CALM`] then, is for FRR, too:
+//! it moves the accepted connection to where its own one was, and if that is still being cleared
+//! away, the end of the first one takes the second one along.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Context, Peer, PeerOutput, Timer};
+use super::{Context, Peer, PeerOutput, Slot, Timer};
 use crate::error::Notification;
 use crate::fsm::connection::{ConnectionInput, Initiator};
 use crate::fsm::{Cause, State};
@@ -29,7 +37,19 @@ use crate::validate::Negotiated;
 /// Twice this (a dial that succeeds at the end of it) is less than the shortest hold time.
 pub(super) const SETTLE: Duration = Duration::from_secs(1);
 
+/// After the peer's own connection has lost.
+const CALM: Duration = Duration::from_millis(200);
+
 impl Peer {
+    /// A connection with a valid OPEN has ended beside another one.
+    pub(super) fn calm_down(&mut self, ended: &Slot, ctx: &Context<'_>) {
+        let waits = |slot: &Slot| slot.machine.awaits_confirmation();
+        let lost = ended.initiator == Initiator::Remote && ended.machine.negotiated().is_some();
+        if lost && self.slots.iter().any(waits) {
+            self.calm = Some(ctx.now + CALM);
+        }
+    }
+
     /// RFC 4271 §6.8, at the moment when `conn` has a valid OPEN.
     pub(super) fn resolve_collision(
         &mut self,
@@ -41,15 +61,29 @@ impl Peer {
         let Some((other, state)) = other.map(|other| (other.conn, other.machine.state())) else {
             return;
         };
-        let keep = self.preferred(conn);
-        let is_kept = |slot: &super::Slot| slot.conn == conn && slot.initiator == keep;
         match state {
-            State::OpenConfirm if self.slots.iter().any(is_kept) => self.collide(other, ctx, out),
-            State::OpenConfirm => self.collide(conn, ctx, out),
+            State::OpenConfirm => {
+                self.timers.set(Timer::Settle, ctx.now + SETTLE);
+                let loser = self.loser(conn, other);
+                let ours = |slot: &Slot| slot.conn == loser && slot.initiator == Initiator::Local;
+                if self.slots.iter().any(ours) {
+                    self.collide(loser, ctx, out);
+                }
+            }
             State::Established if !self.is_graceful(other) => self.collide(conn, ctx, out),
             // With graceful restart the new one replaces it once it is Established itself
             // (RFC 4724 §4.2): it may be the loser of a collision that the peer is about to close.
             _ => {}
+        }
+    }
+
+    fn loser(&self, one: ConnId, other: ConnId) -> ConnId {
+        let keep = self.preferred(one);
+        let kept = |slot: &Slot| slot.conn == one && slot.initiator == keep;
+        if self.slots.iter().any(kept) {
+            other
+        } else {
+            one
         }
     }
 
@@ -69,8 +103,15 @@ impl Peer {
             self.timers.stop(Timer::Settle);
             return;
         };
-        let silent = |slot: &super::Slot| slot.machine.state() == State::OpenSent;
-        if self.dial.is_none() && !self.slots.iter().any(silent) {
+        let rival = |slot: &Slot| {
+            let undecided = matches!(slot.machine.state(), State::OpenSent | State::OpenConfirm);
+            slot.conn != waiting && undecided
+        };
+        let undecided = self.dial.is_some() || self.slots.iter().any(rival);
+        let calm = self.calm.filter(|at| !undecided && *at > ctx.now);
+        if let Some(at) = calm {
+            self.timers.set(Timer::Settle, at);
+        } else if !undecided {
             self.timers.stop(Timer::Settle);
             self.feed(waiting, ConnectionInput::Confirm, ctx, out);
         } else if self.timers.get(Timer::Settle).is_none() {
@@ -78,9 +119,9 @@ impl Peer {
         }
     }
 
-    /// What has not said its OPEN by now goes; `settle` follows.
+    /// What has not said its OPEN by now goes, and what the peer should have closed; `settle` follows.
     pub(super) fn stop_waiting(&mut self, ctx: &mut Context<'_>, out: &mut Vec<PeerOutput>) {
-        let waits = |slot: &super::Slot| slot.machine.awaits_confirmation();
+        let waits = |slot: &Slot| slot.machine.awaits_confirmation();
         if !self.slots.iter().any(waits) {
             return;
         }
@@ -91,6 +132,12 @@ impl Peer {
         let silent: Vec<ConnId> = silent.map(|slot| slot.conn).collect();
         for conn in silent {
             self.collide(conn, ctx, out);
+        }
+        let rivals = self.slots.iter();
+        let rivals = rivals.filter(|slot| slot.machine.state() == State::OpenConfirm);
+        let rivals: Vec<ConnId> = rivals.map(|slot| slot.conn).collect();
+        if let [one, other] = rivals[..] {
+            self.collide(self.loser(one, other), ctx, out);
         }
     }
 

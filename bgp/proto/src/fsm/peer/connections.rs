@@ -222,6 +222,7 @@ impl Peer {
             self.counters.received.count_notification(words);
         }
         out.push(PeerOutput::Ended(cause.clone()));
+        self.calm_down(&slot, ctx);
         if let Some(since) = slot.established_at {
             if now.saturating_duration_since(since) >= STABLE {
                 self.errors = 0;

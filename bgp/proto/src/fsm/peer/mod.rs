@@ -60,6 +60,8 @@ pub struct Peer {
     timers: TimerTable<3>,
     /// When an own dial was due before an incoming connection put it off.
     put_off: Option<Instant>,
+    /// No connection is confirmed before ([`collision`]).
+    calm: Option<Instant>,
     errors: u32,
     /// Refused dials since the last session that were followed by an early one.
     refusals: u32,
@@ -84,6 +86,7 @@ impl Peer {
             slots: Vec::new(),
             timers: TimerTable::default(),
             put_off: None,
+            calm: None,
             errors: 0,
             refusals: 0,
             rng: SmallRng::seed_from_u64(seed),
