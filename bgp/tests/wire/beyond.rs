@@ -366,3 +366,31 @@ fn mp_unreach_with_the_transitive_bit() {
     let expected = format!("3/4={unreach}");
     ends(Setup::external(), &update("", unreach, ""), &expected);
 }
+
+/// RFC 9774 3: a set of AS4_PATH withdraws, too; what else is wrong with it does not.
+#[test]
+fn as_set_in_as4_path() {
+    for set in [
+        "0101 fa56ea00",
+        "0401 fa56ea00",
+        "0201 0000fde9 0101 fa56ea00",
+    ] {
+        let as4 = attribute(0xc0, 17, &hex(set));
+        let attributes = [ORIGIN, "4002060202 fde95ba0", NEXT_HOP, &as4].concat();
+        let (lab, puppet) = Lab::with_route(Setup::two_octets());
+        puppet.send(&update("", &attributes, P));
+        lab.gone();
+        lab.logs(&["puppet", "AS4_PATH: an AS_SET"]);
+        lab.lives(&puppet);
+    }
+}
+
+/// RFC 8654: what is wrong may be longer than the NOTIFICATION, which quotes its beginning.
+#[test]
+fn notification_of_an_attribute_that_is_longer_than_a_message() {
+    let long = attribute(0x50, 99, &[0x5a; 6000]);
+    let quoted: String = long.chars().take(2 * (4096 - 21)).collect();
+    let setup = Setup::external().and("06 00");
+    let bytes = update("", &plus(&long), P);
+    ends(setup, &bytes, &format!("3/2={quoted}"));
+}

@@ -114,6 +114,9 @@ fn o09_four_octet_as_0() {
         &with(&parameter("01 04 00010001 41 04 00000000")),
         "2/2",
     );
+    // Said twice, it is not the other number that counts (RFC 7607 2).
+    let twice = "01 04 00010001 41 04 0000fde9 41 04 00000000";
+    refused(Setup::external(), &with(&parameter(twice)), "2/2");
 }
 
 #[test]

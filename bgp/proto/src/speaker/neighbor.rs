@@ -14,7 +14,7 @@ use super::restart::{Helper, Progress};
 use super::status::{PeerKind, PeerPrefixes, PeerStatus, PrefixCounts, SessionStatus};
 use crate::fsm::{Peer, Session};
 use crate::iana::Family;
-use crate::message::{Message, encode};
+use crate::message::{Message, encode, notification};
 use crate::rib::{AdjRibIn, AdjRibOut, PathCounts, Target};
 use crate::validate::SessionOptions;
 
@@ -252,12 +252,21 @@ impl Link {
         if self.closing || full || needless {
             return;
         }
-        let mut out = BytesMut::new();
-        // Control messages do not depend on the session's options, and are short.
-        let encoded = encode(message, &SessionOptions::default(), &mut out).is_ok();
+        let bytes = match message {
+            // What it quotes may be longer than itself may be (RFC 8654): it is said all the same.
+            Message::Notification(words) => notification(words),
+            // The others do not depend on the session's options, and are short.
+            _ => {
+                let mut out = BytesMut::new();
+                if encode(message, &SessionOptions::default(), &mut out).is_err() {
+                    return;
+                }
+                out.freeze()
+            }
+        };
         // What waits already need not be said twice.
-        if encoded && !self.queue.iter().any(|waiting| waiting[..] == out[..]) {
-            self.queue.push_back(out.freeze());
+        if !self.queue.contains(&bytes) {
+            self.queue.push_back(bytes);
         }
     }
 

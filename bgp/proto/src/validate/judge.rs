@@ -9,7 +9,7 @@ use super::destination::is_destination;
 use super::multiprotocol::MpRoutes;
 use super::update::{Announcement, AttributeProblem, ProblemAction, RouteUpdate, UpdateContext};
 use crate::attr::table::{self, ErrorAction, Parsed, Scope, Spec, ValueError};
-use crate::attr::{NextHop, PathAttributes, UnknownAttribute};
+use crate::attr::{NextHop, PathAttributes, SegmentKind, UnknownAttribute};
 use crate::iana::{AS_TRANS, AttributeCode as Code, Family, attribute_flag, update_subcode};
 use crate::message::RawAttribute;
 use crate::{Nlri, Notification, Update};
@@ -154,6 +154,9 @@ impl<'a> Judge<'a> {
             spec.on_error,
         ) {
             (Ok(()), _) => {
+                if spec.code == Code::AS4_PATH {
+                    self.sets_of_as4_path(attribute);
+                }
                 // AS4_PATH and AS4_AGGREGATOR end here: they are merged and made anew.
                 let passed_on = spec.flags == bits_of_transitive() && spec.scope == Scope::Any;
                 if passed_on && attribute.flags & attribute_flag::PARTIAL != 0 {
@@ -170,6 +173,18 @@ impl<'a> Judge<'a> {
                 Ok(())
             }
             (Err(error), ErrorAction::Reset) => Err(reset(error.subcode, attribute)),
+        }
+    }
+
+    /// RFC 9774 §3: a set withdraws in AS4_PATH, too, of which all else that is malformed is
+    /// discarded.
+    fn sets_of_as4_path(&mut self, attribute: &RawAttribute) {
+        let path = self.parsed.as4_path.iter();
+        let mut segments = path.flat_map(|path| path.segments());
+        if segments.any(|(kind, _)| matches!(kind, SegmentKind::Set | SegmentKind::ConfedSet)) {
+            let subcode = update_subcode::MALFORMED_AS_PATH;
+            let reason = "an AS_SET is not accepted (RFC 9774)";
+            self.treat_as_withdraw(attribute, ValueError { subcode, reason });
         }
     }
 

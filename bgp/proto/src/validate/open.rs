@@ -220,8 +220,10 @@ fn as_ours(got: u32, local: u32) -> String {
 pub fn open(open: &Open, expected: &ExpectedPeer) -> Result<(), OpenError> {
     let asn = open.asn();
     let local = expected.local_asn;
-    if open.my_as == 0 || asn == 0 || !expected.asn.admits(asn, local) {
-        let got = if open.my_as == 0 { 0 } else { asn };
+    // In whichever place it is said.
+    let zero = open.my_as == 0 || open.capabilities.contains(&Capability::FourOctetAs(0));
+    if zero || asn == 0 || !expected.asn.admits(asn, local) {
+        let got = if zero { 0 } else { asn };
         let expected = expected.asn;
         return Err(OpenError::PeerAs {
             got,

@@ -4,7 +4,8 @@ use rcni_bgp_proto::attr::{Aggregator, SegmentKind};
 use rcni_bgp_proto::{AsPath, PathAttributes};
 
 use crate::support::{
-    NEXT_HOP, ORIGIN, P, assert_used, body, external, judge_body, two_octet_session,
+    NEXT_HOP, ORIGIN, P, assert_used, assert_withdrawn, body, external, judge_body,
+    two_octet_session,
 };
 
 fn received(path: &str, more: &str) -> PathAttributes {
@@ -91,7 +92,6 @@ fn malformed_as4_attributes_are_discarded() {
         "c01100",
         "c01106 0501 fa56ea00",
         "c0110a 0202 fa56ea00 00000000",
-        "c01106 0101 fa56ea00",
         "c01206 5ba00a000002",
         "c01208 00000000 0a000002",
     ];
@@ -99,6 +99,19 @@ fn malformed_as4_attributes_are_discarded() {
         let attributes = received(PATH, as4);
         assert_eq!(attributes.as_path.to_string(), "65001 23456 64999", "{as4}");
         assert_eq!(attributes.aggregator(), None, "{as4}");
+    }
+}
+
+/// RFC 9774 §3.
+#[test]
+fn a_set_in_as4_path_withdraws() {
+    for as4 in ["c01106 0101 fa56ea00", "c01106 0401 fa56ea00"] {
+        let attributes = [ORIGIN, PATH, NEXT_HOP, as4].concat();
+        let bytes = body("", &attributes, P);
+        assert_withdrawn(
+            judge_body(&bytes, &two_octet_session(), &external()),
+            "an AS_SET",
+        );
     }
 }
 
