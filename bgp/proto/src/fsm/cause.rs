@@ -155,10 +155,15 @@ impl Cause {
     /// May the session come back soon, so that the peer's routes are worth keeping (RFC 4724
     /// §4.2)? A NOTIFICATION in either direction says no, unless both sides have agreed that only a
     /// Hard Reset does (`graceful_notification`, RFC 8538 §4).
+    ///
+    /// A departure from RFC 8538 §4, which counts an expired hold time as a restart: who has said
+    /// nothing for so long is most likely not forwarding either, and a node with two routers shall
+    /// use the other one now, not when the restart time is over.
     #[must_use]
     pub fn may_be_restart(&self, graceful_notification: bool) -> bool {
         match self {
             Self::Closed(_) | Self::Replaced => true,
+            Self::Sent(n) if n.code == error_code::HOLD_TIMER_EXPIRED => false,
             Self::Sent(n) | Self::Received(n) => graceful_notification && !n.is_hard_reset(),
             _ => false,
         }

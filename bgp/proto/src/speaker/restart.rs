@@ -1,7 +1,8 @@
 //! Graceful restart (RFC 4724), both roles.
 //!
 //! **A peer restarts** ([`Helper`]): the session ends after both sides had offered graceful restart,
-//! and not with a NOTIFICATION; with the N bit on both sides (RFC 8538) not with a Hard Reset.
+//! and not with a NOTIFICATION; with the N bit on both sides (RFC 8538) not with a Hard Reset or
+//! because the peer fell silent.
 //!
 //! ```text
 //!            lost                       Established again, F bit            End-of-RIB
