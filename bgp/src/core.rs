@@ -424,7 +424,7 @@ impl Core {
             return Err(self.speaker.names().map(str::to_owned).collect());
         };
         info!(peer = name, "by command: {order}");
-        let done = orders::done(name, &order);
+        let done = orders::done(name, &order, self.speaker.is_shut_down(peer));
         self.input(Input::Order { peer, order });
         Ok(done)
     }

@@ -64,14 +64,18 @@ impl PeerOrder {
     }
 }
 
-/// What has been done.
+/// What has been done. `shut_down`: the peer was, before.
 #[must_use]
-pub fn done(peer: &str, order: &Order) -> String {
+pub fn done(peer: &str, order: &Order, shut_down: bool) -> String {
     match order {
         Order::Shutdown(_) => format!(
             "{peer} is shut down, until `rcni-bgp peer start {peer}` or the daemon's next start\n"
         ),
         Order::Start => format!("{peer} is started\n"),
+        Order::Reset(_) if shut_down => format!(
+            "{peer} is shut down, so there is nothing to reset; `rcni-bgp peer start {peer}` \
+             starts it\n"
+        ),
         Order::Reset(_) => format!("{peer} is reset\n"),
     }
 }
@@ -101,6 +105,15 @@ pub fn no_such_peer(peer: &str, names: &[String]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reset_of_what_is_shut_down_is_not_said_to_be_done() {
+        let reset = Order::Reset(String::new());
+        assert_eq!(done("tor", &reset, false), "tor is reset\n");
+        let text = done("tor", &reset, true);
+        assert!(text.contains("nothing to reset"), "{text}");
+        assert!(text.contains("`rcni-bgp peer start tor`"), "{text}");
+    }
 
     #[test]
     fn a_message_is_counted_in_octets_and_the_error_says_so() {

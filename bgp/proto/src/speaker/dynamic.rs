@@ -94,6 +94,13 @@ impl Speaker {
             .map(|peer| peer.id)
     }
 
+    /// Shut down by command, and not started since.
+    #[must_use]
+    pub fn is_shut_down(&self, peer: PeerId) -> bool {
+        let peer = self.neighbors.get(peer.index());
+        peer.is_some_and(|peer| peer.machine.is_held_down())
+    }
+
     /// The names of all peers.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let known = self.neighbors.iter().filter(|peer| peer.is_known());

@@ -285,8 +285,13 @@ impl Peer {
         }
     }
 
-    /// The next dial comes soon: nobody has made an error.
+    /// The next dial comes soon: nobody has made an error. One that is only waited for, after errors
+    /// up to a minute, is made now: whoever asks has mended something.
     fn reset(&mut self, words: &Notification, ctx: &mut Context<'_>, out: &mut Vec<PeerOutput>) {
+        if self.is_quiet() && self.timers.get(Timer::Redial).is_some() {
+            (self.errors, self.refusals) = (0, 0);
+            self.dial(ctx, out);
+        }
         for conn in self.conns() {
             self.errors = 0;
             self.feed(conn, ConnectionInput::Stop(words.clone()), ctx, out);

@@ -7,7 +7,7 @@ use super::{peer, speaker};
 use crate::fsm::{CauseClass, State};
 use crate::message::{self, Message};
 use crate::speaker::{
-    CloseCause, ConnId, ConnectError, Input, Output, PeerConfig, Speaker, Timers,
+    CloseCause, ConnId, ConnectError, Input, Order, Output, PeerConfig, PeerId, Speaker, Timers,
 };
 
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -111,6 +111,44 @@ fn after_errors_it_is_dialled_after_1_2_4_to_60_seconds() {
         let of = Duration::from_secs(secs);
         assert!(is_jittered(pause, of), "{pause:?} of {of:?}");
     }
+}
+
+/// Who says so has mended what was wrong, and does not want to wait for a minute.
+#[test]
+fn an_order_to_reset_ends_a_back_off() {
+    let mut dialling = Dialling::new(Timers::default());
+    let (mut conn, _) = dialling.dial();
+    for _ in 0..8 {
+        dialling.lose(conn);
+        (conn, _) = dialling.dial();
+    }
+    dialling.lose(conn);
+    let peer = PeerId(0);
+    let reset = || Input::Order {
+        peer,
+        order: Order::Reset(String::new()),
+    };
+    dialling.speaker.handle(reset(), dialling.now);
+    let (conn, pause) = dialling.dial();
+    assert_eq!(pause, Duration::ZERO);
+    // Errors are counted from the beginning.
+    dialling.lose(conn);
+    let (_, pause) = dialling.dial();
+    assert!(is_jittered(pause, Duration::from_secs(1)), "{pause:?}");
+    // A dial that is under way is left alone, and nobody who is shut down is dialled.
+    for shut_down in [false, true] {
+        if shut_down {
+            let order = Order::Shutdown(String::new());
+            let order = Input::Order { peer, order };
+            dialling.speaker.handle(order, dialling.now);
+        }
+        assert_eq!(dialling.speaker.is_shut_down(peer), shut_down);
+        dialling.speaker.handle(reset(), dialling.now);
+        while let Some(output) = dialling.speaker.poll_output() {
+            assert!(!matches!(output, Output::Dial { .. }), "{shut_down}");
+        }
+    }
+    assert_eq!(dialling.speaker.poll_timeout(), None);
 }
 
 #[test]
