@@ -5,7 +5,8 @@
 //! | refused, among the first [`EAGER`] of them | 1 s, or ConnectRetryTime if that is shorter |
 //! | refused, unreachable, no answer | ConnectRetryTime |
 //! | ended by an error or by the peer | 1, 2, 4 … 60 s |
-//! | gave way in a collision | 0.1 to 1 s |
+//! | gave way in a collision, among the first [`EAGER`] of them | 0.1 to 1 s |
+//! | gave way in a collision, but no other connection comes of it | ConnectRetryTime |
 //!
 //! All with jitter. A refusal costs the peer one packet and says that the host is up: mostly its
 //! BGP daemon is just starting, as after a rack lost power. So the first few times it is asked
@@ -19,7 +20,7 @@ use super::{BACK_OFF_MAX, Context, Peer, PeerOutput, Timer};
 use crate::fsm::{Cause, CauseClass, LastError};
 use crate::speaker::ConnectError;
 
-/// So many refused dials are followed by an early one.
+/// So many refused dials, and collisions, are followed by an early one.
 const EAGER: u32 = 5;
 
 /// How early, before jitter.
@@ -94,8 +95,13 @@ impl Peer {
                 self.jitter(EAGER_RETRY).min(usual)
             }
             Cause::Connect(_) => self.connect_retry(),
+            // Not with a connection that we know of: the peer may take an old session for alive.
+            _ if self.refusals >= EAGER => self.connect_retry(),
             // Both ends gave way in a collision: wide jitter keeps it from happening again.
-            _ => Duration::from_secs(1).mul_f64(self.rng.random_range(0.1..1.0)),
+            _ => {
+                self.refusals += 1;
+                Duration::from_secs(1).mul_f64(self.rng.random_range(0.1..1.0))
+            }
         }
     }
 

@@ -63,7 +63,7 @@ pub struct Peer {
     /// No connection is confirmed before ([`collision`]).
     calm: Option<Instant>,
     errors: u32,
-    /// Refused dials since the last session that were followed by an early one.
+    /// Refused dials and collisions since the last session that were followed by an early dial.
     refusals: u32,
     rng: SmallRng,
     state: State,

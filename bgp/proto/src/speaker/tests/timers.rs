@@ -113,6 +113,36 @@ fn after_errors_it_is_dialled_after_1_2_4_to_60_seconds() {
     }
 }
 
+/// A peer that always says so has another reason: an old session that it takes for alive, a fault.
+#[test]
+fn collisions_without_end_are_not_answered_with_a_dial_a_second() {
+    let mut dialling = Dialling::new(Timers::default());
+    let (mut conn, _) = dialling.dial();
+    for round in 0..20 {
+        let (local, remote) = (
+            "10.0.0.1:4000".parse().unwrap(),
+            "10.0.0.2:179".parse().unwrap(),
+        );
+        let up = Input::Connected {
+            conn,
+            local,
+            remote,
+        };
+        dialling.speaker.handle(up, dialling.now);
+        let bytes = &super::solo::raw(3, &[6, 7]);
+        let words = Input::Received { conn, bytes };
+        dialling.speaker.handle(words, dialling.now);
+        let pause;
+        (conn, pause) = dialling.dial();
+        if round < 5 {
+            assert!(pause <= Duration::from_secs(1), "{round}: {pause:?}");
+        } else {
+            let of = Duration::from_secs(5);
+            assert!(is_jittered(pause, of), "{round}: {pause:?}");
+        }
+    }
+}
+
 /// Who says so has mended what was wrong, and does not want to wait for a minute.
 #[test]
 fn an_order_to_reset_ends_a_back_off() {
