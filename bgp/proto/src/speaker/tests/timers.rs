@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::solo::{PEER, Solo, open};
+use super::solo::{PEER, Solo, open, raw};
 use super::{peer, speaker};
 use crate::fsm::{CauseClass, State};
 use crate::message::{self, Message};
@@ -305,4 +305,28 @@ fn a_peer_that_takes_nothing_loses_the_session_and_its_routes() {
         solo.hear(conn).last(),
         Some(Message::Notification(_))
     ));
+}
+
+#[test]
+fn each_keepalive_and_each_update_restarts_the_hold_timer() {
+    let updates = raw(2, &[0, 0, 0, 0]);
+    for said in [message::keepalive().to_vec(), updates] {
+        let mut solo = Solo::new();
+        let conn = solo.establish_with(PEER, 65002, 9);
+        for _ in 0..10 {
+            let next = solo.now + Duration::from_secs(8);
+            while let Some(at) = solo.speaker.poll_timeout().filter(|at| *at < next) {
+                solo.now = at;
+                solo.input(Input::Tick);
+            }
+            solo.now = next;
+            solo.send(conn, &said);
+            solo.input(Input::Tick);
+            assert!(solo.closed.is_empty(), "not silent: {said:?}");
+        }
+        solo.now += Duration::from_secs(9);
+        solo.input(Input::Tick);
+        assert_eq!(solo.closed, [conn]);
+        assert_eq!(solo.notification(conn), (4, 0, bytes::Bytes::new()));
+    }
 }
