@@ -6,12 +6,15 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// An autonomous system number: 1 to 4294967295, never 0 (RFC 6793, RFC 7607).
+/// An autonomous system number: 1 to 4294967295, never 0 (RFC 7607) or 23456 (RFC 6793).
 ///
 /// Written and read in plain decimal ("asplain", RFC 5396).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u32", into = "u32")]
 pub struct Asn(NonZeroU32);
+
+/// RFC 6793 §9.
+const AS_TRANS: u32 = 23456;
 
 /// Why a value is not an [`Asn`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -19,17 +22,23 @@ pub enum AsnError {
     /// AS 0 must not be used by a speaker or appear in a path.
     #[error("AS 0 is reserved (RFC 7607)")]
     Zero,
+    /// AS_TRANS stands for numbers that a 2-octet peer cannot read, and is nobody's.
+    #[error("AS 23456 is reserved (AS_TRANS, RFC 6793)")]
+    Trans,
     /// Not a decimal number of at most 32 bits.
     #[error("an AS number is a decimal number from 1 to 4294967295")]
     NotANumber,
 }
 
 impl Asn {
-    /// Checks that `value` is not 0.
+    /// Checks that `value` may be a speaker's.
     ///
     /// # Errors
-    /// [`AsnError::Zero`].
+    /// [`AsnError::Zero`], [`AsnError::Trans`].
     pub fn new(value: u32) -> Result<Self, AsnError> {
+        if value == AS_TRANS {
+            return Err(AsnError::Trans);
+        }
         NonZeroU32::new(value).map(Self).ok_or(AsnError::Zero)
     }
 
@@ -79,6 +88,7 @@ mod tests {
     fn zero_and_what_is_no_number_are_refused() {
         assert_eq!(Asn::new(0), Err(AsnError::Zero));
         assert_eq!("0".parse::<Asn>(), Err(AsnError::Zero));
+        assert_eq!("23456".parse::<Asn>(), Err(AsnError::Trans));
         for text in ["", "-1", "+1", "1.10", "4294967296", "AS1", " 1"] {
             assert_eq!(text.parse::<Asn>(), Err(AsnError::NotANumber), "{text:?}");
         }

@@ -34,6 +34,13 @@ fn local_as() {
         &format!("{STATIC}, localASNumber: 0"),
         &["localASNumber (BGPPeer tor-a): AS 0 is reserved (RFC 7607); write 1 to 4294967295"],
     );
+    refuses(
+        "peerIP: 10.0.1.1, asNumber: 23456",
+        &[
+            "asNumber (BGPPeer tor-a): AS 23456 is reserved (AS_TRANS, RFC 6793); write 1 to \
+           4294967295",
+        ],
+    );
     // The same as the neighbour's: iBGP with an AS of another network.
     let internal = "peerIP: 10.0.1.1, asNumber: 65000, localASNumber: 65000";
     accepts(internal);
