@@ -33,8 +33,8 @@ impl EncodedAttributes {
     /// Encodes the attributes for a family and a session.
     ///
     /// # Errors
-    /// Without a next hop that the family can carry, and where not even one prefix fits beside
-    /// the attributes: such a route cannot be announced (RFC 4271 §9.2).
+    /// Without a next hop that the family can carry, and where not even the shortest prefix fits
+    /// beside the attributes: such a route cannot be announced (RFC 4271 §9.2).
     pub fn new(
         family: Family,
         attributes: &PathAttributes,
@@ -48,15 +48,36 @@ impl EncodedAttributes {
             block: block.freeze(),
             mp_next_hop,
         };
-        let address = if family.afi == afi::IPV4 { 4 } else { 16 };
         let path_id = opts.add_path.send.contains(&family);
-        let longest = 1 + address + if path_id { nlri::PATH_ID_LEN } else { 0 };
-        let length = encoded.len_without_prefixes() + longest;
+        let shortest = 1 + if path_id { nlri::PATH_ID_LEN } else { 0 };
+        encoded.hold(shortest, opts)?;
+        Ok(encoded)
+    }
+
+    /// Is there a place for so many octets of prefixes?
+    fn hold(&self, prefixes: usize, opts: &SessionOptions) -> Result<(), EncodeError> {
+        let length = self.len_without_prefixes() + prefixes;
         let max = opts.max_message_len();
         if length > max {
             return Err(EncodeError::MessageTooLong { length, max });
         }
-        Ok(encoded)
+        Ok(())
+    }
+
+    /// Can every prefix of the family be announced with the attributes?
+    #[must_use]
+    pub fn fits_all(&self, opts: &SessionOptions) -> bool {
+        let address = if self.family.afi == afi::IPV4 { 4 } else { 16 };
+        self.hold(nlri::PATH_ID_LEN + 1 + address, opts).is_ok()
+    }
+
+    /// Can this prefix be announced with the attributes?
+    ///
+    /// # Errors
+    /// If the message were too long for the peer.
+    pub fn fits(&self, prefix: &Nlri, opts: &SessionOptions) -> Result<(), EncodeError> {
+        let add_path = opts.add_path.send.contains(&self.family);
+        self.hold(nlri::wire_len(prefix, add_path), opts)
     }
 
     /// The family that the attributes were encoded for.
@@ -108,7 +129,8 @@ pub fn announce<I: Iterator<Item = N>, N: Into<Nlri> + Copy>(
     prefixes: &mut Peekable<I>,
     opts: &SessionOptions,
 ) -> Option<Bytes> {
-    prefixes.peek()?;
+    let first = (*prefixes.peek()?).into();
+    attributes.fits(&first, opts).ok()?;
     let room = opts
         .max_message_len()
         .saturating_sub(attributes.len_without_prefixes());
@@ -227,7 +249,7 @@ fn multiprotocol_update(
 /// All messages that announce `prefixes` with one set of attributes.
 ///
 /// # Errors
-/// As [`EncodedAttributes::new`].
+/// As [`EncodedAttributes::new`], and where one of the prefixes does not fit.
 pub fn pack_announcements<N: Into<Nlri> + Copy>(
     family: Family,
     attributes: &PathAttributes,
@@ -235,6 +257,9 @@ pub fn pack_announcements<N: Into<Nlri> + Copy>(
     opts: &SessionOptions,
 ) -> Result<Vec<Bytes>, EncodeError> {
     let encoded = EncodedAttributes::new(family, attributes, opts)?;
+    for prefix in prefixes {
+        encoded.fits(&(*prefix).into(), opts)?;
+    }
     let mut prefixes = prefixes.iter().copied().peekable();
     Ok(std::iter::from_fn(|| announce(&encoded, &mut prefixes, opts)).collect())
 }

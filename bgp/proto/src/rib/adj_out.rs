@@ -346,13 +346,9 @@ impl AdjRibOut {
     /// One message of a group; the rest waits.
     fn announce_some(&mut self, mut group: Group, to: &Target) -> Option<Bytes> {
         let family = Family::of(&group.prefixes.front()?.prefix);
-        let encoded = group.encoded.take().or_else(|| {
-            let attributes = transform(&group.attributes, group.own, family, to);
-            EncodedAttributes::new(family, &attributes, &self.options).ok()
-        });
-        let Some(encoded) = encoded else {
-            self.refuse(group.prefixes, family);
-            return None;
+        let encoded = match group.encoded.take() {
+            Some(encoded) => encoded,
+            None => self.encode(&mut group, family, to)?,
         };
         let mut rest = group.prefixes.iter().copied().peekable();
         let message = announce(&encoded, &mut rest, &self.options);
@@ -366,6 +362,31 @@ impl AdjRibOut {
             self.ready.push_front(Ready::Group(group));
         }
         message
+    }
+
+    /// The attributes of a group. Prefixes that do not fit beside them leave the group; `None` if
+    /// that are all.
+    fn encode(
+        &mut self,
+        group: &mut Group,
+        family: Family,
+        to: &Target,
+    ) -> Option<EncodedAttributes> {
+        let attributes = transform(&group.attributes, group.own, family, to);
+        let prefixes = std::mem::take(&mut group.prefixes);
+        let Ok(encoded) = EncodedAttributes::new(family, &attributes, &self.options) else {
+            self.refuse(prefixes, family);
+            return None;
+        };
+        if encoded.fits_all(&self.options) {
+            group.prefixes = prefixes;
+            return Some(encoded);
+        }
+        let fits = |nlri: &Nlri| encoded.fits(nlri, &self.options).is_ok();
+        let (fitting, others): (VecDeque<_>, VecDeque<_>) = prefixes.into_iter().partition(fits);
+        group.prefixes = fitting;
+        self.refuse(others, family);
+        (!group.prefixes.is_empty()).then_some(encoded)
     }
 
     /// What cannot be encoded (attributes longer than a message) the peer cannot have; if it has

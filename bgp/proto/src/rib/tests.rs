@@ -504,3 +504,27 @@ fn what_does_not_fit_into_a_message_is_withdrawn_and_harms_nothing_else() {
     assert_eq!(drain(&mut out, &rib, true), (1, 1, 0));
     assert_eq!(out.too_long(), None);
 }
+
+#[test]
+fn a_prefix_is_told_wherever_it_fits_itself() {
+    let short: Prefix = "10.0.0.0/8".parse().unwrap();
+    let long: Prefix = "10.1.1.1/32".parse().unwrap();
+    let told = |asns: u32| {
+        let mut rib = rib();
+        let path: Vec<u32> = (1..=asns).collect();
+        for prefix in [short, long] {
+            let shared = rib.intern(Arc::new(attributes(&path)));
+            rib.announce(PeerId(0), prefix, shared, PathStatus::Pending);
+        }
+        settle(&mut rib);
+        let mut out = AdjRibOut::new(options());
+        // The own network is told, too.
+        let told = drain(&mut out, &rib, true).1 - 1;
+        (told, out.too_long())
+    };
+    // From what fits with ease to what cannot: between them the shorter prefix alone.
+    let seen: Vec<_> = (1000..1020).map(told).collect();
+    assert_eq!(seen.first(), Some(&(2, None)));
+    assert!(seen.contains(&(1, Some((1, long)))), "{seen:?}");
+    assert_eq!(seen.last(), Some(&(0, Some((2, short)))));
+}

@@ -275,11 +275,15 @@ fn attributes_that_leave_no_room_are_an_error() {
     attributes.communities = vec![7; 1011].into();
     assert!(pack_announcements(V4, &attributes, &[prefix("10.0.0.1/32")], &session()).is_ok());
     attributes.communities = vec![7; 1012].into();
-    let error = EncodedAttributes::new(V4, &attributes, &session()).expect_err("too long");
+    let error = pack_announcements(V4, &attributes, &[prefix("10.0.0.1/32")], &session());
     assert_eq!(
-        error.to_string(),
+        error.expect_err("too long").to_string(),
         "the message would have 4100 octets, the session allows 4096"
     );
+    // One octet is left.
+    assert!(pack_announcements(V4, &attributes, &[prefix("0.0.0.0/0")], &session()).is_ok());
+    attributes.communities = vec![7; 1013].into();
+    assert!(EncodedAttributes::new(V4, &attributes, &session()).is_err());
     let opts = SessionOptions {
         extended_message: true,
         ..session()
