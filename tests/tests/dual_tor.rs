@@ -77,6 +77,14 @@ fn wait_fabric(lab: &Lab, families: &[Family]) -> Result<()> {
                 wait_next_hops(lab.node(name)?, &family.block(number), &[&via])?;
             }
         }
+        // A ToR that comes back announces the default route before its own kernel has it.
+        for (name, _) in TORS {
+            wait_until(DEADLINE, "the ToR's own default route", || -> Result<()> {
+                let seen = next_hops(lab.node(name)?, family.default())?;
+                ensure!(!seen.is_empty(), "{name} has no default route");
+                Ok(())
+            })?;
+        }
     }
     Ok(())
 }
