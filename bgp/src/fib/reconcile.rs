@@ -15,32 +15,23 @@
 //! is what the speaker says less the next hops that cannot be gateways now ([`gateways`]): the
 //! kernel refuses a route for one of them, and traffic can use the others.
 
+mod failures;
 mod gateways;
 mod status;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use rcni_bgp_proto::rib::PrefixMap;
 
+use self::failures::Failures;
 use self::gateways::Gateways;
 use super::change::{Change, Drift, Found, Outcome, Reason};
 use super::message::Lookup;
 use super::{NextHop, NextHops, Prefix};
 
-/// First pause after a refusal; doubled for each further one.
-const RETRY_FIRST: Duration = Duration::from_secs(1);
-/// The longest pause.
-const RETRY_MOST: Duration = Duration::from_secs(60);
-
 /// Beyond so many prefixes that wait to be written, more should not be wanted.
 const QUEUED: usize = 8192;
-
-struct Failure {
-    reason: Reason,
-    attempts: u32,
-    retry_at: Instant,
-}
 
 #[derive(Default)]
 struct Entry {
@@ -80,12 +71,10 @@ impl Entry {
 pub struct Table {
     entries: PrefixMap<Entry>,
     queue: VecDeque<Prefix>,
-    failures: BTreeMap<Prefix, Failure>,
-    retries: BTreeSet<(Instant, Prefix)>,
+    failures: Failures,
     gateways: Gateways,
     synced: bool,
     repaired: u64,
-    jitter: fn(Duration) -> Duration,
 }
 
 impl Table {
@@ -95,12 +84,10 @@ impl Table {
         Self {
             entries: PrefixMap::default(),
             queue: VecDeque::new(),
-            failures: BTreeMap::new(),
-            retries: BTreeSet::new(),
+            failures: Failures::new(jitter),
             gateways: Gateways::default(),
             synced: false,
             repaired: 0,
-            jitter,
         }
     }
 
@@ -118,7 +105,7 @@ impl Table {
         let entry = self.entries.get_or_insert_with(prefix, Entry::default);
         entry.desired = desired;
         entry.adopted = false;
-        self.forget_failure(prefix);
+        self.failures.forget(prefix);
         self.review(prefix);
     }
 
@@ -173,7 +160,7 @@ impl Table {
                 },
                 _ => {
                     if entry.settled(&self.gateways) {
-                        self.forget_failure(prefix);
+                        self.failures.forget(prefix);
                     }
                     self.review(prefix);
                     continue;
@@ -199,7 +186,7 @@ impl Table {
                 entry.unsure = false;
                 // An exclusive creation proves that nobody else is there.
                 entry.contested &= !matches!(change, Change::Create { .. });
-                self.forget_failure(prefix);
+                self.failures.forget(prefix);
             }
             (Change::Delete { .. }, Outcome::Done | Outcome::Missing)
             | (Change::Replace { .. }, Outcome::Missing) => {
@@ -210,16 +197,16 @@ impl Table {
                     // one nobody would come back to it.
                     self.enqueue(prefix);
                 } else {
-                    self.forget_failure(prefix);
+                    self.failures.forget(prefix);
                 }
             }
             (_, Outcome::Exists) => {
-                self.fail(prefix, Reason::Held(None), now);
+                self.failures.add(prefix, Reason::Held(None), now);
                 return true;
             }
             (_, Outcome::Unknown) => {
                 // The dump decides anew; a failure without a date would wait for ever.
-                self.forget_failure(prefix);
+                self.failures.forget(prefix);
                 return true;
             }
             (_, Outcome::Refused(errno)) => {
@@ -227,11 +214,11 @@ impl Table {
                 {
                     self.gateways.suspect(next_hops);
                 }
-                self.fail(prefix, Reason::Errno(errno), now);
+                self.failures.add(prefix, Reason::Errno(errno), now);
                 return false;
             }
             (Change::Create { .. }, Outcome::Missing) => {
-                self.fail(prefix, Reason::Errno(libc::ENOENT), now);
+                self.failures.add(prefix, Reason::Errno(libc::ENOENT), now);
                 return false;
             }
         }
@@ -281,7 +268,7 @@ impl Table {
             self.repaired += 1;
         }
         if settled {
-            self.forget_failure(prefix);
+            self.failures.forget(prefix);
         }
         self.review(prefix);
         wrong
@@ -301,7 +288,7 @@ impl Table {
     pub fn foreign_vanished(&mut self, prefix: Prefix) {
         if let Some(entry) = self.entries.get_mut(&prefix) {
             entry.contested = false;
-            self.forget_failure(prefix);
+            self.failures.forget(prefix);
             self.review(prefix);
         }
     }
@@ -358,13 +345,7 @@ impl Table {
     }
 
     fn after_dump(&mut self, prefix: Prefix, holder: Option<Option<u8>>) {
-        let held = matches!(
-            self.failures.get(&prefix),
-            Some(Failure {
-                reason: Reason::Held(_),
-                ..
-            })
-        );
+        let held = matches!(self.failures.reason(prefix), Some(Reason::Held(_)));
         let waits = self
             .entries
             .get(&prefix)
@@ -372,34 +353,30 @@ impl Table {
         match holder {
             // Named now; it goes on waiting for its next attempt.
             Some(Some(protocol)) if held && waits => {
-                if let Some(failure) = self.failures.get_mut(&prefix) {
-                    failure.reason = Reason::Held(Some(protocol));
+                if let Some(reason) = self.failures.reason_mut(prefix) {
+                    *reason = Reason::Held(Some(protocol));
                 }
             }
-            Some(_) if held => self.forget_failure(prefix),
+            Some(_) if held => self.failures.forget(prefix),
             _ => {}
         }
         let entry = self.entries.get(&prefix);
         if entry.is_some_and(|entry| entry.settled(&self.gateways)) {
-            self.forget_failure(prefix);
+            self.failures.forget(prefix);
         }
         self.review(prefix);
     }
 
     /// Queues what was refused and whose pause is over.
     pub fn retry_due(&mut self, now: Instant) {
-        while let Some((at, prefix)) = self.retries.first().copied() {
-            if at > now {
-                break;
-            }
-            self.retries.pop_first();
+        while let Some(prefix) = self.failures.take_due(now) {
             self.enqueue(prefix);
         }
     }
 
     /// Queues all that was refused: something changed that may have been the reason.
     pub fn retry_all(&mut self) {
-        for (_, prefix) in std::mem::take(&mut self.retries) {
+        for prefix in self.failures.take(|_| true) {
             self.enqueue(prefix);
         }
         self.gateways.suspect_all();
@@ -412,21 +389,16 @@ impl Table {
 
     /// Queues what was refused for a next hop in `network`, which is connected now.
     pub fn retry_within(&mut self, network: &Prefix) {
-        let due: Vec<(Instant, Prefix)> = self
-            .retries
-            .iter()
-            .filter(|(_, prefix)| {
-                let desired = self
-                    .entries
-                    .get(prefix)
-                    .and_then(|entry| entry.desired.as_deref());
-                desired.is_some_and(|hops| hops.iter().any(|hop| network.contains(hop.address)))
-            })
-            .copied()
-            .collect();
-        for retry in due {
-            self.retries.remove(&retry);
-            self.enqueue(retry.1);
+        let Self {
+            entries, failures, ..
+        } = self;
+        let due = failures.take(|prefix| {
+            let entry = entries.get(&prefix);
+            let desired = entry.and_then(|entry| entry.desired.as_deref());
+            desired.is_some_and(|hops| hops.iter().any(|hop| network.contains(hop.address)))
+        });
+        for prefix in due {
+            self.enqueue(prefix);
         }
         self.gateways.suspect_within(network);
     }
@@ -460,7 +432,7 @@ impl Table {
             .collect();
         for prefix in concerned {
             if !matches!(self.failure(prefix), Some(Reason::Held(_))) {
-                self.forget_failure(prefix);
+                self.failures.forget(prefix);
             }
             self.review(prefix);
         }
@@ -470,7 +442,7 @@ impl Table {
     /// When [`Table::retry_due`] has something to do.
     #[must_use]
     pub fn next_retry(&self) -> Option<Instant> {
-        self.retries.first().map(|(at, _)| *at)
+        self.failures.next_retry()
     }
 
     /// Whether [`Table::next_changes`] has something.
@@ -489,7 +461,7 @@ impl Table {
     /// Why `prefix` is not as it should be.
     #[must_use]
     pub fn failure(&self, prefix: Prefix) -> Option<&Reason> {
-        self.failures.get(&prefix).map(|failure| &failure.reason)
+        self.failures.reason(prefix)
     }
 
     /// Queues the prefix if it differs and is not waiting after a refusal; forgets it if nothing
@@ -503,11 +475,11 @@ impl Table {
                 self.enqueue(prefix);
             } else if !entry.queued {
                 self.entries.remove(&prefix);
-                self.forget_failure(prefix);
+                self.failures.forget(prefix);
             }
         } else if !entry.settled(&self.gateways)
             && !entry.adopted
-            && !self.failures.contains_key(&prefix)
+            && self.failures.reason(prefix).is_none()
         {
             self.enqueue(prefix);
         }
@@ -518,33 +490,6 @@ impl Table {
             && !std::mem::replace(&mut entry.queued, true)
         {
             self.queue.push_back(prefix);
-        }
-    }
-
-    fn fail(&mut self, prefix: Prefix, reason: Reason, now: Instant) {
-        let attempts = self
-            .failures
-            .get(&prefix)
-            .map_or(0, |failure| failure.attempts);
-        let pause = RETRY_FIRST
-            .saturating_mul(1 << attempts.min(6))
-            .min(RETRY_MOST);
-        let retry_at = now + (self.jitter)(pause);
-        self.forget_failure(prefix);
-        self.retries.insert((retry_at, prefix));
-        self.failures.insert(
-            prefix,
-            Failure {
-                reason,
-                attempts: attempts + 1,
-                retry_at,
-            },
-        );
-    }
-
-    fn forget_failure(&mut self, prefix: Prefix) {
-        if let Some(failure) = self.failures.remove(&prefix) {
-            self.retries.remove(&(failure.retry_at, prefix));
         }
     }
 }

@@ -10,12 +10,11 @@
 //! on both sides, making it the first one, and removing the old one.
 
 use std::io;
-use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 
 use rcni_config::{AoAlgorithm, AoKey, Cidr};
 
-use super::option;
+use super::option::{self, Structure};
 
 /// `TCP_AO_ADD_KEY` of `linux/tcp.h`.
 const TCP_AO_ADD_KEY: libc::c_int = 38;
@@ -93,35 +92,20 @@ fn algorithm(key: &AoKey) -> &'static [u8] {
 }
 
 fn option(peer: Cidr, key: &AoKey, preferred: bool) -> [u8; SIZE] {
-    let mut option = [0; SIZE];
-    let mut put = |at: usize, bytes: &[u8]| {
-        if let Some(room) = option.get_mut(at..at + bytes.len()) {
-            room.copy_from_slice(bytes);
-        }
-    };
-    // The port stays 0: the kernel wants it so.
-    let family = if peer.is_ipv4() {
-        libc::AF_INET
-    } else {
-        libc::AF_INET6
-    };
-    put(0, &u16::try_from(family).unwrap_or_default().to_ne_bytes());
-    match peer.ip() {
-        IpAddr::V4(address) => put(4, &address.octets()),
-        IpAddr::V6(address) => put(8, &address.octets()),
-    }
-    put(ALGORITHM, algorithm(key));
     let flags = if preferred { CURRENT_AND_RNEXT } else { 0 };
-    put(FLAGS, &flags.to_ne_bytes());
-    put(PREFIX, &[peer.prefix_len()]);
-    put(SEND_ID, &[key.send_id]);
-    put(RECEIVE_ID, &[key.receive_id]);
-    put(MAC_LEN, &[MAC_BYTES]);
     // The secret's type bounds it to the 80 bytes that there are.
     let secret = key.secret.expose().as_bytes();
-    put(KEY_LEN, &[u8::try_from(secret.len()).unwrap_or(u8::MAX)]);
-    put(KEY, secret);
-    option
+    // The port stays 0: the kernel wants it so.
+    Structure::about(peer.ip())
+        .put(ALGORITHM, algorithm(key))
+        .put(FLAGS, &flags.to_ne_bytes())
+        .put(PREFIX, &[peer.prefix_len()])
+        .put(SEND_ID, &[key.send_id])
+        .put(RECEIVE_ID, &[key.receive_id])
+        .put(MAC_LEN, &[MAC_BYTES])
+        .put(KEY_LEN, &[u8::try_from(secret.len()).unwrap_or(u8::MAX)])
+        .put(KEY, secret)
+        .into_bytes()
 }
 
 #[cfg(test)]

@@ -5,12 +5,11 @@
 //! fit is dropped without a word, see [`super::silence`].
 
 use std::io;
-use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 
 use rcni_config::{Cidr, Password};
 
-use super::option;
+use super::option::{self, Structure};
 
 /// `TCP_MD5SIG` of `linux/tcp.h`; libc has it for other systems only.
 const TCP_MD5SIG: libc::c_int = 14;
@@ -60,35 +59,18 @@ fn is_range(peer: Cidr) -> bool {
 }
 
 fn option(peer: Cidr, secret: &[u8]) -> [u8; OPTION] {
-    let mut option = [0; OPTION];
-    let mut put = |at: usize, bytes: &[u8]| {
-        if let Some(room) = option.get_mut(at..at + bytes.len()) {
-            room.copy_from_slice(bytes);
-        }
-    };
-    let family = if peer.is_ipv4() {
-        libc::AF_INET
-    } else {
-        libc::AF_INET6
-    };
-    put(0, &u16::try_from(family).unwrap_or_default().to_ne_bytes());
-    match peer.ip() {
-        IpAddr::V4(address) => put(4, &address.octets()),
-        IpAddr::V6(address) => put(8, &address.octets()),
-    }
-    if is_range(peer) {
-        put(FLAGS, &[FLAG_PREFIX]);
-        put(PREFIX, &[peer.prefix_len()]);
-    }
     // The password's type bounds it to the 80 bytes that there are.
-    put(
-        KEY_LEN,
-        &u16::try_from(secret.len())
-            .unwrap_or(u16::MAX)
-            .to_ne_bytes(),
-    );
-    put(KEY, secret);
-    option
+    let length = u16::try_from(secret.len()).unwrap_or(u16::MAX);
+    let key = Structure::about(peer.ip())
+        .put(KEY_LEN, &length.to_ne_bytes())
+        .put(KEY, secret);
+    let option = if is_range(peer) {
+        key.put(FLAGS, &[FLAG_PREFIX])
+            .put(PREFIX, &[peer.prefix_len()])
+    } else {
+        key
+    };
+    option.into_bytes()
 }
 
 #[cfg(test)]

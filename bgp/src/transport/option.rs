@@ -1,6 +1,7 @@
 //! Socket options that no crate has: the only calls of `setsockopt` and `getsockopt`.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::AsRawFd;
 
 use libc::{c_int, socklen_t};
@@ -73,4 +74,40 @@ pub fn get(socket: &impl AsRawFd, level: c_int, name: c_int) -> io::Result<c_int
     let mut buffer = [0; size_of::<c_int>()];
     get_bytes(socket, level, name, &mut buffer)?;
     Ok(c_int::from_ne_bytes(buffer))
+}
+
+/// A structure of the kernel's, filled field by field.
+pub struct Structure<const SIZE: usize>([u8; SIZE]);
+
+impl<const SIZE: usize> Structure<SIZE> {
+    /// All zero but the `sockaddr_storage` that it begins with: this address, and no port.
+    #[must_use]
+    pub fn about(address: IpAddr) -> Self {
+        let family = if address.is_ipv4() {
+            libc::AF_INET
+        } else {
+            libc::AF_INET6
+        };
+        let family = libc::sa_family_t::try_from(family).unwrap_or_default();
+        let structure = Self([0; SIZE]).put(0, &family.to_ne_bytes());
+        match address {
+            IpAddr::V4(address) => structure.put(4, &address.octets()),
+            IpAddr::V6(address) => structure.put(8, &address.octets()),
+        }
+    }
+
+    /// Writes a field; what would reach over the end is left out.
+    #[must_use]
+    pub fn put(mut self, at: usize, bytes: &[u8]) -> Self {
+        if let Some(room) = self.0.get_mut(at..at + bytes.len()) {
+            room.copy_from_slice(bytes);
+        }
+        self
+    }
+
+    /// For [`set_bytes`].
+    #[must_use]
+    pub fn into_bytes(self) -> [u8; SIZE] {
+        self.0
+    }
 }

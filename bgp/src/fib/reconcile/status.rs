@@ -16,7 +16,7 @@ impl Table {
                 .failures
                 .iter()
                 .take(FAILED_SHOWN)
-                .map(|(prefix, failure)| (*prefix, self.explain(*prefix, &failure.reason)))
+                .map(|(prefix, reason)| (prefix, self.explain(prefix, reason)))
                 .collect(),
             ..FibStatus::default()
         };
