@@ -21,6 +21,7 @@
 mod api;
 mod conflict;
 mod dynamic;
+mod import;
 mod neighbor;
 mod neighbors;
 mod next_hops;

@@ -7,6 +7,7 @@ use std::time::Instant;
 use bytes::{Bytes, BytesMut};
 
 use super::api::{PeerConfig, PeerId, Remote, SpeakerConfig};
+use super::import::Judge;
 use super::neighbors::Dynamic;
 use super::own::OwnAddresses;
 use super::refresh::Refreshing;
@@ -35,6 +36,8 @@ pub(super) struct Neighbor {
     pub(super) dynamic: Option<Dynamic>,
     pub(super) machine: Peer,
     pub(super) up: Option<Up>,
+    /// Of its paths, also of those that it left before.
+    pub(super) judge: Option<Judge>,
     pub(super) helper: Helper,
     pub(super) progress: Progress,
 }
@@ -98,6 +101,7 @@ impl Neighbor {
             dynamic,
             machine: Peer::new(speaker, config, jitter_seed(speaker.seed, id.0), now),
             up: None,
+            judge: None,
             helper: Helper::default(),
             progress: Progress::default(),
             config: config.clone(),

@@ -5,15 +5,16 @@ use std::time::{Duration, Instant};
 
 use super::Speaker;
 use super::api::{ConnId, EventKind, PeerId};
+use super::import::{Judge, Ourselves};
 use super::neighbor::{Malformed, Neighbor, Up};
-use super::own::{OwnAddresses, is_link_local};
+use super::own::OwnAddresses;
 use super::refresh::Refreshing;
 use super::restart::{BOUND, DOWN, Deferral};
 use super::status::RouteStatus;
-use crate::attr::{NextHop, PathAttributes};
+use crate::attr::PathAttributes;
 use crate::fsm::{Cause, Session};
 use crate::iana::Family;
-use crate::rib::{AdjRibOut, PATHS_OF_PREFIX, PathStatus, Source, Target, Teller, Unusable, leak};
+use crate::rib::{AdjRibOut, PATHS_OF_PREFIX, PathStatus, Source, Target, Teller};
 use crate::validate::RouteUpdate;
 use crate::wire::Nlri;
 
@@ -88,6 +89,20 @@ impl Speaker {
             .and_then(|link| link.own.clone());
         let own = own.unwrap_or_else(|| OwnAddresses::only(session.local.ip()));
         let reach = own.reach(session.remote.ip());
+        let role = config.offer.role.filter(|_| neighbor.is_external());
+        let judge = Judge {
+            ourselves: Ourselves {
+                asn: self.config.asn,
+                local_asn: neighbor.local_asn,
+                router_id: self.config.router_id,
+            },
+            peer_asn: asn,
+            external: neighbor.is_external(),
+            role,
+            own: own.clone(),
+            reach: reach.clone(),
+            policy: config.import.clone(),
+        };
         let target = Target {
             peer: id,
             asn,
@@ -99,7 +114,7 @@ impl Speaker {
                 .options
                 .extended_next_hop
                 .contains(&Family::IPV4_UNICAST),
-            role: config.offer.role.filter(|_| neighbor.is_external()),
+            role,
             policy: config.export.clone(),
         };
         let graceful = session
@@ -111,6 +126,7 @@ impl Speaker {
             .telling(config.offer.add_path.send.into());
         neighbor.progress.ended.clear();
         neighbor.helper.back(now + stale_for);
+        neighbor.judge = Some(judge);
         neighbor.up = Some(Up {
             session,
             adj_out,
@@ -136,14 +152,18 @@ impl Speaker {
         };
         let id = link.peer;
         link.own = Some(own.clone());
-        let up = self
-            .neighbors
-            .get_mut(id.index())
-            .and_then(|neighbor| neighbor.up.as_mut());
+        let Some(neighbor) = self.neighbors.get_mut(id.index()) else {
+            return;
+        };
+        let up = neighbor.up.as_mut();
         let Some(up) = up.filter(|up| up.session.conn == conn) else {
             return;
         };
         let reach = own.reach(up.session.remote.ip());
+        if let Some(judge) = &mut neighbor.judge {
+            judge.own = own.clone();
+            judge.reach = reach.clone();
+        }
         let families = up.session.negotiated.families.iter().copied();
         let before: Vec<_> = families
             .map(|family| (family, up.target.own_next_hop(family)))
@@ -249,34 +269,26 @@ impl Speaker {
         let Some(neighbor) = self.neighbors.get(id.index()) else {
             return;
         };
-        let Some(up) = &neighbor.up else { return };
-        let attributes = match up.target.role {
-            Some(role) => leak::marked(role, up.target.asn, attributes),
-            None => attributes,
+        let Some(judge) = neighbor.judge.as_ref().filter(|_| neighbor.up.is_some()) else {
+            return;
         };
-        let unusable = self.unusable(id, &attributes, &up.target);
-        let conflict = self.new_conflicts(neighbor, prefixes, &attributes);
+        let received = judge.received(attributes);
+        let conflict = self.new_conflicts(neighbor, prefixes, &received);
         let conflict = conflict.map(|(prefix, more)| EventKind::Conflict {
             prefix,
             more,
-            as_path: attributes.as_path.to_string(),
+            as_path: received.as_path.to_string(),
         });
-        let external = neighbor.is_external();
-        let attributes = self.rib.intern(attributes);
+        let received = self.rib.intern(received);
+        let mut hearing = judge.hear(&received);
         let mut surplus = 0;
         for nlri in prefixes {
             if nlri.path_id != 0 && !self.rib.adj_in().has_room(id, nlri) {
                 surplus += 1;
                 continue;
             }
-            let verdict = neighbor.config.import.import(&nlri.prefix, external);
-            let status = match unusable {
-                Some(why) => PathStatus::Unusable(why),
-                None if !verdict.accepted() => PathStatus::Rejected(verdict.by),
-                None => PathStatus::Pending,
-            };
-            self.rib
-                .announce(id, *nlri, Arc::clone(&attributes), status);
+            let (attributes, status) = hearing.judge(&nlri.prefix);
+            self.rib.announce(id, *nlri, attributes, status);
         }
         if let Some(kind) = conflict {
             self.event(now, Some(id), kind);
@@ -285,39 +297,6 @@ impl Speaker {
             let most = PATHS_OF_PREFIX;
             let text = format!("{surplus} paths ignored: a prefix has {most} others already");
             self.update_problem(id, text, now);
-        }
-    }
-
-    fn unusable(&self, id: PeerId, attributes: &PathAttributes, from: &Target) -> Option<Unusable> {
-        let leaks = |role| leak::is_leak(role, from.asn, attributes);
-        let path = &attributes.as_path;
-        if path.contains(self.config.asn) || path.contains(from.local_asn) {
-            Some(Unusable::OwnAs)
-        } else if attributes.originator_id() == Some(self.config.router_id) {
-            Some(Unusable::OriginatorId)
-        } else if from.role.is_some_and(leaks) {
-            Some(Unusable::RouteLeak)
-        } else {
-            self.bad_next_hop(id, attributes.next_hop.as_ref(), &from.own)
-        }
-    }
-
-    fn bad_next_hop(
-        &self,
-        id: PeerId,
-        next_hop: Option<&NextHop>,
-        own: &OwnAddresses,
-    ) -> Option<Unusable> {
-        let Some(next_hop) = next_hop.filter(|next_hop| next_hop.semantic_error().is_none()) else {
-            return Some(Unusable::NextHop);
-        };
-        let gateway = self.rib.gateway(id, next_hop);
-        if own.contains(gateway.address) || own.contains(next_hop.address()) {
-            Some(Unusable::OwnNextHop)
-        } else if is_link_local(gateway.address) && gateway.interface.is_none() {
-            Some(Unusable::LinkLocalNextHop)
-        } else {
-            None
         }
     }
 
