@@ -14,6 +14,7 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use super::api::SpeakerConfig;
 use super::own::{OwnAddresses, is_link_local};
 use crate::attr::{NextHop, PathAttributes};
 use crate::policy::Policy;
@@ -30,6 +31,16 @@ pub(super) struct Ourselves {
     pub(super) local_asn: u32,
     /// BGP Identifier.
     pub(super) router_id: Ipv4Addr,
+}
+
+impl Ourselves {
+    pub(super) fn new(config: &SpeakerConfig, local_asn: u32) -> Self {
+        Self {
+            asn: config.asn,
+            local_asn,
+            router_id: config.router_id,
+        }
+    }
 }
 
 /// See the [module](self).

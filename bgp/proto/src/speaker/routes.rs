@@ -91,11 +91,7 @@ impl Speaker {
         let reach = own.reach(session.remote.ip());
         let role = config.offer.role.filter(|_| neighbor.is_external());
         let judge = Judge {
-            ourselves: Ourselves {
-                asn: self.config.asn,
-                local_asn: neighbor.local_asn,
-                router_id: self.config.router_id,
-            },
+            ourselves: Ourselves::new(&self.config, neighbor.local_asn),
             peer_asn: asn,
             external: neighbor.is_external(),
             role,
