@@ -110,6 +110,7 @@ fn established() -> (Speaker, [ConnId; 2], Instant) {
             hold_time: 90,
             families: vec![Family::IPV4_UNICAST],
             graceful_restart: None,
+            long_lived_secs: None,
             extended_next_hop: false,
             offer: Offer::default(),
         };

@@ -321,6 +321,24 @@ pub mod fsm_subcode {
     pub const ESTABLISHED: u8 = 3;
 }
 
+/// Well-known communities (RFC 1997 and as noted).
+pub mod community {
+    /// RFC 8326 §3: what is announced with it is about to go.
+    pub const GRACEFUL_SHUTDOWN: u32 = 0xffff_0000;
+    /// RFC 9494 §4.1: kept over a long-lived restart, for want of anything better.
+    pub const LLGR_STALE: u32 = 0xffff_0006;
+    /// RFC 9494 §4.1: not to be kept over one.
+    pub const NO_LLGR: u32 = 0xffff_0007;
+    /// Not to other ASes.
+    pub const NO_EXPORT: u32 = 0xffff_ff01;
+    /// To nobody.
+    pub const NO_ADVERTISE: u32 = 0xffff_ff02;
+    /// Not to other members of a confederation.
+    pub const NO_EXPORT_SUBCONFED: u32 = 0xffff_ff03;
+    /// RFC 3765: not to lateral peers.
+    pub const NO_PEER: u32 = 0xffff_ff04;
+}
+
 /// Cease subcodes (RFC 4486 §4, RFC 8538 §3, RFC 9384 §3).
 pub mod cease_subcode {
     /// Maximum Number of Prefixes Reached.

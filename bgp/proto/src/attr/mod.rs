@@ -152,6 +152,21 @@ impl PathAttributes {
         self.rare.as_ref().map_or(&[], |rare| &rare.unknown)
     }
 
+    /// Is it there (RFC 1997)?
+    #[must_use]
+    pub fn has_community(&self, community: u32) -> bool {
+        self.communities.contains(&community)
+    }
+
+    /// Behind the others, if it is not there.
+    pub fn add_community(&mut self, community: u32) {
+        if !self.has_community(community) {
+            let mut communities = std::mem::take(&mut self.communities).into_vec();
+            communities.push(community);
+            self.communities = communities.into();
+        }
+    }
+
     /// The tail, made where absent.
     pub fn rare_mut(&mut self) -> &mut RareAttributes {
         self.rare.get_or_insert_default()

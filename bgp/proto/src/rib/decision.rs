@@ -3,7 +3,8 @@
 //! Before it, paths drop out that are not eligible at all: rejected by the import rules, own AS in
 //! the AS_PATH (§9.1.2), own address as next hop. Then, in this order, until one is left:
 //!
-//! 1. an own network beats what is learned,
+//! 1. an own network beats what is learned; what is not long-lived stale beats what is (RFC 9494
+//!    §4.2),
 //! 2. highest LOCAL_PREF, 100 where it is missing (§9.1.1),
 //! 3. shortest AS_PATH (§9.1.2.2 a),
 //! 4. lowest ORIGIN (b),
@@ -27,6 +28,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
+use super::export::is_long_lived_stale;
 use crate::attr::PathAttributes;
 use crate::policy::DecidedBy;
 
@@ -67,6 +69,8 @@ pub struct Candidate<'a> {
 pub enum Step {
     /// 1: there is an own network.
     OwnNetwork,
+    /// 1: long-lived stale.
+    LongLivedStale,
     /// 2: lower LOCAL_PREF.
     LocalPref,
     /// 3: longer AS_PATH.
@@ -93,6 +97,7 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::OwnNetwork => "an own network is preferred",
+            Self::LongLivedStale => "long-lived stale",
             Self::LocalPref => "lower LOCAL_PREF",
             Self::AsPathLength => "longer AS_PATH",
             Self::Origin => "worse ORIGIN",
@@ -202,6 +207,9 @@ pub fn decide(candidates: &[Candidate<'_>], maximum_paths: usize) -> Decision {
     }
     let mut field = Field::new(candidates);
     field.keep_least(Step::OwnNetwork, |c| u32::from(c.teller != Teller::Own));
+    field.keep_least(Step::LongLivedStale, |c| {
+        u32::from(is_long_lived_stale(c.attributes))
+    });
     field.keep_least(Step::LocalPref, |c| {
         u32::MAX - c.attributes.local_pref.unwrap_or(DEFAULT_LOCAL_PREF)
     });

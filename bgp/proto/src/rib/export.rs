@@ -2,7 +2,8 @@
 //!
 //! Per prefix, in this order: never back to where it came from; iBGP does not pass on iBGP
 //! (RFC 4271 §9.2.1; there is no reflection yet); NO_ADVERTISE, NO_EXPORT (RFC 1997), NOPEER where
-//! the own role is that of a lateral peer (RFC 3765); no route leak (RFC 9234 §5); not to an AS that
+//! the own role is that of a lateral peer (RFC 3765); long-lived stale routes only to who takes them
+//! (RFC 9494 §4.3); no route leak (RFC 9234 §5); not to an AS that
 //! is already in the path, which would only drop it; the export rules.
 
 use std::fmt;
@@ -11,16 +12,12 @@ use super::decision::DEFAULT_LOCAL_PREF;
 use super::leak;
 use super::loc::{LocRoute, Source};
 use crate::attr::{NextHop, PathAttributes};
-use crate::iana::Family;
+use crate::iana::{Family, community};
 use crate::policy::{DecidedBy, Policy};
 use crate::speaker::{OwnAddresses, PeerId, is_link_local};
 use crate::validate::Role;
 use crate::wire::Prefix;
 
-const NO_EXPORT: u32 = 0xffff_ff01;
-const NO_ADVERTISE: u32 = 0xffff_ff02;
-const NO_EXPORT_SUBCONFED: u32 = 0xffff_ff03;
-const NO_PEER: u32 = 0xffff_ff04;
 /// In the first octet of an extended community: not beyond the AS (RFC 4360 §2).
 const NON_TRANSITIVE: u8 = 0x40;
 
@@ -43,6 +40,18 @@ pub struct Target {
     pub role: Option<Role>,
     /// The export rules.
     pub policy: Policy,
+    /// What of restarts and shutdowns it is told.
+    pub graceful: Graceful,
+}
+
+/// What of restarts and shutdowns a peer is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Graceful {
+    /// This speaker is about to go: everything carries GRACEFUL_SHUTDOWN (RFC 8326 §4), and to
+    /// internal peers the lowest LOCAL_PREF.
+    pub draining: bool,
+    /// The peer takes long-lived stale routes (RFC 9494 §4.3).
+    pub long_lived: bool,
 }
 
 impl Target {
@@ -98,6 +107,8 @@ pub enum Withheld {
     InternalToInternal,
     /// A community says so.
     Community,
+    /// It is long-lived stale, and the peer does not take that (RFC 9494 §4.3).
+    LongLivedStale,
     /// It would be a route leak: its OTC says only to customers (RFC 9234 §5).
     RouteLeak,
     /// The peer's AS is in the path.
@@ -114,6 +125,9 @@ impl fmt::Display for Withheld {
             Self::SplitHorizon => f.write_str("it came from this peer"),
             Self::InternalToInternal => f.write_str("learned from another internal peer"),
             Self::Community => f.write_str("a community forbids it"),
+            Self::LongLivedStale => {
+                f.write_str("long-lived stale, and the peer has no long-lived graceful restart")
+            }
             Self::RouteLeak => f.write_str("it would be a route leak: OTC says only to customers"),
             Self::PeerAs => f.write_str("the peer's AS is in the path"),
             Self::Policy(by) => write!(f, "export: {by}"),
@@ -138,13 +152,16 @@ pub fn permit(prefix: &Prefix, route: &LocRoute, to: &Target) -> Result<(), With
         _ => {}
     }
     let forbids = |community: &u32| match *community {
-        NO_ADVERTISE => true,
-        NO_EXPORT | NO_EXPORT_SUBCONFED => external,
-        NO_PEER => to.external_role() == Some(Role::Peer),
+        community::NO_ADVERTISE => true,
+        community::NO_EXPORT | community::NO_EXPORT_SUBCONFED => external,
+        community::NO_PEER => to.external_role() == Some(Role::Peer),
         _ => false,
     };
     if route.attributes.communities.iter().any(forbids) {
         return Err(Withheld::Community);
+    }
+    if external && !to.graceful.long_lived && is_long_lived_stale(&route.attributes) {
+        return Err(Withheld::LongLivedStale);
     }
     let leaks = |role| leak::would_leak(role, &route.attributes);
     if to.external_role().is_some_and(leaks) {
@@ -198,7 +215,27 @@ pub fn transform(
     } else {
         out.local_pref = Some(out.local_pref.unwrap_or(DEFAULT_LOCAL_PREF));
     }
+    be_graceful(&mut out, to);
     out
+}
+
+/// The last word, whatever rules said.
+fn be_graceful(out: &mut PathAttributes, to: &Target) {
+    if to.graceful.draining {
+        out.add_community(community::GRACEFUL_SHUTDOWN);
+        out.local_pref = out.local_pref.map(|_| 0);
+    }
+    // RFC 9494 §4.6: an internal peer that does not know what the community means takes it for
+    // the last resort, too, and keeps it within the AS.
+    if is_long_lived_stale(out) && !to.graceful.long_lived {
+        out.add_community(community::NO_EXPORT);
+        out.local_pref = out.local_pref.map(|_| 0);
+    }
+}
+
+/// Kept, here or further away, although its teller has been gone for long (RFC 9494 §4.2).
+pub(super) fn is_long_lived_stale(attributes: &PathAttributes) -> bool {
+    attributes.has_community(community::LLGR_STALE)
 }
 
 /// The next hop as it is told to internal peers (RFC 4271 §5.1.3: unchanged), who need not be on

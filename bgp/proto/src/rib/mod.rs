@@ -35,7 +35,7 @@ use std::sync::Arc;
 pub use adj_in::{AdjRibIn, PATHS_OF_PREFIX, Path, PathCounts};
 pub use adj_out::AdjRibOut;
 pub use decision::{Candidate, Decision, PathStatus, Step, Teller, Unusable, decide};
-pub use export::{Target, Withheld};
+pub use export::{Graceful, Target, Withheld};
 pub use loc::{LocChange, LocRib, LocRoute, Source};
 pub use ranking::Ranked;
 pub use reach::Reach;

@@ -342,6 +342,7 @@ pub(super) fn target() -> Target {
         extended_next_hop: false,
         role: None,
         policy: Policy::accept_all(),
+        graceful: Graceful::default(),
     }
 }
 

@@ -71,6 +71,10 @@ pub struct GracefulRestartConfig {
     /// How long this speaker keeps a peer's stale routes at most, in seconds: as a bound on the
     /// peer's Restart Time, and from its return to its End-of-RIB.
     pub stale_secs: u16,
+    /// Advertised Long-lived Stale Time (RFC 9494): how long peers may keep this speaker's routes
+    /// beyond the Restart Time, in seconds, and how long this speaker keeps a peer's at most; the
+    /// field on the wire has 24 bits. 0: nothing is kept.
+    pub long_lived_secs: u32,
 }
 
 impl Default for GracefulRestartConfig {
@@ -78,6 +82,7 @@ impl Default for GracefulRestartConfig {
         Self {
             restart_secs: 120,
             stale_secs: 300,
+            long_lived_secs: 0,
         }
     }
 }
@@ -189,6 +194,19 @@ impl fmt::Display for Order {
     }
 }
 
+/// How far this speaker is on the way out of use. It begins in use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Drain {
+    /// In use.
+    Off,
+    /// Everything is announced with GRACEFUL_SHUTDOWN (RFC 8326 §4): peers look for other paths
+    /// while these still work.
+    Announce,
+    /// All sessions end with Cease/Administrative Shutdown and this text (RFC 9003), none comes up,
+    /// and everything learned is forgotten. Before `Start` too.
+    Close(String),
+}
+
 /// Why a dial failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConnectError {
@@ -292,6 +310,8 @@ pub enum Input<'a> {
         /// Which peer.
         peer: PeerId,
     },
+    /// The node is taken out of use, or into use again.
+    Drain(Drain),
     /// Somebody wants something of one peer. A peer that is not there any more is no error.
     Order {
         /// Which peer.

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use super::Speaker;
-use super::api::{Order, PeerId};
+use super::api::{Order, PeerId, StopMode};
+use super::drain::DrainState;
 use super::status::RangeStatus;
 use crate::error::Notification;
 use crate::fsm::PeerInput;
@@ -64,6 +65,9 @@ impl Speaker {
         };
         let shuts_down = matches!(input, PeerInput::HoldDown(_));
         self.feed_peer(peer.index(), input, now);
+        if self.drain == DrainState::Closed {
+            self.feed_peer(peer.index(), PeerInput::Stop(&StopMode::Restart), now);
+        }
         if shuts_down {
             // It might come back, but not now.
             self.flush_stale(peer, |_| true, now);

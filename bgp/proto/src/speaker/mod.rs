@@ -20,6 +20,7 @@
 
 mod api;
 mod conflict;
+mod drain;
 mod dynamic;
 mod import;
 mod neighbor;
@@ -38,10 +39,11 @@ mod tests;
 pub use crate::validate::RemoteAs;
 pub use crate::validate::{AddPath, Offer, Role};
 pub use api::{
-    CloseCause, ConnId, ConnectError, Event, EventKind, FibChange, GracefulRestartConfig, Input,
-    NextHop, Order, Output, PeerConfig, PeerId, Remote, SpeakerConfig, StopMode, Timers,
+    CloseCause, ConnId, ConnectError, Drain, Event, EventKind, FibChange, GracefulRestartConfig,
+    Input, NextHop, Order, Output, PeerConfig, PeerId, Remote, SpeakerConfig, StopMode, Timers,
 };
 pub use conflict::{CONFLICTS_SHOWN, Conflict};
+pub use drain::DrainState;
 pub use next_hops::NextHops;
 pub(crate) use own::is_link_local;
 pub use own::{Interface, OwnAddresses};
@@ -78,6 +80,7 @@ pub struct Speaker {
     deferral: Deferral,
     /// The next `Start` follows an earlier run whose routes are in the kernel.
     restarting: bool,
+    drain: DrainState,
     ids: ConnIds,
     outputs: VecDeque<Output>,
     /// What gone peers had been told.
@@ -99,6 +102,7 @@ impl Speaker {
             rib: Rib::new(&config.networks, config.peers.len(), config.maximum_paths),
             deferral: Deferral::Stopped,
             restarting: config.restarting,
+            drain: DrainState::Off,
             ids: ConnIds::default(),
             outputs: VecDeque::new(),
             discarded: VecDeque::new(),
@@ -150,6 +154,7 @@ impl Speaker {
                 self.feed_peer_of(conn, PeerInput::Closed(conn, cause), now);
                 self.links.remove(&conn);
             }
+            Input::Drain(drain) => self.drain(&drain, now),
             Input::Order { peer, order } => self.order(peer, order, now),
             Input::RequestRefresh { peer } => self.request_refresh(peer),
             Input::Tick => self.tick(now),
@@ -233,11 +238,18 @@ impl Speaker {
         let mut peers: Vec<&Neighbor> = self.neighbors.iter().filter(|n| n.is_known()).collect();
         peers.sort_by_key(|n| n.dynamic.as_ref().map(|dynamic| (dynamic.range, n.address)));
         let peers = peers.into_iter();
-        let peers = peers.map(|neighbor| neighbor.status(adj_in, &own));
+        let peers = peers.map(|neighbor| {
+            let mut status = neighbor.status(adj_in, &own);
+            if let Some(session) = &mut status.session {
+                session.told = self.is_told(neighbor);
+            }
+            status
+        });
         SpeakerStatus {
             asn: self.config.asn,
             router_id: self.config.router_id,
             synced: self.deferral == Deferral::Done,
+            drain: self.drain,
             prefixes: self.rib.loc().len(),
             peers: peers.collect(),
             ranges: self.ranges(),
@@ -251,8 +263,11 @@ impl Speaker {
         }
         // Own networks are known from the beginning; what peers say comes after this.
         self.deferral = Deferral::Waiting(now);
-        if !self.restarting {
+        if !self.restarting || self.drain == DrainState::Closed {
             self.finish_deferral(now);
+        }
+        if self.drain == DrainState::Closed {
+            return;
         }
         for index in 0..self.neighbors.len() {
             self.feed_peer(index, PeerInput::Start, now);
@@ -302,6 +317,11 @@ impl Speaker {
         let from = remote.ip().to_canonical();
         let on = local.ip().to_canonical();
         if self.links.contains_key(&conn) {
+            return;
+        }
+        if self.drain == DrainState::Closed {
+            // Without a word, as to who is shut down.
+            self.outputs.push_back(Output::Close { conn });
             return;
         }
         let running = self.deferral != Deferral::Stopped;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Speaker;
 use super::api::{ConnId, EventKind, PeerId};
+use super::drain::DrainState;
 use super::import::{Judge, Ourselves};
 use super::neighbor::{Malformed, Neighbor, Up};
 use super::own::OwnAddresses;
@@ -14,7 +15,7 @@ use super::status::RouteStatus;
 use crate::attr::PathAttributes;
 use crate::fsm::{Cause, Session};
 use crate::iana::Family;
-use crate::rib::{AdjRibOut, PATHS_OF_PREFIX, PathStatus, Source, Target, Teller};
+use crate::rib::{AdjRibOut, Graceful, PATHS_OF_PREFIX, PathStatus, Source, Target, Teller};
 use crate::validate::RouteUpdate;
 use crate::wire::Nlri;
 
@@ -112,6 +113,10 @@ impl Speaker {
                 .contains(&Family::IPV4_UNICAST),
             role,
             policy: config.export.clone(),
+            graceful: Graceful {
+                draining: self.drain == DrainState::Announcing,
+                long_lived: session.negotiated.peer_long_lived.is_some(),
+            },
         };
         let graceful = session
             .negotiated

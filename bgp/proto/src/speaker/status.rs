@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::api::PeerId;
 use super::conflict::Conflict;
+use super::drain::DrainState;
 use crate::attr::PathAttributes;
 use crate::capability::Capability;
 use crate::fsm::{Counters, LastError, State};
@@ -23,6 +24,8 @@ pub struct SpeakerStatus {
     pub router_id: Ipv4Addr,
     /// False while route selection waits for End-of-RIB after a restart.
     pub synced: bool,
+    /// On the way out of use?
+    pub drain: DrainState,
     /// Prefixes in the Loc-RIB, own networks included.
     pub prefixes: usize,
     /// By [`PeerId`], those that came from ranges last, by address.
@@ -124,6 +127,8 @@ pub struct SessionStatus {
     pub keepalive_secs: u16,
     /// Families that both sides offered.
     pub families: Vec<Family>,
+    /// Everything that the peer is to be told has been handed over for sending.
+    pub told: bool,
     /// What an operator may wonder about although the session is up, one line each.
     pub notes: Vec<String>,
     /// What this side offered.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::Ipv4Addr;
 
 use super::{AddPathFamilies, Offer, Role, SessionOptions};
-use crate::capability::{Capability, GracefulRestartCapability};
+use crate::capability::{Capability, GracefulRestartCapability, LongLivedFamily};
 use crate::iana::{Family, add_path_mode, afi, list, open_subcode};
 use crate::{Notification, Open};
 
@@ -21,6 +21,9 @@ pub struct LocalOpen {
     pub families: Vec<Family>,
     /// Graceful restart capability; `None`: not announced.
     pub graceful_restart: Option<GracefulRestartCapability>,
+    /// Long-lived graceful restart (RFC 9494), only with the other one: for so many seconds; 0: routes
+    /// of others that are long-lived stale are taken, nothing is kept; `None`: not announced.
+    pub long_lived_secs: Option<u32>,
     /// The session is one of IPv6: IPv4 prefixes may have IPv6 next hops (RFC 8950).
     pub extended_next_hop: bool,
     /// What else is offered.
@@ -55,6 +58,7 @@ impl LocalOpen {
         capabilities.push(Capability::FourOctetAs(self.asn));
         capabilities.extend(self.add_path());
         capabilities.push(Capability::EnhancedRouteRefresh);
+        capabilities.extend(self.long_lived());
         Open {
             version: 4,
             my_as: Open::two_octet_as(self.asn),
@@ -66,6 +70,19 @@ impl LocalOpen {
 }
 
 impl LocalOpen {
+    /// For the families of the other graceful restart, which must be announced, too (RFC 9494 §3).
+    fn long_lived(&self) -> Option<Capability> {
+        let graceful = self.graceful_restart.as_ref()?;
+        let stale_secs = self.long_lived_secs?;
+        let kept = graceful.families.iter().filter(|_| stale_secs > 0);
+        let kept = kept.map(|&(family, forwarding)| LongLivedFamily {
+            family,
+            forwarding,
+            stale_secs,
+        });
+        Some(Capability::LongLivedGracefulRestart(kept.collect()))
+    }
+
     fn add_path(&self) -> Option<Capability> {
         let receive = self
             .offer
@@ -281,6 +298,10 @@ pub struct Negotiated {
     pub options: SessionOptions,
     /// The peer's graceful restart capability, if both sides sent one.
     pub peer_graceful_restart: Option<GracefulRestartCapability>,
+    /// The peer's long-lived graceful restart capability, if both sides sent one (RFC 9494 §3), and
+    /// the other one, without which it is to be ignored. Without families the peer only takes such
+    /// routes of others.
+    pub peer_long_lived: Option<Vec<LongLivedFamily>>,
     /// Both set the N bit there: a NOTIFICATION that is no Hard Reset, and an expired hold time,
     /// are restarts, too (RFC 8538 §4).
     pub graceful_notification: bool,
@@ -340,12 +361,28 @@ pub fn negotiate(sent: &Open, received: &Open) -> Result<Negotiated, OpenError> 
         })
     };
     let (ours, theirs) = (graceful(sent), graceful(received));
+    let long_lived = |open: &Open| {
+        open.capabilities.iter().rev().find_map(|c| match c {
+            Capability::LongLivedGracefulRestart(value) => Some(value.clone()),
+            _ => None,
+        })
+    };
+    let both_graceful = ours.is_some() && theirs.is_some();
+    let peer_long_lived = long_lived(received)
+        .filter(|_| both_graceful && long_lived(sent).is_some())
+        .map(|list| {
+            let known = list.into_iter();
+            known
+                .filter(|entry| families.contains(&entry.family))
+                .collect()
+        });
     let notifies = |side: &Option<GracefulRestartCapability>| {
         side.as_ref().is_some_and(|value| value.notification)
     };
     Ok(Negotiated {
         hold_time_secs: sent.hold_time.min(received.hold_time),
         families,
+        peer_long_lived,
         options,
         graceful_notification: notifies(&ours) && notifies(&theirs),
         peer_graceful_restart: theirs.filter(|_| ours.is_some()),

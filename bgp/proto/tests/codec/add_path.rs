@@ -37,6 +37,7 @@ fn open(receive: bool, send: u8, families: &[Family]) -> Open {
         hold_time: 90,
         families: families.to_vec(),
         graceful_restart: None,
+        long_lived_secs: None,
         extended_next_hop: false,
         offer: Offer {
             add_path: AddPath { receive, send },

@@ -149,6 +149,7 @@ fn local() -> LocalOpen {
             families,
             ..GracefulRestartCapability::default()
         }),
+        long_lived_secs: None,
         extended_next_hop: false,
         offer: Offer {
             extended_messages: false,

@@ -20,6 +20,7 @@ fn open(said: &[u8]) -> Open {
         hold_time: 90,
         families: vec![Family::IPV4_UNICAST],
         graceful_restart: None,
+        long_lived_secs: None,
         extended_next_hop: false,
         offer: Offer::default(),
     };

@@ -108,6 +108,7 @@ impl World {
             maximum_paths: if bit(2) { 1 } else { 8 },
             graceful_restart: GracefulRestartConfig {
                 restart_secs: if bit(1) { 0 } else { 120 },
+                long_lived_secs: 0,
                 stale_secs: 300,
             },
             restarting: bit(0),

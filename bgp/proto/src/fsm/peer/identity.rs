@@ -38,6 +38,7 @@ impl Identity {
             hold_time: config.timers.hold_time_secs,
             families: config.families.clone(),
             graceful_restart,
+            long_lived_secs: Some(speaker.graceful_restart.long_lived_secs),
             extended_next_hop: false,
             offer: config.offer,
         };

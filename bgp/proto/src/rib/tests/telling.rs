@@ -14,6 +14,7 @@ fn a_link_local_next_hop_does_not_leave_its_link() {
         extended_next_hop: false,
         role: None,
         policy: Policy::accept_all(),
+        graceful: Graceful::default(),
     };
     let (global, link_local) = ("2001:db8:9::1", "fe80::1");
     let v6 = |text: &str| NextHop::V6(text.parse().unwrap());
@@ -187,6 +188,7 @@ fn each_reason_to_withhold_a_route_is_given() {
         extended_next_hop: false,
         role: None,
         policy,
+        graceful: Graceful::default(),
     };
     let route = |source: Source, path: &[u32]| LocRoute {
         source,

@@ -104,6 +104,7 @@ impl Crossing {
                 time_secs: 120,
                 families: vec![(Family::IPV4_UNICAST, true)],
             }),
+            long_lived_secs: None,
             extended_next_hop: false,
             offer: crate::validate::Offer::default(),
         };

@@ -385,6 +385,7 @@ impl Guests {
             hold_time: 90,
             families: vec![Family::IPV4_UNICAST],
             graceful_restart: None,
+            long_lived_secs: None,
             extended_next_hop: false,
             offer: Offer::default(),
         };

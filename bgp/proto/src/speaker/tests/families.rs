@@ -355,6 +355,7 @@ mod echo {
             hold_time: 90,
             families: BOTH.to_vec(),
             graceful_restart: None,
+            long_lived_secs: None,
             extended_next_hop: false,
             offer: Offer::default(),
         };

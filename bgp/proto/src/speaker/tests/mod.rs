@@ -2,6 +2,7 @@
 
 mod ceases;
 mod crossing;
+mod drain;
 mod dynamic;
 mod families;
 mod many;

@@ -156,6 +156,7 @@ fn hello(notification: bool) -> Vec<u8> {
             time_secs: 120,
             families: vec![(Family::IPV4_UNICAST, true)],
         }),
+        long_lived_secs: None,
         extended_next_hop: false,
         offer: Offer::default(),
     };
@@ -322,6 +323,7 @@ fn the_n_bit_is_offered_with_graceful_restart() {
     let mut net = pair_with(GracefulRestartConfig {
         restart_secs: 0,
         stale_secs: 300,
+        long_lived_secs: 0,
     });
     assert_eq!(offered(&net), None);
     order(&mut net, 1, Order::Reset(String::new()));

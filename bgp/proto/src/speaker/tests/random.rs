@@ -135,6 +135,7 @@ fn open(id: u8) -> Vec<u8> {
             time_secs: 30,
             families: vec![(Family::IPV4_UNICAST, true), (Family::IPV6_UNICAST, id > 2)],
         }),
+        long_lived_secs: None,
         extended_next_hop: id > 2,
         offer: Offer::default(),
     };

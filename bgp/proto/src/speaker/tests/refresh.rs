@@ -66,6 +66,7 @@ impl One {
             hold_time: 0,
             families: vec![V4, V6],
             graceful_restart: None,
+            long_lived_secs: None,
             extended_next_hop: false,
             offer: Offer::default(),
         };

@@ -246,6 +246,7 @@ fn without_graceful_restart_routes_go_with_the_session() {
     config.graceful_restart = GracefulRestartConfig {
         restart_secs: 0,
         stale_secs: 300,
+        long_lived_secs: 0,
     };
     config.peers = vec![peer("10.0.0.2", 65002)];
     let a = net.add(config);
@@ -270,6 +271,7 @@ fn a_new_connection_replaces_an_established_one_only_with_graceful_restart() {
         let graceful_restart = GracefulRestartConfig {
             restart_secs,
             stale_secs: 300,
+            long_lived_secs: 0,
         };
         let mut config = speaker(65001, 1, &["10.1.0.0/24"]);
         config.graceful_restart = graceful_restart;

@@ -131,6 +131,7 @@ fn their_open(asn: u32, hold_time: u16) -> Open {
         hold_time,
         families: vec![Family::IPV4_UNICAST],
         graceful_restart: None,
+        long_lived_secs: None,
         extended_next_hop: false,
         offer: Offer {
             extended_messages: false,

@@ -105,6 +105,7 @@ fn a_fabric_of_thousands_is_right_after_everything() {
     net.fabric.world.nodes[abrupt].config.graceful_restart = GracefulRestartConfig {
         restart_secs: 0,
         stale_secs: 0,
+        long_lived_secs: 0,
     };
     net.start();
     net.fabric.world.run_secs(15);
