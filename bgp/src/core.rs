@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rcni_bgp_proto::fsm::State;
 use rcni_bgp_proto::rib::PrefixMap;
 use rcni_bgp_proto::speaker::{
-    ConnId, ConnectError, EventKind, Input, NextHops, Order, Output, OwnAddresses, PeerId, Speaker,
+    ConnId, ConnectError, EventKind, Input, NextHops, Order, Output, OwnAddresses, Speaker,
     StopMode,
 };
 use rcni_config::{Cidr, Security};
@@ -97,10 +97,12 @@ struct Connection {
 /// The state; one method per input, `carry_out` for the outputs.
 pub struct Core {
     speaker: Speaker,
-    peers: Vec<PeerSettings>,
+    /// By their networks, as the gate finds them.
+    peers: HashMap<Cidr, PeerSettings>,
     gate: Arc<Gate>,
     connections: HashMap<ConnId, Connection>,
-    dials: HashMap<ConnId, (AbortHandle, PeerId)>,
+    /// With the address that is dialled.
+    dials: HashMap<ConnId, (AbortHandle, IpAddr)>,
     /// The tasks of `connections` and of those that are not through with their last words.
     running: JoinSet<()>,
     events: mpsc::Sender<Event>,
@@ -116,6 +118,11 @@ pub struct Core {
     log: Log,
 }
 
+fn by_network(peers: Vec<PeerSettings>) -> HashMap<Cidr, PeerSettings> {
+    let peers = peers.into_iter();
+    peers.map(|peer| (peer.network, peer)).collect()
+}
+
 impl Core {
     /// Not started. The gate's entries are those of `peers`; `events` is handed to every connection
     /// and dial.
@@ -128,7 +135,7 @@ impl Core {
     ) -> Self {
         Self {
             speaker,
-            peers,
+            peers: by_network(peers),
             gate,
             connections: HashMap::new(),
             dials: HashMap::new(),
@@ -213,7 +220,7 @@ impl Core {
 
     fn dialled(&mut self, conn: ConnId, result: Result<TcpStream, ConnectError>) {
         // Given up meanwhile: the stream is closed by being dropped.
-        let Some((_, peer)) = self.dials.remove(&conn) else {
+        let Some((_, address)) = self.dials.remove(&conn) else {
             return;
         };
         let ends = result.and_then(|stream| match (stream.local_addr(), stream.peer_addr()) {
@@ -231,7 +238,7 @@ impl Core {
                 self.tell_own(conn);
             }
             Err(cause) => {
-                let cause = self.explained(cause, peer);
+                let cause = self.explained(cause, address);
                 self.input(Input::ConnectFailed { conn, cause });
             }
         }
@@ -303,7 +310,7 @@ impl Core {
     }
 
     fn settings_at(&self, address: IpAddr) -> Option<&PeerSettings> {
-        self.peers.get(self.gate.find(address)?)
+        self.peers.get(&self.gate.find(address)?)
     }
 
     fn input(&mut self, input: Input<'_>) {
@@ -321,12 +328,11 @@ impl Core {
         match output {
             Output::Dial {
                 conn,
-                peer,
                 remote,
                 local,
                 ..
             } => {
-                let Some(settings) = self.peers.get(peer.index()) else {
+                let Some(settings) = self.settings_at(remote.ip()) else {
                     return;
                 };
                 let attempt = Dial {
@@ -337,7 +343,7 @@ impl Core {
                     patience: settings.patience(),
                 };
                 let task = tasks::spawn_dial(conn, attempt, self.events.clone());
-                self.dials.insert(conn, (task, peer));
+                self.dials.insert(conn, (task, remote.ip()));
             }
             Output::Opened { conn } => {
                 let connection = self.connections.get_mut(&conn);

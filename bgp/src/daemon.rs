@@ -189,7 +189,7 @@ fn listen(
         network: peer.network,
         options: peer.options,
     };
-    let gate = Gate::new(settings.iter().map(entry).collect());
+    let gate = Gate::new(&settings.iter().map(entry).collect::<Vec<_>>());
     let mut keys: Vec<KeyFor> = settings
         .iter()
         .filter(|peer| peer.security != Security::None)

@@ -315,7 +315,7 @@ fn md5_keys_of_ranges_and_addresses() {
                 addresses: &[bind],
                 port: 179,
                 keys: &[key(network, "range"), key(Cidr::host(single), "single")],
-                gate: &Gate::new(vec![entry]),
+                gate: &Gate::new(&[entry]),
             };
             let mut listeners = listener::bind(sockets).unwrap();
             listeners.remove(0).into_std().unwrap()

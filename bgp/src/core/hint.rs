@@ -4,14 +4,14 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use rcni_bgp_proto::fsm::CauseClass;
-use rcni_bgp_proto::speaker::{ConnectError, PeerId, PeerStatus};
+use rcni_bgp_proto::speaker::{ConnectError, PeerStatus};
 
 use super::{Core, PeerSettings};
 
 impl Core {
-    /// What is behind the silence of a peer.
-    pub(super) fn explained(&mut self, cause: ConnectError, peer: PeerId) -> ConnectError {
-        let Some(settings) = self.peers.get(peer.index()) else {
+    /// What is behind the silence of the peer at an address.
+    pub(super) fn explained(&mut self, cause: ConnectError, address: IpAddr) -> ConnectError {
+        let Some(settings) = self.settings_at(address) else {
             return cause;
         };
         if cause != ConnectError::TimedOut {
@@ -51,12 +51,14 @@ impl Core {
     /// What the counters say about those who may want to be peers out of a range: they have no peer yet
     /// that it could be said of.
     pub(super) fn range_hints(&self, now: Instant) -> Vec<String> {
-        let ranges = self.peers.iter().filter(|peer| peer.is_range());
+        let ranges = self.peers.values().filter(|peer| peer.is_range());
         let hint = |peer: &PeerSettings| {
             let text = self.silence.explain(peer.wants(), now)?;
             Some(format!("{} ({}): {text}", peer.name, peer.network))
         };
-        ranges.filter_map(hint).collect()
+        let mut hints: Vec<String> = ranges.filter_map(hint).collect();
+        hints.sort_unstable();
+        hints
     }
 
     fn link_hint(&self, peer: IpAddr) -> Option<String> {

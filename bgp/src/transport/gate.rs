@@ -21,7 +21,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use ipnetwork::IpNetwork;
@@ -100,7 +100,7 @@ pub enum Refusal {
 /// The entries by their networks.
 #[derive(Debug, Default)]
 struct Lookup {
-    by_network: HashMap<Cidr, usize>,
+    by_network: HashMap<Cidr, Entry>,
     /// Prefix lengths that there are, by family.
     lengths: [BTreeSet<u8>; 2],
 }
@@ -108,8 +108,8 @@ struct Lookup {
 impl Lookup {
     fn new(entries: &[Entry]) -> Self {
         let mut lookup = Self::default();
-        for (index, entry) in entries.iter().enumerate() {
-            lookup.by_network.insert(entry.network, index);
+        for entry in entries {
+            lookup.by_network.insert(entry.network, *entry);
             let [v4, v6] = &mut lookup.lengths;
             let lengths = if entry.network.is_ipv4() { v4 } else { v6 };
             lengths.insert(entry.network.prefix_len());
@@ -117,7 +117,7 @@ impl Lookup {
         lookup
     }
 
-    fn find(&self, address: IpAddr) -> Option<usize> {
+    fn find(&self, address: IpAddr) -> Option<Entry> {
         let [v4, v6] = &self.lengths;
         let lengths = if address.is_ipv4() { v4 } else { v6 };
         lengths.iter().rev().find_map(|length| {
@@ -130,7 +130,7 @@ impl Lookup {
 /// A connection that has not said a valid OPEN.
 #[derive(Debug)]
 struct Waiting {
-    entry: usize,
+    network: Cidr,
     range: bool,
     /// Sent: it may stay. Dropped: it has to go.
     stay: oneshot::Sender<()>,
@@ -148,34 +148,48 @@ struct State {
 /// See the [module](self). One for all listening sockets.
 #[derive(Debug)]
 pub struct Gate {
-    entries: Vec<Entry>,
-    lookup: Lookup,
+    lookup: RwLock<Arc<Lookup>>,
     counters: Counters,
     state: Mutex<State>,
 }
 
 impl Gate {
-    /// The index of an entry is what [`Gate::find`] answers.
+    /// For these.
     #[must_use]
-    pub fn new(entries: Vec<Entry>) -> Arc<Self> {
+    pub fn new(entries: &[Entry]) -> Arc<Self> {
         Arc::new(Self {
-            lookup: Lookup::new(&entries),
-            entries,
+            lookup: RwLock::new(Arc::new(Lookup::new(entries))),
             counters: Counters::default(),
             state: Mutex::default(),
         })
     }
 
-    /// Whose a connection from this address is.
-    #[must_use]
-    pub fn find(&self, address: IpAddr) -> Option<usize> {
-        self.lookup.find(address)
+    /// From now on these may connect, all at once: nobody is judged by half of it. Who is here stays.
+    pub fn replace(&self, entries: &[Entry]) {
+        let lookup = Arc::new(Lookup::new(entries));
+        *self.lookup.write().unwrap_or_else(PoisonError::into_inner) = lookup;
     }
 
-    /// The entries of one family.
-    pub fn entries_of(&self, v4: bool) -> impl Iterator<Item = &Entry> + Clone {
-        let of_family = move |entry: &&Entry| entry.network.is_ipv4() == v4;
-        self.entries.iter().filter(of_family)
+    fn lookup(&self) -> Arc<Lookup> {
+        let lookup = self.lookup.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&lookup)
+    }
+
+    /// Whose a connection from this address is: the network of his entry.
+    #[must_use]
+    pub fn find(&self, address: IpAddr) -> Option<Cidr> {
+        self.lookup().find(address).map(|entry| entry.network)
+    }
+
+    /// The least and the greatest TTL that entries of one family want at least.
+    #[must_use]
+    pub fn min_ttls(&self, v4: bool) -> (u8, u8) {
+        let lookup = self.lookup();
+        let entries = lookup.by_network.values();
+        let entries = entries.filter(|entry| entry.network.is_ipv4() == v4);
+        let ttls = entries.map(|entry| entry.options.min_ttl);
+        let (least, most) = (ttls.clone().min(), ttls.max());
+        (least.unwrap_or(0), most.unwrap_or(0))
     }
 
     /// Lets a connection in, with the options that its socket shall have. `syn_ttl`: of its first
@@ -208,8 +222,7 @@ impl Gate {
         address: IpAddr,
         syn_ttl: Option<u8>,
     ) -> Result<(Place, Options), Refusal> {
-        let index = self.find(address).ok_or(Refusal::Stranger)?;
-        let entry = self.entries.get(index).ok_or(Refusal::Stranger)?;
+        let entry = self.lookup().find(address).ok_or(Refusal::Stranger)?;
         if syn_ttl.is_some_and(|ttl| ttl < entry.options.min_ttl) {
             return Err(Refusal::TooFar);
         }
@@ -221,13 +234,13 @@ impl Gate {
         }
         *open += 1;
         let range = entry.is_range();
-        let dropped = make_room(&mut state.waiting, index, range);
+        let dropped = make_room(&mut state.waiting, entry.network, range);
         self.counters.dropped.fetch_add(dropped, Ordering::Relaxed);
         self.counters.accepted.fetch_add(1, Ordering::Relaxed);
         let id = state.next;
         state.next += 1;
         let waiting = Waiting {
-            entry: index,
+            network: entry.network,
             range,
             stay,
         };
@@ -270,9 +283,9 @@ impl Gate {
 }
 
 /// Ends those that have waited longest, if there are too many.
-fn make_room(waiting: &mut BTreeMap<u64, Waiting>, entry: usize, range: bool) -> u64 {
+fn make_room(waiting: &mut BTreeMap<u64, Waiting>, network: Cidr, range: bool) -> u64 {
     let mut dropped = 0;
-    let of_entry = |waiting: &Waiting| waiting.entry == entry;
+    let of_entry = |waiting: &Waiting| waiting.network == network;
     if range && waiting.values().filter(|one| of_entry(one)).count() >= WAITING_OF_RANGE {
         dropped += drop_oldest(waiting, of_entry);
     }

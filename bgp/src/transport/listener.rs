@@ -141,11 +141,8 @@ fn bind_one(address: IpAddr, sockets: Sockets<'_>) -> Result<TcpListener, Listen
 fn prepare(socket: &Socket, address: IpAddr, gate: &Gate) -> io::Result<()> {
     socket::set_class(&SockRef::from(socket), address)?;
     socket::allow_foreign(socket, address)?;
-    let min_ttls = gate
-        .entries_of(address.is_ipv4())
-        .map(|entry| entry.options.min_ttl);
-    let least = min_ttls.clone().min().unwrap_or(0);
-    if min_ttls.max().unwrap_or(0) > 0 {
+    let (least, most) = gate.min_ttls(address.is_ipv4());
+    if most > 0 {
         socket::set_ttl(socket, address, Some(TTL_SECURITY), least)?;
         socket::keep_syn(socket)?;
     }
@@ -209,7 +206,7 @@ mod tests {
             network: network.parse().unwrap(),
             options,
         };
-        Gate::new(networks.iter().map(entry).collect())
+        Gate::new(&networks.iter().map(entry).collect::<Vec<_>>())
     }
 
     fn sockets<'a>(addresses: &'a [IpAddr], port: u16, gate: &'a Gate) -> Sockets<'a> {
@@ -268,7 +265,7 @@ mod tests {
                     .into_iter()
                     .map(|other| entry(other, Options::default())),
             );
-            let gate = Gate::new(entries);
+            let gate = Gate::new(&entries);
             let listener = bind(sockets(&["127.0.0.1".parse().unwrap()], 0, &gate)).unwrap();
             let get =
                 |name| super::super::option::get(&listener[0], libc::IPPROTO_IP, name).unwrap();

@@ -13,8 +13,9 @@ use crate::policy::Policy;
 use crate::validate::{Offer, RemoteAs};
 use crate::wire::Prefix;
 
-/// A configured peer: its index in [`SpeakerConfig::peers`]; or one that came from a range: a number
-/// behind those, which another gets when nothing of this one is left.
+/// A peer, or a range of them: a number that it has for as long as it is configured (or, if it came
+/// from a range, there), and that another gets when nothing of it is left. Of the configuration that
+/// the speaker begins with it is the index in [`SpeakerConfig::peers`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerId(pub u32);
 
@@ -56,7 +57,7 @@ pub struct SpeakerConfig {
     /// True if the caller found and kept routes of an earlier run: OPENs carry the R bit, and
     /// route selection waits for the peers' End-of-RIB (RFC 4724 §4.1).
     pub restarting: bool,
-    /// The peers; [`PeerId`] is the index here.
+    /// The peers, in the order in which status shows them.
     pub peers: Vec<PeerConfig>,
     /// Seed of all jitter: the same seed and inputs give the same outputs.
     pub seed: u64,

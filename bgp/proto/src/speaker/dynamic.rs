@@ -18,8 +18,7 @@ impl Speaker {
             return Some(known);
         }
         let range = self.neighbors.range_of(from)?;
-        let pattern = self.neighbors.ranges().get(range)?.id;
-        let local = self.config.peers.get(pattern.index())?.local_address;
+        let local = self.neighbors.range(range)?.config.local_address;
         if local.is_some_and(|own| own != on) {
             return None;
         }
@@ -34,7 +33,7 @@ impl Speaker {
         Some(id)
     }
 
-    /// Removes the dynamic peers of which nothing is left.
+    /// Removes the peers that are not configured and of which nothing is left.
     pub(super) fn remove_left(&mut self) {
         for id in self.neighbors.take_leaving() {
             let Some(neighbor) = self.neighbors.get(id.index()) else {
@@ -48,7 +47,8 @@ impl Speaker {
             // Until then the Loc-RIB may have what came from it.
             let deciding = self.rib.is_sweeping() || !self.rib.is_settled();
             let was_in = machine.is_in();
-            if machine.is_held_down() || was_in && (has_routes || deciding) {
+            let held_down = machine.is_held_down() && !neighbor.is_gone();
+            if held_down || was_in && (has_routes || deciding) {
                 self.neighbors.keep_leaving(id);
                 continue;
             }
@@ -75,11 +75,11 @@ impl Speaker {
     }
 
     pub(super) fn ranges(&self) -> Vec<RangeStatus> {
-        let ranges = self.neighbors.ranges().iter();
+        let ranges = self.neighbors.ranges();
         let status = ranges.map(|range| {
             let (peers, limit) = range.peers();
             RangeStatus {
-                name: range.name.clone(),
+                name: range.config.name.clone(),
                 network: range.network,
                 peers,
                 limit,

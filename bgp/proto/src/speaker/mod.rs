@@ -97,9 +97,9 @@ impl Speaker {
     pub fn new(config: SpeakerConfig, now: Instant) -> Self {
         let neighbors = Neighbors::new(&config, now);
         Self {
-            neighbors,
             links: BTreeMap::new(),
-            rib: Rib::new(&config.networks, config.peers.len(), config.maximum_paths),
+            rib: Rib::new(&config.networks, neighbors.len(), config.maximum_paths),
+            neighbors,
             deferral: Deferral::Stopped,
             restarting: config.restarting,
             drain: DrainState::Off,
@@ -235,9 +235,7 @@ impl Speaker {
         own.sort_unstable();
         own.dedup();
         let adj_in = self.rib.adj_in();
-        let mut peers: Vec<&Neighbor> = self.neighbors.iter().filter(|n| n.is_known()).collect();
-        peers.sort_by_key(|n| n.dynamic.as_ref().map(|dynamic| (dynamic.range, n.address)));
-        let peers = peers.into_iter();
+        let peers = self.neighbors.known().into_iter();
         let peers = peers.map(|neighbor| {
             let mut status = neighbor.status(adj_in, &own);
             if let Some(session) = &mut status.session {
@@ -438,11 +436,8 @@ impl Speaker {
         let known = peer.and_then(|id| self.neighbors.get(id.index()));
         let name = known.map(|neighbor| neighbor.config.name.clone());
         // Guests come and go: what they do is told of their range.
-        let peer = match known.and_then(|neighbor| neighbor.dynamic.as_ref()) {
-            Some(guest) if !guest.admitted => {
-                let ranges = self.neighbors.ranges();
-                ranges.get(guest.range).map(|range| range.id)
-            }
+        let peer = match known.and_then(Neighbor::dynamic) {
+            Some(guest) if !guest.admitted => Some(guest.range),
             _ => peer,
         };
         self.outputs.push_back(Output::Event(Event {

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::api::{PeerConfig, PeerId, Remote, SpeakerConfig};
 use super::import::Judge;
-use super::neighbors::Dynamic;
+use super::neighbors::{Dynamic, Standing};
 use super::own::OwnAddresses;
 use super::refresh::Refreshing;
 use super::restart::{Helper, Progress};
@@ -32,8 +32,7 @@ pub(super) struct Neighbor {
     pub(super) asn: Option<u32>,
     /// Ours towards it.
     pub(super) local_asn: u32,
-    /// Came from a range.
-    pub(super) dynamic: Option<Dynamic>,
+    pub(super) standing: Standing,
     pub(super) machine: Peer,
     pub(super) up: Option<Up>,
     /// Of its paths, also of those that it left before.
@@ -84,7 +83,7 @@ impl Neighbor {
         speaker: &SpeakerConfig,
         config: &PeerConfig,
         id: PeerId,
-        dynamic: Option<Dynamic>,
+        standing: Standing,
         now: Instant,
     ) -> Self {
         let local_asn = config.local_asn.unwrap_or(speaker.asn);
@@ -98,7 +97,7 @@ impl Neighbor {
             address,
             asn: config.asn.known(local_asn),
             local_asn,
-            dynamic,
+            standing,
             machine: Peer::new(speaker, config, jitter_seed(speaker.seed, id.0), now),
             up: None,
             judge: None,
@@ -112,9 +111,29 @@ impl Neighbor {
         self.config.asn.is_external(self.local_asn)
     }
 
+    /// If it came from a range.
+    pub(super) fn dynamic(&self) -> Option<&Dynamic> {
+        match &self.standing {
+            Standing::Dynamic(dynamic) => Some(dynamic),
+            Standing::Configured | Standing::Gone => None,
+        }
+    }
+
+    pub(super) fn is_configured(&self) -> bool {
+        matches!(self.standing, Standing::Configured)
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        matches!(self.standing, Standing::Gone)
+    }
+
     /// Is anybody to be shown? Guests are not: who they are is not known yet.
     pub(super) fn is_known(&self) -> bool {
-        self.dynamic.as_ref().is_none_or(|dynamic| dynamic.admitted)
+        match &self.standing {
+            Standing::Configured => true,
+            Standing::Dynamic(dynamic) => dynamic.admitted,
+            Standing::Gone => false,
+        }
     }
 
     pub(super) fn session(&self) -> Option<&Session> {
@@ -139,7 +158,7 @@ impl Neighbor {
                 asn: self.asn,
                 local_asn: self.local_asn,
                 external: self.is_external(),
-                dynamic: self.dynamic.is_some(),
+                dynamic: self.dynamic().is_some(),
                 held_down: self.machine.is_held_down(),
                 counters: *self.machine.counters(),
             },

@@ -1,12 +1,15 @@
 //! All peers by their [`PeerId`]: configured ones, and those that came from a range.
 //!
 //! ```text
-//!  PeerId  0 .. configured          behind them
-//!         +------+-------+------+  +---------+--------+------+
-//!         | peer | range | peer |  | dynamic | (free) | ...  |
-//!         +------+-------+------+  +---------+--------+------+
-//!                                    guest --valid OPEN--> admitted --nothing left--> free
+//!  PeerId  0                                        a place for each
+//!         +------+-------+------+---------+--------+------+------+
+//!         | peer | range | peer | dynamic | (free) | peer | ...  |
+//!         +------+-------+------+---------+--------+------+------+
+//!   configured ---no longer---> gone ------------------nothing left--> free
+//!   dynamic:  guest --valid OPEN--> admitted ----------nothing left--> free
 //! ```
+//!
+//! A number stays with its peer for as long as that is configured, whatever else comes and goes.
 //!
 //! A *guest* has connected from an address of a range and not yet sent an OPEN that is fine. There
 //! are at most [`GUESTS`] of them; the oldest goes if another comes, so that silent strangers keep
@@ -27,7 +30,7 @@ pub(super) const GUESTS: usize = 64;
 #[derive(Debug)]
 enum Place {
     Free,
-    Range,
+    Range(Box<Range>),
     Peer(Box<Neighbor>),
 }
 
@@ -35,7 +38,8 @@ enum Place {
 #[derive(Debug)]
 pub(super) struct Range {
     pub(super) id: PeerId,
-    pub(super) name: String,
+    /// The pattern of its peers.
+    pub(super) config: PeerConfig,
     pub(super) network: Prefix,
     limit: usize,
     admitted: usize,
@@ -50,52 +54,81 @@ impl Range {
     }
 }
 
+/// Why a peer is there.
+#[derive(Debug)]
+pub(super) enum Standing {
+    /// It is in the configuration.
+    Configured,
+    /// It came from a range.
+    Dynamic(Dynamic),
+    /// It is not to be there any more: told so, and left alone until nothing of it is left.
+    Gone,
+}
+
 /// What a peer that came from a range is.
 #[derive(Debug)]
 pub(super) struct Dynamic {
-    /// Index among the ranges.
-    pub(super) range: usize,
+    /// Which.
+    pub(super) range: PeerId,
     pub(super) admitted: bool,
 }
 
 /// See the [module](self).
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Neighbors {
     places: Vec<Place>,
-    configured: usize,
-    ranges: Vec<Range>,
+    /// Peers and ranges of the configuration, in its order.
+    configured: Vec<PeerId>,
     /// By age.
     guests: VecDeque<PeerId>,
     free: VecDeque<usize>,
-    /// Dynamic ones that have no connection any more.
+    /// Not configured, and without a connection.
     leaving: Vec<PeerId>,
 }
 
 impl Neighbors {
     pub(super) fn new(config: &SpeakerConfig, now: Instant) -> Self {
-        let mut ranges = Vec::new();
-        let places = (0..).map(PeerId).zip(&config.peers).map(|(id, peer)| {
-            if let Remote::Range { network, limit } = peer.remote {
-                ranges.push(Range {
-                    id,
-                    name: peer.name.clone(),
-                    network,
-                    limit: usize::from(limit),
-                    admitted: 0,
-                    refused: 0,
-                });
-                return Place::Range;
-            }
-            Place::Peer(Box::new(Neighbor::new(config, peer, id, None, now)))
-        });
-        Self {
-            places: places.collect(),
-            configured: config.peers.len(),
-            ranges,
-            guests: VecDeque::new(),
-            free: VecDeque::new(),
-            leaving: Vec::new(),
+        let mut neighbors = Self::default();
+        for peer in &config.peers {
+            let id = neighbors.configure(peer, config, now);
+            neighbors.configured.extend(id);
         }
+        neighbors
+    }
+
+    /// A peer or a range of the configuration that is not there yet. `None`: numbers have run out.
+    pub(super) fn configure(
+        &mut self,
+        peer: &PeerConfig,
+        config: &SpeakerConfig,
+        now: Instant,
+    ) -> Option<PeerId> {
+        self.put(|id| match peer.remote {
+            Remote::Range { network, limit } => Place::Range(Box::new(Range {
+                id,
+                config: peer.clone(),
+                network,
+                limit: usize::from(limit),
+                admitted: 0,
+                refused: 0,
+            })),
+            Remote::Address { .. } => {
+                let standing = Standing::Configured;
+                Place::Peer(Box::new(Neighbor::new(config, peer, id, standing, now)))
+            }
+        })
+    }
+
+    /// In a free place, or behind all others.
+    fn put(&mut self, make: impl FnOnce(PeerId) -> Place) -> Option<PeerId> {
+        let index = self.free.pop_front().unwrap_or(self.places.len());
+        let id = PeerId(u32::try_from(index).ok()?);
+        let place = make(id);
+        match self.places.get_mut(index) {
+            Some(free) => *free = place,
+            None => self.places.push(place),
+        }
+        Some(id)
     }
 
     /// One more than the highest number.
@@ -131,8 +164,40 @@ impl Neighbors {
         })
     }
 
-    pub(super) fn ranges(&self) -> &[Range] {
-        &self.ranges
+    pub(super) fn range(&self, id: PeerId) -> Option<&Range> {
+        match self.places.get(id.index())? {
+            Place::Range(range) => Some(range),
+            _ => None,
+        }
+    }
+
+    pub(super) fn range_mut(&mut self, id: PeerId) -> Option<&mut Range> {
+        match self.places.get_mut(id.index())? {
+            Place::Range(range) => Some(range),
+            _ => None,
+        }
+    }
+
+    /// As the configuration has them.
+    pub(super) fn ranges(&self) -> impl Iterator<Item = &Range> {
+        self.configured.iter().filter_map(|id| self.range(*id))
+    }
+
+    /// Those that people are to be shown: configured ones in their order, then those of ranges, range
+    /// by range, by address.
+    pub(super) fn known(&self) -> Vec<&Neighbor> {
+        let configured = self.configured.iter();
+        let mut known: Vec<_> = configured.filter_map(|id| self.get(id.index())).collect();
+        let dynamic = self.iter().filter(|peer| peer.is_known());
+        let mut dynamic: Vec<_> = dynamic
+            .filter_map(|peer| Some((peer.dynamic()?.range, peer)))
+            .collect();
+        dynamic.sort_by_cached_key(|(range, peer)| {
+            let place = self.configured.iter().position(|id| id == range);
+            (place, peer.address)
+        });
+        known.extend(dynamic.into_iter().map(|(_, peer)| peer));
+        known
     }
 
     /// The peer at this address, if the connection's own end is one that it may use. A configured
@@ -140,17 +205,18 @@ impl Neighbors {
     pub(super) fn find(&self, from: IpAddr, on: IpAddr) -> Option<PeerId> {
         let is_it = |neighbor: &&Neighbor| {
             let local = neighbor.config.local_address;
-            neighbor.address == from && local.is_none_or(|own| own == on)
+            neighbor.address == from && local.is_none_or(|own| own == on) && !neighbor.is_gone()
         };
-        self.iter().find(is_it).map(|neighbor| neighbor.id)
+        let found = self.iter().filter(is_it);
+        let found = found.min_by_key(|neighbor| neighbor.dynamic().is_some());
+        found.map(|neighbor| neighbor.id)
     }
 
     /// The most specific range that an address lies in. One with a limit of 0 does not exist.
-    pub(super) fn range_of(&self, from: IpAddr) -> Option<usize> {
-        let fitting = self.ranges.iter().enumerate();
-        let fitting = fitting.filter(|(_, range)| range.network.contains(from));
-        let best = fitting.max_by_key(|(_, range)| range.network.prefix());
-        best.map(|(index, _)| index)
+    pub(super) fn range_of(&self, from: IpAddr) -> Option<PeerId> {
+        let fitting = self.ranges().filter(|range| range.network.contains(from));
+        let best = fitting.max_by_key(|range| range.network.prefix());
+        best.map(|range| range.id)
     }
 
     /// The oldest guest, if there is no place for another.
@@ -162,44 +228,27 @@ impl Neighbors {
     /// A peer of a range, with a number of its own.
     pub(super) fn invite(
         &mut self,
-        range: usize,
+        range: PeerId,
         from: IpAddr,
         config: &SpeakerConfig,
         now: Instant,
     ) -> Option<PeerId> {
-        let pattern = config.peers.get(self.ranges.get(range)?.id.index())?;
-        let index = self.free.pop_front().unwrap_or(self.places.len());
-        let id = PeerId(u32::try_from(index).ok()?);
-        let peer = PeerConfig {
-            name: format!("{}/{from}", pattern.name),
-            remote: Remote::Address {
-                address: from,
-                port: 0,
-            },
-            passive: true,
-            ..pattern.clone()
-        };
-        let dynamic = Dynamic {
-            range,
-            admitted: false,
-        };
-        let neighbor = Neighbor::new(config, &peer, id, Some(dynamic), now);
-        let place = Place::Peer(Box::new(neighbor));
-        match self.places.get_mut(index) {
-            Some(free) => *free = place,
-            None => self.places.push(place),
-        }
+        let peer = member(&self.range(range)?.config, from);
+        let admitted = false;
+        let standing = Standing::Dynamic(Dynamic { range, admitted });
+        let id =
+            self.put(|id| Place::Peer(Box::new(Neighbor::new(config, &peer, id, standing, now))))?;
         self.guests.push_back(id);
         Some(id)
     }
 
     /// May this peer have a session?
     pub(super) fn has_room(&self, id: PeerId) -> bool {
-        let dynamic = self.get(id.index()).and_then(|peer| peer.dynamic.as_ref());
+        let dynamic = self.get(id.index()).and_then(Neighbor::dynamic);
         dynamic
             .filter(|dynamic| !dynamic.admitted)
             .is_none_or(|guest| {
-                let range = self.ranges.get(guest.range);
+                let range = self.range(guest.range);
                 range.is_some_and(|range| range.admitted < range.limit)
             })
     }
@@ -210,19 +259,44 @@ impl Neighbors {
             return;
         };
         let (is_in, quiet) = (neighbor.machine.is_in(), neighbor.machine.is_quiet());
-        let Some(dynamic) = &mut neighbor.dynamic else {
-            return;
+        let leaves = match &mut neighbor.standing {
+            Standing::Configured => return,
+            Standing::Gone => quiet,
+            Standing::Dynamic(dynamic) => {
+                let new = is_in && !std::mem::replace(&mut dynamic.admitted, true);
+                let range = dynamic.range;
+                if let Some(range) = self.range_mut(range) {
+                    range.refused += u64::from(turned_away);
+                    range.admitted += usize::from(new);
+                }
+                if new {
+                    self.guests.retain(|guest| *guest != id);
+                }
+                quiet
+            }
         };
-        let Some(range) = self.ranges.get_mut(dynamic.range) else {
-            return;
-        };
-        range.refused += u64::from(turned_away);
-        if is_in && !std::mem::replace(&mut dynamic.admitted, true) {
-            range.admitted += 1;
-            self.guests.retain(|guest| *guest != id);
-        }
-        if quiet && !self.leaving.contains(&id) {
+        if leaves && !self.leaving.contains(&id) {
             self.leaving.push(id);
+        }
+    }
+
+    /// It is not to be there any more; what it has is taken from it elsewhere.
+    pub(super) fn dismiss(&mut self, id: PeerId) {
+        let Some(neighbor) = self.get_mut(id.index()) else {
+            return;
+        };
+        let before = std::mem::replace(&mut neighbor.standing, Standing::Gone);
+        if let Standing::Dynamic(dynamic) = before {
+            self.uncount(id, &dynamic);
+        }
+    }
+
+    /// It is not one of its range any more.
+    fn uncount(&mut self, id: PeerId, dynamic: &Dynamic) {
+        if !dynamic.admitted {
+            self.guests.retain(|guest| *guest != id);
+        } else if let Some(range) = self.range_mut(dynamic.range) {
+            range.admitted = range.admitted.saturating_sub(1);
         }
     }
 
@@ -237,40 +311,42 @@ impl Neighbors {
         self.leaving.push(id);
     }
 
-    /// Frees the place of a dynamic peer.
+    /// Frees the place of a peer that is not configured.
     pub(super) fn remove(&mut self, id: PeerId) {
-        let Some(place) = self.places.get_mut(id.index()) else {
+        if self.get(id.index()).is_none_or(Neighbor::is_configured) {
             return;
-        };
-        let Place::Peer(neighbor) = place else { return };
-        let Some(dynamic) = &neighbor.dynamic else {
-            return;
-        };
-        if dynamic.admitted {
-            if let Some(range) = self.ranges.get_mut(dynamic.range) {
-                range.admitted = range.admitted.saturating_sub(1);
-            }
-        } else {
-            self.guests.retain(|guest| *guest != id);
         }
-        *place = Place::Free;
-        self.free.push_back(id.index());
-        while self.places.len() > self.configured && matches!(self.places.last(), Some(Place::Free))
-        {
+        self.dismiss(id);
+        self.vacate(id);
+    }
+
+    fn vacate(&mut self, id: PeerId) {
+        if let Some(place) = self.places.get_mut(id.index()) {
+            *place = Place::Free;
+            self.free.push_back(id.index());
+        }
+        while matches!(self.places.last(), Some(Place::Free)) {
             self.places.pop();
             let len = self.places.len();
             self.free.retain(|index| *index < len);
         }
     }
 
-    /// All dynamic ones go.
+    /// All that are not configured go.
     pub(super) fn forget_dynamic(&mut self) {
-        self.places.truncate(self.configured);
-        self.free.clear();
-        self.guests.clear();
+        let all = self.iter().filter(|peer| !peer.is_configured());
+        let all: Vec<PeerId> = all.map(|peer| peer.id).collect();
+        all.into_iter().for_each(|id| self.remove(id));
         self.leaving.clear();
-        for range in &mut self.ranges {
-            range.admitted = 0;
-        }
+    }
+}
+
+/// The peer at `address` that is made of a range's pattern.
+pub(super) fn member(pattern: &PeerConfig, address: IpAddr) -> PeerConfig {
+    PeerConfig {
+        name: format!("{}/{address}", pattern.name),
+        remote: Remote::Address { address, port: 0 },
+        passive: true,
+        ..pattern.clone()
     }
 }

@@ -330,7 +330,7 @@ impl Speaker {
         let known = self.neighbors.iter().filter(|n| n.is_known());
         // Nobody knows who else will come from a range.
         let ranges = match self.deferral {
-            Deferral::Waiting(start) if !self.neighbors.ranges().is_empty() => {
+            Deferral::Waiting(start) if self.neighbors.ranges().next().is_some() => {
                 Some(start + if any_complete { DOWN } else { BOUND })
             }
             _ => None,

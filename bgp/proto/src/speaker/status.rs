@@ -28,7 +28,7 @@ pub struct SpeakerStatus {
     pub drain: DrainState,
     /// Prefixes in the Loc-RIB, own networks included.
     pub prefixes: usize,
-    /// By [`PeerId`], those that came from ranges last, by address.
+    /// In the order of the configuration, those that came from ranges last, by address.
     pub peers: Vec<PeerStatus>,
     /// Networks whose addresses may become peers.
     pub ranges: Vec<RangeStatus>,

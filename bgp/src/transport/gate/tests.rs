@@ -8,7 +8,7 @@ fn gate(networks: &[(&str, u8)]) -> Arc<Gate> {
             ..Options::default()
         },
     };
-    Gate::new(networks.iter().map(entry).collect())
+    Gate::new(&networks.iter().map(entry).collect::<Vec<_>>())
 }
 
 fn from(address: &str) -> SocketAddr {
@@ -35,12 +35,37 @@ fn the_most_specific_wins() {
         ("10.0.1.7/32", 0),
         ("fd00::/64", 0),
     ]);
-    let find = |address: &str| gate.find(address.parse().unwrap());
-    assert_eq!(find("10.0.1.7"), Some(3));
-    assert_eq!(find("10.0.1.8"), Some(1));
-    assert_eq!(find("10.0.2.8"), Some(2));
-    assert_eq!(find("192.0.2.1"), Some(0));
-    assert_eq!((find("fd00::1"), find("fd00:1::1")), (Some(4), None));
+    let find = |address: &str| {
+        let found = gate.find(address.parse().unwrap());
+        found.map(|network| network.to_string())
+    };
+    assert_eq!(find("10.0.1.7").as_deref(), Some("10.0.1.7/32"));
+    assert_eq!(find("10.0.1.8").as_deref(), Some("10.0.1.0/24"));
+    assert_eq!(find("10.0.2.8").as_deref(), Some("10.0.0.0/16"));
+    assert_eq!(find("192.0.2.1").as_deref(), Some("0.0.0.0/0"));
+    assert_eq!(find("fd00::1").as_deref(), Some("fd00::/64"));
+    assert_eq!(find("fd00:1::1"), None);
+}
+
+#[test]
+fn who_is_here_stays_when_others_may_come() {
+    let gate = gate(&[("10.0.0.1/32", 0)]);
+    let one = gate.admit(from("10.0.0.1"), None).unwrap();
+    let entry = Entry {
+        network: "10.0.0.2/32".parse().unwrap(),
+        options: Options {
+            min_ttl: 255,
+            ..Options::default()
+        },
+    };
+    gate.replace(&[entry]);
+    assert_eq!(gate.min_ttls(true), (255, 255));
+    let again = gate.admit(from("10.0.0.1"), None).unwrap_err();
+    assert_eq!(again, Refusal::Stranger);
+    let _two = gate.admit(from("10.0.0.2"), None).unwrap();
+    assert_eq!(gate.counts().waiting, 2);
+    drop(one);
+    assert_eq!(gate.counts().waiting, 1);
 }
 
 #[test]
