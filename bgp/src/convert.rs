@@ -66,7 +66,7 @@ fn peer(peer: &rcni_config::PeerConfig) -> PeerConfig {
             .map(|family| family_of(*family))
             .collect(),
         offer: offer(&peer.capabilities),
-        enforce_first_as: peer.enforce_first_as,
+        enforce_first_as: peer.routes.enforce_first_as,
         import: direction(
             &peer.filters,
             "import",
@@ -133,11 +133,11 @@ fn direction(
 fn converted(rule: &rcni_config::Rule, name: &str) -> policy::Rule {
     policy::Rule {
         name: Arc::from(name),
-        action: match rule.action {
-            rcni_config::Action::Accept => policy::Action::Accept,
+        action: match &rule.action {
+            rcni_config::Action::Accept(_) => policy::Action::Accept,
             rcni_config::Action::Reject => policy::Action::Reject,
         },
-        matches: rule.matches.map(|matches| policy::PrefixMatch {
+        matches: rule.matches.prefix.map(|matches| policy::PrefixMatch {
             operator: match matches.operator {
                 rcni_config::Operator::Equal => policy::Operator::Equal,
                 rcni_config::Operator::NotEqual => policy::Operator::NotEqual,

@@ -8,8 +8,10 @@
 //! needs no further checks, or [`ConfigErrors`]: everything that is wrong, each with file, line,
 //! field, reason and what to write instead.
 
+pub mod as_path_regex;
 pub mod asn;
 pub mod cidr;
+pub mod community;
 #[cfg(feature = "crd")]
 pub mod crd;
 pub mod error;
@@ -25,14 +27,18 @@ pub mod resolved;
 mod secrets;
 mod similar;
 
+pub use as_path_regex::AsPathRegex;
 pub use asn::Asn;
 pub use cidr::Cidr;
+pub use community::{Community, CommunityPattern};
 pub use error::{ConfigError, ConfigErrors};
 pub use hold_time::HoldTime;
 pub use load::{load_felix, load_speaker, parse_felix, parse_speaker, readable_passwords};
 pub use password::Password;
 pub use resolved::{
-    Action, AddPath, AddressFamily, AoAlgorithm, AoKey, Capabilities, CniConfig, FelixConfig,
-    Filter, GracefulRestart, IptablesBackend, KernelConfig, Operator, PeerConfig, PrefixMatch,
-    Remote, RemoteAs, Role, Rule, Security, SpeakerConfig, Timers, Ttl,
+    Action, AddPath, AddressFamily, AoAlgorithm, AoKey, AsPathMatch, Capabilities, Changes,
+    CniConfig, CommunityChanges, CommunityMatch, Conditions, FelixConfig, Filter, GracefulRestart,
+    IptablesBackend, KernelConfig, LimitAction, MaximumPrefixes, NeighborMatch, NextHopChange,
+    NextHopMode, Operator, PeerConfig, PrefixMatch, Prepend, Remote, RemoteAs, RemovePrivateAs,
+    Role, RouteHandling, Rule, Security, Source, SpeakerConfig, Timers, Ttl,
 };

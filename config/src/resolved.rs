@@ -8,11 +8,18 @@ use std::sync::Arc;
 
 use crate::{Asn, Cidr};
 
+mod filter;
+mod limits;
 mod peer;
 
+pub use filter::{
+    Action, AsPathMatch, Changes, CommunityChanges, CommunityMatch, Conditions, Filter,
+    NeighborMatch, NextHopChange, Operator, PrefixMatch, Prepend, Rule, Source,
+};
+pub use limits::{LimitAction, MaximumPrefixes};
 pub use peer::{
-    AddPath, AoAlgorithm, AoKey, Capabilities, PeerConfig, Remote, RemoteAs, Role, Security,
-    Timers, Ttl,
+    AddPath, AoAlgorithm, AoKey, Capabilities, NextHopMode, PeerConfig, Remote, RemoteAs,
+    RemovePrivateAs, Role, RouteHandling, Security, Timers, Ttl,
 };
 
 /// All that `rcni-bgp` is told.
@@ -22,6 +29,8 @@ pub struct SpeakerConfig {
     pub asn: Asn,
     /// The BGP identifier (RFC 6286): never 0.0.0.0.
     pub router_id: Ipv4Addr,
+    /// Of a route reflector's cluster (RFC 4456): never 0.0.0.0.
+    pub cluster_id: Ipv4Addr,
     /// TCP port to listen on; never 0.
     pub listen_port: u16,
     /// Own addresses to listen on, without duplicates; empty: all, of both families.
@@ -30,6 +39,8 @@ pub struct SpeakerConfig {
     pub networks: Vec<Cidr>,
     /// How many equal paths a route may use; at least 1.
     pub maximum_paths: u8,
+    /// Whether equal paths may go through different ASes.
+    pub multipath_relax: bool,
     /// RFC 4724.
     pub graceful_restart: GracefulRestart,
     /// How routes are written into the kernel.
@@ -40,13 +51,15 @@ pub struct SpeakerConfig {
     pub filters: BTreeMap<String, Arc<Filter>>,
 }
 
-/// The two bounds of a graceful restart (RFC 4724).
+/// The bounds of a graceful restart (RFC 4724) and of what comes after (RFC 9494).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GracefulRestart {
     /// How long peers are asked to wait for our return: 0 to 4095 s, as the capability has 12 bits.
     pub restart_secs: u16,
     /// How long a returning peer's old routes are kept at most while it sends them again.
     pub stale_secs: u16,
+    /// How long peers are asked to keep our routes as the last resort; 0: not offered. 24 bits.
+    pub long_lived_secs: u32,
 }
 
 /// How BGP routes are marked in the kernel: ours are told by all three together.
@@ -96,82 +109,6 @@ impl fmt::Display for AddressFamily {
             Self::Ipv6 => "IPv6",
         })
     }
-}
-
-/// Rules for import and export, per family.
-///
-/// For one direction and family, a peer's filters are tried in their order, in each the rules in
-/// theirs; the first rule that matches decides. What happens if none does:
-///
-/// | the peer's filters have | import, eBGP | import, iBGP | export |
-/// | --- | --- | --- | --- |
-/// | a rule for this direction and family | reject | reject | reject |
-/// | none | reject all (RFC 8212) | accept all | own `networks` only |
-///
-/// With export rules, the candidates are all best routes and the own `networks`. Whatever the rules
-/// say, a route never returns to the peer that it came from, iBGP routes do not go to iBGP peers,
-/// and a path with the peer's own AS in it is not sent to that peer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Filter {
-    /// `metadata.name`.
-    pub name: String,
-    /// For IPv4 routes from the peer; empty: says nothing about them.
-    pub import_v4: Vec<Rule>,
-    /// For IPv4 routes to the peer; empty: says nothing about them.
-    pub export_v4: Vec<Rule>,
-    /// For IPv6 routes from the peer; empty: says nothing about them.
-    pub import_v6: Vec<Rule>,
-    /// For IPv6 routes to the peer; empty: says nothing about them.
-    pub export_v6: Vec<Rule>,
-}
-
-/// One step of a [`Filter`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rule {
-    /// What becomes of a route that matches.
-    pub action: Action,
-    /// `None`: every route matches.
-    pub matches: Option<PrefixMatch>,
-}
-
-/// What a [`Rule`] decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// The route is used or sent.
-    Accept,
-    /// The route is kept as refused, with this rule as the reason.
-    Reject,
-}
-
-/// A test of a route's prefix, with Calico's meaning.
-///
-/// The route is *inside* if it lies within `cidr` and its length is in `min_len..=max_len`. `Equal`
-/// and `In` match what is inside, `NotEqual` and `NotIn` match everything else: the negation is of
-/// both conditions together. For `Equal` and `NotEqual` both lengths are `cidr`'s own, so that only
-/// `cidr` itself is inside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PrefixMatch {
-    /// How the prefixes are compared.
-    pub operator: Operator,
-    /// What the route's prefix is compared with; of the rule's family.
-    pub cidr: Cidr,
-    /// The shortest length inside; not less than `cidr`'s own.
-    pub min_len: u8,
-    /// The longest length inside; not less than `min_len`.
-    pub max_len: u8,
-}
-
-/// How a [`PrefixMatch`] compares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Operator {
-    /// The route is exactly `cidr`.
-    Equal,
-    /// The route is anything but exactly `cidr`.
-    NotEqual,
-    /// The route lies within `cidr` (or is `cidr`) and its length is in the range.
-    In,
-    /// Everything that [`Operator::In`] would not match.
-    NotIn,
 }
 
 /// All that `felix-lite` is told.

@@ -11,9 +11,9 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use rcni_config::{
-    Action, AddPath, AddressFamily, AoAlgorithm, AoKey, Capabilities, Cidr, FelixConfig, HoldTime,
-    IptablesBackend, Operator, Password, PeerConfig, PrefixMatch, Remote, RemoteAs, Role, Rule,
-    Security, SpeakerConfig, Timers, Ttl, load_felix, load_speaker,
+    Action, AddPath, AddressFamily, AoAlgorithm, AoKey, Capabilities, Changes, Cidr, Conditions,
+    FelixConfig, HoldTime, IptablesBackend, Operator, Password, PeerConfig, PrefixMatch, Remote,
+    RemoteAs, Role, Rule, Security, SpeakerConfig, Timers, Ttl, load_felix, load_speaker,
 };
 
 fn samples() -> PathBuf {
@@ -80,13 +80,16 @@ fn the_nodes_speaker() {
             panic!("{:?}", peer.filters)
         };
         let matching = |operator, cidr, min_len, max_len| Rule {
-            action: Action::Accept,
-            matches: Some(PrefixMatch {
-                operator,
-                cidr,
-                min_len,
-                max_len,
-            }),
+            action: Action::Accept(Changes::default()),
+            matches: Conditions {
+                prefix: Some(PrefixMatch {
+                    operator,
+                    cidr,
+                    min_len,
+                    max_len,
+                }),
+                ..Conditions::default()
+            },
         };
         assert_eq!(
             filter.import_v4,
@@ -95,7 +98,7 @@ fn the_nodes_speaker() {
                 matching(Operator::Equal, cidr("0.0.0.0/0"), 0, 0),
                 Rule {
                     action: Action::Reject,
-                    matches: None
+                    matches: Conditions::default()
                 },
             ]
         );
@@ -121,7 +124,7 @@ fn defaults_of_the_speaker() {
     assert_eq!(peer.remote, Remote::Address { address, port: 179 });
     assert_eq!((peer.passive, peer.source_address), (false, None));
     assert_eq!((peer.local_asn, peer.ttl), (None, Ttl::Default));
-    assert!(peer.enforce_first_as && peer.security == Security::None);
+    assert!(peer.routes.enforce_first_as && peer.security == Security::None);
     assert_eq!(
         peer.timers,
         Timers {
@@ -152,7 +155,7 @@ fn the_tor() {
     assert_eq!(names, ["node1", "node2"]);
     assert!(config.peers.iter().all(|peer| peer.passive));
     // In without a range: from the prefix's own length to the longest.
-    let matches = config.filters["nodes"].export_v4[0].matches.unwrap();
+    let matches = config.filters["nodes"].export_v4[0].matches.prefix.unwrap();
     assert_eq!((matches.min_len, matches.max_len), (16, 32));
 }
 
@@ -236,12 +239,12 @@ fn every_field_can_be_set() {
     assert_eq!(config.bind_addresses, own);
     let peer = &config.peers[0];
     every_field_of_an_address(peer);
-    let import = peer.filters[0].import_v6[0].matches.unwrap();
+    let import = peer.filters[0].import_v6[0].matches.prefix.unwrap();
     assert_eq!(
         (import.operator, import.min_len, import.max_len),
         (Operator::NotIn, 48, 128)
     );
-    let export = peer.filters[0].export_v6[0].matches.unwrap();
+    let export = peer.filters[0].export_v6[0].matches.prefix.unwrap();
     assert_eq!(
         (export.operator, export.min_len, export.max_len),
         (Operator::NotEqual, 0, 0)
@@ -298,7 +301,7 @@ fn every_field_of_a_range(peer: &PeerConfig) {
         role_strict: true,
     };
     assert_eq!(peer.capabilities, capabilities);
-    assert!(!peer.enforce_first_as);
+    assert!(!peer.routes.enforce_first_as);
     let key = |send_id, receive_id, algorithm, secret: &str| AoKey {
         send_id,
         receive_id,

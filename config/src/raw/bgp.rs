@@ -28,6 +28,10 @@ pub struct BGPConfigurationSpec {
     /// The BGP identifier, in the form of an IPv4 address; unique in the network.
     #[serde(rename = "routerID")]
     pub router_id: Located<String>,
+    /// The cluster of a route reflector (RFC 4456), in the form of an IPv4 address. Reflectors with
+    /// the same one do not take what the other has reflected. Default: routerID.
+    #[serde(rename = "clusterID", default, skip_serializing_if = "Option::is_none")]
+    pub cluster_id: Option<Located<String>>,
     /// TCP port to listen on. Default: 179.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 65535)))]
@@ -43,6 +47,10 @@ pub struct BGPConfigurationSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 255)))]
     pub maximum_paths: Option<Located<Int>>,
+    /// Whether equal paths may go through different autonomous systems, as long as there are
+    /// equally many; false: their AS paths must be the same. Default: true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub multipath_relax: Option<bool>,
     /// What happens to routes while one side of a session restarts (RFC 4724).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub graceful_restart: Option<GracefulRestartSpec>,
@@ -74,6 +82,11 @@ pub struct GracefulRestartSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 65535)))]
     pub stale_path_time_seconds: Option<Located<Int>>,
+    /// How long peers are asked to keep our routes after that, as the last resort (RFC 9494), 0 to
+    /// 16777215; 0: not offered, and only the communities of others are honoured. Default: 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 0, max = 16_777_215)))]
+    pub long_lived_stale_time_seconds: Option<Located<Int>>,
 }
 
 /// How routes are written into the kernel. What is ours is told by protocol, metric and table
@@ -102,92 +115,4 @@ pub struct KernelSpec {
     /// Whether routes are written into the kernel at all. Default: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub install: Option<bool>,
-}
-
-/// Rules for what is taken from and sent to the neighbours that name this filter.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "crd", derive(kube::CustomResource, schemars::JsonSchema))]
-#[cfg_attr(
-    feature = "crd",
-    kube(
-        group = "rcni.io",
-        version = "v1alpha1",
-        kind = "BGPFilter",
-        plural = "bgpfilters",
-        singular = "bgpfilter",
-        doc = "Import and export rules."
-    )
-)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct BGPFilterSpec {
-    /// For IPv4 routes from the neighbour; the first rule that matches decides.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub import_v4: Vec<Located<RuleSpec>>,
-    /// For IPv4 routes to the neighbour; the first rule that matches decides.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub export_v4: Vec<Located<RuleSpec>>,
-    /// For IPv6 routes from the neighbour; the first rule that matches decides.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub import_v6: Vec<Located<RuleSpec>>,
-    /// For IPv6 routes to the neighbour; the first rule that matches decides.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub export_v6: Vec<Located<RuleSpec>>,
-}
-
-/// One rule. Without cidr and matchOperator it matches every route.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct RuleSpec {
-    /// What becomes of a route that matches.
-    pub action: ActionSpec,
-    /// How the route's prefix is compared with cidr; goes together with cidr.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub match_operator: Option<Located<OperatorSpec>>,
-    /// The prefix to compare with; of the family that the list is for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cidr: Option<Located<String>>,
-    /// For In and NotIn: which lengths within cidr are meant. Default: from cidr's own length to 32
-    /// or 128.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prefix_length: Option<Located<PrefixLengthSpec>>,
-}
-
-/// Accept or Reject.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
-pub enum ActionSpec {
-    /// The route is used or sent.
-    Accept,
-    /// The route is not used or sent.
-    Reject,
-}
-
-/// Equal, NotEqual, In or NotIn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
-pub enum OperatorSpec {
-    /// The route is exactly cidr.
-    Equal,
-    /// The route is anything but exactly cidr.
-    NotEqual,
-    /// The route lies within cidr, with a length in prefixLength.
-    In,
-    /// All that In would not match.
-    NotIn,
-}
-
-/// A range of prefix lengths.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct PrefixLengthSpec {
-    /// The shortest; not shorter than cidr. Default: cidr's own length.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "crd", schemars(range(min = 0, max = 128)))]
-    pub min: Option<Located<Int>>,
-    /// The longest. Default: 32 or 128.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "crd", schemars(range(min = 0, max = 128)))]
-    pub max: Option<Located<Int>>,
 }

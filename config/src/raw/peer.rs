@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AsNumber, Int, Located, Secret};
+use super::{AsNumber, Int, Located, MaximumPrefixesSpec, Secret};
 
 /// One neighbour, or all that connect from a range of addresses.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -107,6 +107,40 @@ pub struct BGPPeerSpec {
         skip_serializing_if = "Option::is_none"
     )]
     pub enforce_first_as: Option<bool>,
+    /// How often an own AS may be in a received path that is no loop, 0 to 10. Default: 0.
+    #[serde(
+        rename = "numAllowedLocalASNumbers",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "crd", schemars(range(min = 0, max = 10)))]
+    pub num_allowed_local_as_numbers: Option<Located<Int>>,
+    /// Towards an eBGP neighbour, its own AS in a path is replaced by this side's, so that it takes
+    /// routes of another site with the same AS. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_override: Option<Located<bool>>,
+    /// Towards an eBGP neighbour, private AS numbers (64512 to 65534, 4200000000 to 4294967294) in a
+    /// path are removed, or replaced by this side's. Default: neither.
+    #[serde(
+        rename = "removePrivateAS",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub remove_private_as: Option<Located<RemovePrivateAsSpec>>,
+    /// Which next hop the neighbour is told: Auto, Self or Keep. Default: Auto.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_hop_mode: Option<NextHopModeSpec>,
+    /// An iBGP neighbour to which routes are reflected (RFC 4456): it gets those of other iBGP
+    /// neighbours, and they get its. Default: false.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route_reflector_client: Option<Located<bool>>,
+    /// How many prefixes are taken, and what happens if there are more. Default: any number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maximum_prefixes: Option<Located<MaximumPrefixesSpec>>,
+    /// Whether a path with the community graceful-shutdown (RFC 8326) gets the lowest preference.
+    /// Default: true.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub honor_graceful_shutdown: Option<bool>,
     /// Shared secret for TCP MD5 signatures (RFC 2385), 1 to 80 bytes; the neighbour needs the same.
     /// Default: none.
     #[serde(
@@ -172,6 +206,31 @@ pub enum RoleSpec {
     Customer,
     /// Each gives the other its own and its customers' routes.
     Peer,
+}
+
+/// What becomes of private AS numbers in a path: remove or replace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum RemovePrivateAsSpec {
+    /// They are taken out.
+    Remove,
+    /// This side's AS stands in their place, so that the path keeps its length.
+    Replace,
+}
+
+/// Which next hop a neighbour is told: Auto, Self or Keep. Default: Auto.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub enum NextHopModeSpec {
+    /// eBGP: this side's address. iBGP: as it was received, and this side's for own networks.
+    #[default]
+    Auto,
+    /// Always this side's address.
+    #[serde(rename = "Self")]
+    Own,
+    /// Always as it was received, also for eBGP neighbours.
+    Keep,
 }
 
 /// Several paths for one prefix.

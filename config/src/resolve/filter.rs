@@ -1,174 +1,78 @@
 //! Import and export rules.
 
-use super::subject::Subject;
-use crate::raw::{
-    ActionSpec, BGPFilterSpec, Int, Located, Object, OperatorSpec, PrefixLengthSpec, RuleSpec,
-};
-use crate::{Action, Cidr, Filter, Operator, PrefixMatch, Rule};
+mod changes;
+mod communities;
+mod conditions;
+mod prefix;
 
-/// The filter, without the rules that were refused.
-pub(super) fn filter(subject: &mut Subject<'_>, object: &Object<BGPFilterSpec>) -> Filter {
+use std::collections::BTreeSet;
+
+use super::subject::Subject;
+use crate::raw::{ActionSpec, BGPFilterSpec, Located, Object, RuleSpec};
+use crate::{Action, Filter, Rule};
+
+/// Which of a filter's four lists a rule is in.
+#[derive(Clone, Copy)]
+struct List {
+    name: &'static str,
+    ipv4: bool,
+    export: bool,
+}
+
+/// The filter, without the rules that were refused. `peers`: the names that there are.
+pub(super) fn filter(
+    subject: &mut Subject<'_>,
+    object: &Object<BGPFilterSpec>,
+    peers: &BTreeSet<&str>,
+) -> Filter {
     let spec = &object.spec;
+    let mut rules = |name, ipv4, export, rules| {
+        let list = List { name, ipv4, export };
+        self::rules(subject, list, rules, peers)
+    };
     Filter {
         name: object.name.value.clone(),
-        import_v4: rules(subject, "importV4", true, &spec.import_v4),
-        export_v4: rules(subject, "exportV4", true, &spec.export_v4),
-        import_v6: rules(subject, "importV6", false, &spec.import_v6),
-        export_v6: rules(subject, "exportV6", false, &spec.export_v6),
+        import_v4: rules("importV4", true, false, &spec.import_v4),
+        export_v4: rules("exportV4", true, true, &spec.export_v4),
+        import_v6: rules("importV6", false, false, &spec.import_v6),
+        export_v6: rules("exportV6", false, true, &spec.export_v6),
     }
 }
 
 fn rules(
     subject: &mut Subject<'_>,
-    list: &str,
-    ipv4: bool,
+    list: List,
     rules: &[Located<RuleSpec>],
+    peers: &BTreeSet<&str>,
 ) -> Vec<Rule> {
     let mut resolved = Vec::with_capacity(rules.len());
     for (index, rule) in rules.iter().enumerate() {
-        let path = format!("spec.{list}[{index}]");
-        let action = match rule.value.action {
-            ActionSpec::Accept => Action::Accept,
-            ActionSpec::Reject => Action::Reject,
-        };
-        if let Some(matches) = matches(subject, &path, ipv4, rule) {
-            resolved.push(Rule { action, matches });
+        let path = format!("spec.{}[{index}]", list.name);
+        let action = action(subject, &path, list, &rule.value);
+        let conditions = conditions::conditions(subject, &path, list, rule, peers);
+        if let (Some(action), Some(matches)) = (action, conditions) {
+            resolved.push(Rule { matches, action });
         }
     }
     resolved
 }
 
-/// `None` if something was refused; `Some(None)` for a rule that matches everything.
-fn matches(
-    subject: &mut Subject<'_>,
-    path: &str,
-    ipv4: bool,
-    rule: &Located<RuleSpec>,
-) -> Option<Option<PrefixMatch>> {
-    let spec = &rule.value;
-    let (cidr, operator) = match (&spec.cidr, spec.match_operator) {
-        (Some(cidr), Some(operator)) => (cidr, operator),
-        (Some(cidr), None) => {
-            let hint = "add matchOperator: Equal, NotEqual, In or NotIn";
-            let path = format!("{path}.matchOperator");
-            subject.refuse(cidr.place, &path, "is required with cidr", hint);
-            return None;
+fn action(subject: &mut Subject<'_>, path: &str, list: List, spec: &RuleSpec) -> Option<Action> {
+    let changes = spec
+        .set
+        .as_ref()
+        .map(|set| changes::changes(subject, &format!("{path}.set"), list, set));
+    match (spec.action, changes) {
+        (ActionSpec::Accept, changes) => Some(Action::Accept(changes.unwrap_or_default())),
+        (ActionSpec::Reject, None) => Some(Action::Reject),
+        (ActionSpec::Reject, Some(_)) => {
+            let unread = subject.is_unread(&format!("{path}.action"));
+            if let Some(set) = spec.set.as_ref().filter(|_| !unread) {
+                let reason = "has no meaning with Reject: nothing is left to be changed";
+                let hint = "remove it, or write action: Accept";
+                subject.refuse(set.place, &format!("{path}.set"), reason, hint);
+            }
+            None
         }
-        (None, Some(operator)) => {
-            let hint = "add cidr, or remove matchOperator to match every route";
-            let path = format!("{path}.cidr");
-            subject.refuse(
-                operator.place,
-                &path,
-                "is required with matchOperator",
-                hint,
-            );
-            return None;
-        }
-        (None, None) => {
-            let Some(lengths) = &spec.prefix_length else {
-                return Some(None);
-            };
-            let any = if ipv4 { "0.0.0.0/0" } else { "::/0" };
-            let hint = format!("add matchOperator: In and cidr: {any}, or whichever is meant");
-            let path = format!("{path}.cidr");
-            subject.refuse(lengths.place, &path, "is required with prefixLength", &hint);
-            return None;
-        }
-    };
-    let cidr_path = format!("{path}.cidr");
-    let parsed = subject.cidr(&cidr_path, cidr)?;
-    if parsed.is_ipv4() != ipv4 {
-        let (is, list) = if ipv4 { ("IPv6", "V4") } else { ("IPv4", "V6") };
-        let other = if ipv4 { "V6" } else { "V4" };
-        let reason = format!("{parsed} is {is}, and this list is for the other family");
-        let hint = format!("move the rule from the {list} list to the {other} list");
-        subject.refuse(cidr.place, &cidr_path, &reason, &hint);
-        return None;
     }
-    let lengths = lengths(subject, path, operator, parsed, spec.prefix_length.as_ref());
-    lengths.map(|(min_len, max_len)| {
-        Some(PrefixMatch {
-            operator: resolve(operator.value),
-            cidr: parsed,
-            min_len,
-            max_len,
-        })
-    })
-}
-
-fn resolve(operator: OperatorSpec) -> Operator {
-    match operator {
-        OperatorSpec::Equal => Operator::Equal,
-        OperatorSpec::NotEqual => Operator::NotEqual,
-        OperatorSpec::In => Operator::In,
-        OperatorSpec::NotIn => Operator::NotIn,
-    }
-}
-
-/// The shortest and longest length that are inside.
-fn lengths(
-    subject: &mut Subject<'_>,
-    path: &str,
-    operator: Located<OperatorSpec>,
-    cidr: Cidr,
-    given: Option<&Located<PrefixLengthSpec>>,
-) -> Option<(u8, u8)> {
-    let (own, longest) = (cidr.prefix_len(), cidr.max_len());
-    let ranged = matches!(operator.value, OperatorSpec::In | OperatorSpec::NotIn);
-    let path = format!("{path}.prefixLength");
-    let Some(given) = given else {
-        return Some(if ranged { (own, longest) } else { (own, own) });
-    };
-    if !ranged {
-        let reason = format!(
-            "has no meaning with {:?}, which is about {cidr} alone",
-            operator.value
-        );
-        subject.refuse(given.place, &path, &reason, "remove it, or use In or NotIn");
-        return None;
-    }
-    let (min, max) = (given.value.min, given.value.max);
-    let min_len = bound(subject, &format!("{path}.min"), min, cidr, own);
-    let max_len = bound(subject, &format!("{path}.max"), max, cidr, longest);
-    let (min_len, max_len) = (min_len?, max_len?);
-    if min_len > max_len {
-        let place = min.or(max).map_or(given.place, |bound| bound.place);
-        let reason = format!("min {min_len} is greater than max {max_len}, so nothing can match");
-        subject.refuse(
-            place,
-            &path,
-            &reason,
-            &format!("write {own} <= min <= max <= {longest}"),
-        );
-        return None;
-    }
-    Some((min_len, max_len))
-}
-
-fn bound(
-    subject: &mut Subject<'_>,
-    path: &str,
-    given: Option<Located<Int>>,
-    cidr: Cidr,
-    default: u8,
-) -> Option<u8> {
-    let Some(given) = given else {
-        return Some(default);
-    };
-    let (own, longest) = (cidr.prefix_len(), cidr.max_len());
-    let reason = match u8::try_from(given.value.0) {
-        Ok(length) if (own..=longest).contains(&length) => return Some(length),
-        Ok(length) if length < own => {
-            format!("{length} is shorter than {cidr} itself, so nothing that short is within it")
-        }
-        _ => format!("{} is not a prefix length of this family", given.value.0),
-    };
-    subject.refuse(
-        given.place,
-        path,
-        &reason,
-        &format!("write {own} to {longest}"),
-    );
-    None
 }

@@ -3,6 +3,7 @@
 mod capabilities;
 mod clash;
 mod remote;
+mod routes;
 mod security;
 mod timers;
 
@@ -13,7 +14,6 @@ use std::sync::Arc;
 use super::Report;
 use super::subject::Subject;
 use crate::raw::{AsNumber, BGPPeerSpec, Located, Object};
-use crate::similar::closest;
 use crate::{Asn, Filter, PeerConfig, RemoteAs, Ttl};
 
 /// What the neighbours' checks must know of the speaker; what is wrong with it is said elsewhere.
@@ -60,6 +60,7 @@ fn peer(
     let timers = timers::timers(subject, spec);
     let capabilities = capabilities::capabilities(subject, spec, internal);
     let security = security::security(subject, spec);
+    let routes = routes::routes(subject, spec, internal, &capabilities.families);
     let filters = filters(subject, &spec.filters, known);
     Some(PeerConfig {
         name: object.name.value.clone(),
@@ -72,7 +73,7 @@ fn peer(
         security,
         timers,
         capabilities,
-        enforce_first_as: spec.enforce_first_as.unwrap_or(true),
+        routes,
         filters,
     })
 }
@@ -146,17 +147,9 @@ fn filters(
     let mut filters: Vec<Arc<Filter>> = Vec::new();
     for (index, name) in names.iter().enumerate() {
         let path = format!("spec.filters[{index}]");
+        let names = known.keys().map(String::as_str);
+        subject.refuse_unknown("BGPFilter", name, &path, names);
         let Some(filter) = known.get(&name.value) else {
-            if !subject.report.may_be_broken("BGPFilter", Some(&name.value)) {
-                let reason = format!("there is no BGPFilter named {:?}", name.value);
-                // What is not shown needs no search through all names.
-                let hint = if subject.report.is_full() {
-                    String::new()
-                } else {
-                    known_filters(&name.value, known)
-                };
-                subject.refuse(name.place, &path, &reason, &hint);
-            }
             continue;
         };
         if filters.iter().any(|other| other.name == filter.name) {
@@ -166,19 +159,4 @@ fn filters(
         filters.push(Arc::clone(filter));
     }
     filters
-}
-
-fn known_filters(given: &str, known: &BTreeMap<String, Arc<Filter>>) -> String {
-    if known.is_empty() {
-        return "add it as a document of kind BGPFilter".to_owned();
-    }
-    let names: Vec<&str> = known.keys().map(String::as_str).collect();
-    let some = names
-        .get(..names.len().min(10))
-        .unwrap_or_default()
-        .join(", ");
-    match closest(given, &names) {
-        Some(meant) => format!("did you mean {meant}? There are: {some}"),
-        None => format!("there are: {some}"),
-    }
 }

@@ -9,7 +9,7 @@ use crate::{ConfigError, ConfigErrors};
 /// A file full of mistakes is still answered on a few screens.
 const MAX_ERRORS: usize = 100;
 /// Of the text that comes from the file, this much is repeated in one error.
-const MAX_TEXT: usize = 400;
+const MAX_TEXT: usize = 600;
 
 /// The errors found so far in one file (or in one set of objects).
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! `rcni-bgp`'s configuration from its objects.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -11,6 +11,9 @@ use crate::raw::{BGPConfigurationSpec, Int, KernelSpec, Located, Object, Place, 
 use crate::{
     Asn, ConfigErrors, Filter, GracefulRestart, KernelConfig, PeerConfig, SpeakerConfig, kernel,
 };
+
+/// RFC 9494: the capability has 24 bits.
+const MAX_LONG_LIVED_SECS: u32 = 0xff_ffff;
 
 /// Checks the objects of one speaker, whether they came from a file or from Kubernetes; `report` may
 /// hold what was refused while they were read.
@@ -34,6 +37,7 @@ pub fn speaker(
 /// Checks what stands in the other program's file; what it refers to may be in the right one.
 pub(crate) fn misplaced_speaker(report: &mut Report, objects: &SpeakerObjects) {
     report.remember_broken(Some("BGPFilter".to_owned()), None);
+    report.remember_broken(Some("BGPPeer".to_owned()), None);
     peers_and_filters(report, objects);
     for object in &objects.configurations {
         configuration(report, object);
@@ -47,6 +51,8 @@ fn peers_and_filters(
     unique_names(report, "BGPConfiguration", &objects.configurations);
     unique_names(report, "BGPPeer", &objects.peers);
     unique_names(report, "BGPFilter", &objects.filters);
+    let names = objects.peers.iter().map(|peer| peer.name.value.as_str());
+    let names: BTreeSet<&str> = names.collect();
     let filters: BTreeMap<String, Arc<Filter>> = objects
         .filters
         .iter()
@@ -54,7 +60,7 @@ fn peers_and_filters(
             let mut subject = Subject::new(report, "BGPFilter", object);
             (
                 object.name.value.clone(),
-                Arc::new(filter::filter(&mut subject, object)),
+                Arc::new(filter::filter(&mut subject, object, &names)),
             )
         })
         .collect();
@@ -83,7 +89,9 @@ fn configuration(
     let spec = &object.spec;
     let mut subject = Subject::new(report, "BGPConfiguration", object);
     let asn: Option<Asn> = subject.asn("spec.asNumber", spec.as_number);
-    let router_id = router_id(&mut subject, &spec.router_id);
+    let router_id = identifier(&mut subject, "spec.routerID", &spec.router_id);
+    let cluster_id = spec.cluster_id.as_ref();
+    let cluster_id = cluster_id.map(|given| identifier(&mut subject, "spec.clusterID", given));
     let listen_port = subject.port("spec.listenPort", spec.listen_port, 179);
     let bind_addresses = bind_addresses(&mut subject, spec.bind_addresses.as_ref());
     let networks = spec.networks.iter().enumerate();
@@ -106,15 +114,23 @@ fn configuration(
             1..=u16::MAX,
             300,
         ),
+        long_lived_secs: subject.number(
+            "spec.gracefulRestart.longLivedStaleTimeSeconds",
+            restart.long_lived_stale_time_seconds,
+            0..=MAX_LONG_LIVED_SECS,
+            0,
+        ),
     };
     let kernel = kernel_config(&mut subject, &spec.kernel.clone().unwrap_or_default());
     Some(SpeakerConfig {
         asn: asn?,
         router_id: router_id?,
+        cluster_id: cluster_id.unwrap_or(router_id)?,
         listen_port,
         bind_addresses,
         networks,
         maximum_paths,
+        multipath_relax: spec.multipath_relax.unwrap_or(true),
         graceful_restart,
         kernel,
         peers: Vec::new(),
@@ -159,17 +175,28 @@ fn bind_addresses(
     addresses
 }
 
-fn router_id(subject: &mut Subject<'_>, given: &Located<String>) -> Option<Ipv4Addr> {
-    let hint = "write four numbers such as 10.0.1.11, unique in the network";
+/// RFC 6286 of a router, RFC 4456 of a cluster: four octets, not all of them zero.
+fn identifier(subject: &mut Subject<'_>, path: &str, given: &Located<String>) -> Option<Ipv4Addr> {
+    let (what, hint) = if path == "spec.routerID" {
+        (
+            "a BGP identifier (RFC 6286)",
+            "write four numbers such as 10.0.1.11, unique in the network",
+        )
+    } else {
+        (
+            "a cluster's identifier",
+            "write four numbers such as 10.0.1.11, or leave it out for routerID",
+        )
+    };
     let reason = match given.value.parse::<Ipv4Addr>() {
         Ok(id) if !id.is_unspecified() => return Some(id),
-        Ok(_) => "0.0.0.0 is not a BGP identifier (RFC 6286)".to_owned(),
+        Ok(_) => format!("0.0.0.0 is not {what}"),
         Err(_) => format!(
             "{:?} does not have the form of an IPv4 address",
             given.value
         ),
     };
-    subject.refuse(given.place, "spec.routerID", &reason, hint);
+    subject.refuse(given.place, path, &reason, hint);
     None
 }
 

@@ -9,6 +9,7 @@ use super::usable::Use;
 use super::{Label, Report};
 use crate::cidr::CidrError;
 use crate::raw::{Int, Located, Object, Place};
+use crate::similar::closest;
 use crate::{Asn, Cidr, kernel};
 
 /// The prefixes of a list so far, by address and length: neighbours in this order are the only
@@ -238,6 +239,30 @@ impl<'a> Subject<'a> {
         None
     }
 
+    /// Refuses a name that no object of this kind has, unless one that could not be read may have
+    /// had it.
+    pub(super) fn refuse_unknown<'n>(
+        &mut self,
+        kind: &str,
+        name: &Located<String>,
+        path: &str,
+        known: impl Iterator<Item = &'n str> + Clone,
+    ) {
+        if known.clone().any(|known| known == name.value)
+            || self.report.may_be_broken(kind, Some(&name.value))
+        {
+            return;
+        }
+        let reason = format!("there is no {kind} named {:?}", name.value);
+        // What is not shown needs no search through all names.
+        let hint = if self.report.is_full() {
+            String::new()
+        } else {
+            known_names(kind, &name.value, known)
+        };
+        self.refuse(name.place, path, &reason, &hint);
+    }
+
     /// A route protocol number that no other program thinks is its own.
     pub(super) fn protocol(&mut self, path: &str, given: Option<Located<Int>>) -> u8 {
         let protocol = self.number(path, given, 0..=u8::MAX, kernel::PROTOCOL);
@@ -252,6 +277,21 @@ impl<'a> Subject<'a> {
             self.refuse(given.place, path, &reason, &hint);
         }
         protocol
+    }
+}
+
+fn known_names<'n>(kind: &str, given: &str, known: impl Iterator<Item = &'n str>) -> String {
+    let names: Vec<&str> = known.collect();
+    if names.is_empty() {
+        return format!("add it as a document of kind {kind}");
+    }
+    let some = names
+        .get(..names.len().min(10))
+        .unwrap_or_default()
+        .join(", ");
+    match closest(given, &names) {
+        Some(meant) => format!("did you mean {meant}? There are: {some}"),
+        None => format!("there are: {some}"),
     }
 }
 

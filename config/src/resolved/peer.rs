@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::{AddressFamily, Filter};
+use super::{AddressFamily, Filter, MaximumPrefixes};
 use crate::{Asn, Cidr, HoldTime, Password};
 
 /// One configured neighbour, or all that connect from a range.
@@ -31,8 +31,8 @@ pub struct PeerConfig {
     pub timers: Timers,
     /// What is offered in OPEN.
     pub capabilities: Capabilities,
-    /// eBGP: the first AS of its paths must be its own (RFC 4271 §6.3).
-    pub enforce_first_as: bool,
+    /// What is done with its routes beside the filters, and with those for it.
+    pub routes: RouteHandling,
     /// In the order in which they are tried; see [`Filter`].
     pub filters: Vec<Arc<Filter>>,
 }
@@ -198,6 +198,48 @@ pub struct Capabilities {
     pub role: Option<Role>,
     /// A peer that says no role is refused; only with a role.
     pub role_strict: bool,
+}
+
+/// What is done with routes, whatever the filters say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RouteHandling {
+    /// eBGP: the first AS of its paths must be its own (RFC 4271 §6.3).
+    pub enforce_first_as: bool,
+    /// So many occurrences of an own AS in a path are no loop: 0 to 10.
+    pub allowed_own_as: u8,
+    /// Towards it, its AS in a path is replaced by this side's; eBGP only.
+    pub as_override: bool,
+    /// Towards it, private ASes are; eBGP only.
+    pub remove_private_as: Option<RemovePrivateAs>,
+    /// Which next hop it is told.
+    pub next_hop: NextHopMode,
+    /// It is a client of this reflector (RFC 4456); iBGP only.
+    pub reflector_client: bool,
+    /// RFC 8326: its paths with GRACEFUL_SHUTDOWN get LOCAL_PREF 0.
+    pub honor_graceful_shutdown: bool,
+    /// How many prefixes it may announce; `None`: any number.
+    pub maximum_prefixes: Option<MaximumPrefixes>,
+}
+
+/// What becomes of private AS numbers (64512 to 65534, 4200000000 to 4294967294) in a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RemovePrivateAs {
+    /// They are taken out.
+    Remove,
+    /// This side's AS stands in their place.
+    Replace,
+}
+
+/// Which next hop a peer is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NextHopMode {
+    /// eBGP: this side's address; iBGP: the received one, this side's for own networks.
+    #[default]
+    Auto,
+    /// Always this side's address.
+    Own,
+    /// Always the received one.
+    Keep,
 }
 
 /// Several paths for one prefix (RFC 7911).

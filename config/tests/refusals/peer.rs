@@ -291,7 +291,7 @@ fn a_password_in_a_field_s_name_is_not_shown() {
              here: peerIP, peerRange, maximumPeers, asNumber, localASNumber, peerPort, passive, \
              sourceAddress, multihop, ttlSecurity, profile, holdTimeSeconds, keepaliveSeconds, \
              connectRetrySeconds, families, addPath, extendedMessages, role, roleStrict, \
-             enforceFirstAS, password, tcpAO, filters",
+             enforceFirstAS, numAllowedLocalASNumbers, asOverride, removePrivateAS, nextHopMode, routeReflectorClient, maximumPrefixes, honorGracefulShutdown, password, tcpAO, filters",
         ],
     );
 }

@@ -56,7 +56,7 @@ fn unknown_field() {
         &NODE.replace("routerID", "routerId"),
         &[
             "bgp.yaml:6: spec.routerId (BGPConfiguration default): unknown field; did you mean \
-           routerID? Known here: asNumber, routerID, listenPort, bindAddresses, networks, maximumPaths, \
+           routerID? Known here: asNumber, routerID, clusterID, listenPort, bindAddresses, networks, maximumPaths, multipathRelax, \
            gracefulRestart, kernel",
         ],
     );
