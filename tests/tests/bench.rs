@@ -106,3 +106,15 @@ fn a_bystander_is_heard_whatever_others_do() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn large_tables_go_through_every_speaker() -> Result<()> {
+    let tables = tables(Part::Scale)?;
+    let table = tables.first().context("a table")?;
+    for scenario in ["one peer", "few attributes", "two peers"] {
+        for name in ["rcni-bgp", "BIRD", "GoBGP"] {
+            ensure_measured(table, &format!("{scenario}: {name}"))?;
+        }
+    }
+    Ok(())
+}

@@ -10,7 +10,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::peer::ROUTES_MAX;
 use super::table::Table;
-use super::{cni, fib, machine, memory, overload, readme, subjects, throughput};
+use super::{cni, fib, machine, memory, overload, readme, scale, subjects, throughput};
 use crate::cli::signals;
 
 const EXAMPLES: &str = "Examples:
@@ -34,9 +34,12 @@ pub struct Cli {
     /// Repetitions, interleaved
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     repeat: u16,
-    /// Only these speakers of `fib` (the floor always runs)
+    /// Only these speakers of `fib` (the floor always runs) and of `scale`
     #[arg(long, value_delimiter = ',')]
     subject: Vec<String>,
+    /// Only these scenarios of `scale`
+    #[arg(long, value_enum, value_delimiter = ',')]
+    scenario: Vec<scale::Scenario>,
     /// Pods of each contender
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pods: u32,
@@ -44,7 +47,7 @@ pub struct Cli {
     #[arg(long, conflicts_with_all = ["routes", "repeat", "pods", "write"])]
     quick: bool,
     /// Also put the tables into this file, between its two comments
-    #[arg(long, conflicts_with_all = ["parts", "subject"])]
+    #[arg(long, conflicts_with_all = ["parts", "subject", "scenario"])]
     write: Option<PathBuf>,
 }
 
@@ -61,14 +64,17 @@ pub enum Part {
     Throughput,
     /// What a session notices of others' misbehaviour
     Overload,
+    /// Large tables and many peers, without the kernel
+    Scale,
 }
 
-const PARTS: [Part; 5] = [
+const PARTS: [Part; 6] = [
     Part::Fib,
     Part::Cni,
     Part::Memory,
     Part::Throughput,
     Part::Overload,
+    Part::Scale,
 ];
 
 /// How much of everything.
@@ -86,6 +92,8 @@ pub struct Amount {
     pub seconds: f64,
     /// Peers that misbehave.
     pub overload: overload::Scale,
+    /// Large tables.
+    pub scale: scale::Scale,
 }
 
 /// As `--quick`.
@@ -106,6 +114,11 @@ pub fn quick() -> Amount {
             routes: 1_000,
             time: Duration::from_secs(3),
             rate: 200,
+        },
+        scale: scale::Scale {
+            routes: 2_000,
+            clients: 10,
+            scenarios: scale::ALL.to_vec(),
         },
     }
 }
@@ -134,12 +147,22 @@ impl Cli {
                 time: Duration::from_secs(20),
                 rate: 1_000,
             },
+            scale: scale::Scale {
+                routes: self.routes.saturating_mul(10).min(ROUTES_MAX - 2),
+                clients: 500,
+                scenarios: if self.scenario.is_empty() {
+                    scale::ALL.to_vec()
+                } else {
+                    self.scenario.clone()
+                },
+            },
         }
     }
 
     fn check(&self) -> Result<()> {
         for name in &self.subject {
             let known = fib::SUBJECTS.map(|subject| subject.name);
+            let known = [&known[..], &[scale::ALONE]].concat();
             ensure!(
                 known.contains(&name.as_str()),
                 "no speaker {name}; there are {}",
@@ -222,6 +245,17 @@ pub fn measure(part: Part, amount: &Amount, say: &dyn Fn(&str)) -> Result<Vec<Ta
             vec![throughput::table(amount.repeat, amount.seconds)?]
         }
         Part::Overload => vec![overload::table(amount.overload, say)?],
+        Part::Scale => {
+            let wanted = |name: &str| {
+                amount.subjects.is_empty() || amount.subjects.iter().any(|s| s == name)
+            };
+            vec![scale::table(
+                &amount.scale,
+                amount.repeat.min(3),
+                &wanted,
+                say,
+            )?]
+        }
     })
 }
 

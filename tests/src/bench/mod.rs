@@ -21,6 +21,7 @@ pub mod netns;
 pub mod overload;
 pub mod peer;
 pub mod readme;
+pub mod scale;
 pub mod stats;
 pub mod subjects;
 pub mod table;

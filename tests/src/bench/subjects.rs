@@ -93,6 +93,57 @@ pub const FRR: Subject = Subject {
         ("/etc/frr/daemons", include_str!("configs/daemons")),
     ],
 };
+/// rcni without the kernel, for two feeds and a sink.
+pub const RCNI_FEEDS: Subject = Subject {
+    files: &[(
+        "/etc/rcni/bgp.yaml",
+        include_str!("configs/scale/feeds.yaml"),
+    )],
+    ..RCNI
+};
+/// The named peer with the same.
+pub const BIRD_FEEDS: Subject = Subject {
+    files: &[(
+        "/etc/bird/bird.conf",
+        include_str!("configs/scale/feeds.conf"),
+    )],
+    ..BIRD
+};
+/// A speaker of many threads with the same; it never writes to the kernel.
+pub const GOBGP_FEEDS: Subject = Subject {
+    name: "GoBGP",
+    image: "osrg/gobgp",
+    programs: &["gobgpd"],
+    version: &["gobgpd", "--version"],
+    files: &[(
+        "/etc/gobgp/gobgp.yml",
+        include_str!("configs/scale/feeds-gobgp.yml"),
+    )],
+};
+/// rcni as a route reflector.
+pub const RCNI_REFLECTOR: Subject = Subject {
+    files: &[(
+        "/etc/rcni/bgp.yaml",
+        include_str!("configs/scale/reflector.yaml"),
+    )],
+    ..RCNI
+};
+/// The named peer as one.
+pub const BIRD_REFLECTOR: Subject = Subject {
+    files: &[(
+        "/etc/bird/bird.conf",
+        include_str!("configs/scale/reflector.conf"),
+    )],
+    ..BIRD
+};
+/// The one of many threads as one.
+pub const GOBGP_REFLECTOR: Subject = Subject {
+    files: &[(
+        "/etc/gobgp/gobgp.yml",
+        include_str!("configs/scale/reflector-gobgp.yml"),
+    )],
+    ..GOBGP_FEEDS
+};
 /// A node without a speaker, for the kernel's own floor.
 pub const KERNEL: Subject = Subject {
     name: "kernel",
@@ -108,7 +159,7 @@ pub const KERNEL: Subject = Subject {
 /// One does not run.
 pub fn versions() -> Result<String> {
     let mut all = Vec::new();
-    for subject in [&RCNI, &BIRD, &FRR] {
+    for subject in [&RCNI, &BIRD, &FRR, &GOBGP_FEEDS] {
         all.push(subject.version(&subject.deploy()?)?);
     }
     Ok(all.join(", "))
@@ -199,6 +250,20 @@ impl Bench {
     /// It is gone.
     pub fn dut(&self) -> Result<&Node> {
         self.lab.node("dut")
+    }
+
+    /// Any node.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn node(&self, name: &str) -> Result<&Node> {
+        self.lab.node(name)
+    }
+
+    /// What the subject's log says.
+    #[must_use]
+    pub fn report(&self) -> String {
+        self.lab.report()
     }
 
     /// Process in the namespace of a node.

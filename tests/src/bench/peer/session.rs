@@ -61,6 +61,20 @@ impl Session {
     /// # Errors
     /// It is not established in time; with what happened last.
     pub fn establish(pid: i32, me: Identity, subject: Ipv4Addr, routes: u32) -> Result<Self> {
+        Self::establish_among(pid, me, subject, routes, routes)
+    }
+
+    /// The same where `plan` prefixes may come, of which all `routes` are enough.
+    ///
+    /// # Errors
+    /// As [`Session::establish`].
+    pub fn establish_among(
+        pid: i32,
+        me: Identity,
+        subject: Ipv4Addr,
+        plan: u32,
+        routes: u32,
+    ) -> Result<Self> {
         let (stream, early) = connect(pid, me, subject)?;
         stream.set_read_timeout(Some(KEEPALIVE))?;
         let writing = Arc::new(Mutex::new(()));
@@ -68,7 +82,7 @@ impl Session {
         let reading = Reading {
             stream: stream.try_clone()?,
             writing: Arc::clone(&writing),
-            counter: Counter::new(routes),
+            counter: Counter::new(plan),
             routes,
             sender,
         };

@@ -1,6 +1,7 @@
 //! Messages as bytes (RFC 4271 §4, capabilities of RFC 4760 and RFC 6793).
 
 use std::net::Ipv4Addr;
+use std::ops::Range;
 
 use super::{PREFIX_LEN, Plan};
 
@@ -79,14 +80,7 @@ pub fn announcements(plan: &Plan) -> Vec<u8> {
     let mut number = 0;
     while number < plan.routes {
         let until = plan.routes.min(number + plan.per_update);
-        let start = begin(&mut out, kind::UPDATE);
-        out.extend_from_slice(&[0, 0]);
-        let attributes_at = out.len();
-        out.extend_from_slice(&[0, 0]);
-        attributes(&mut out, plan, number / plan.per_update);
-        put_length(&mut out, attributes_at, 0);
-        (number..until).for_each(|number| prefix(&mut out, number));
-        end(&mut out, start);
+        update(&mut out, plan, number / plan.per_update, number..until);
         number = until;
     }
     out
@@ -105,6 +99,45 @@ fn attributes(out: &mut Vec<u8>, plan: &Plan, update: u32) {
         .for_each(|asn| out.extend_from_slice(&asn.to_be_bytes()));
     out.extend_from_slice(&[TRANSITIVE, 3, 4]);
     out.extend_from_slice(&plan.next_hop.octets());
+}
+
+/// The announcement of one prefix, which need not be one of the plan's.
+#[must_use]
+pub fn announcement(plan: &Plan, number: u32) -> Vec<u8> {
+    let mut out = Vec::new();
+    update(&mut out, plan, number / plan.per_update, number..number + 1);
+    out
+}
+
+fn update(out: &mut Vec<u8>, plan: &Plan, update: u32, prefixes: Range<u32>) {
+    let start = begin(out, kind::UPDATE);
+    out.extend_from_slice(&[0, 0]);
+    let attributes_at = out.len();
+    out.extend_from_slice(&[0, 0]);
+    attributes(out, plan, update);
+    put_length(out, attributes_at, 0);
+    prefixes.for_each(|number| prefix(out, number));
+    end(out, start);
+}
+
+/// One prefix as an internal peer originates it.
+#[must_use]
+pub fn internal(number: u32, next_hop: Ipv4Addr) -> Vec<u8> {
+    const TRANSITIVE: u8 = 0x40;
+    let mut out = Vec::new();
+    let start = begin(&mut out, kind::UPDATE);
+    out.extend_from_slice(&[0, 0]);
+    let attributes_at = out.len();
+    out.extend_from_slice(&[0, 0]);
+    // ORIGIN IGP, an empty AS_PATH, NEXT_HOP, LOCAL_PREF 100
+    out.extend_from_slice(&[TRANSITIVE, 1, 1, 0, TRANSITIVE, 2, 0]);
+    out.extend_from_slice(&[TRANSITIVE, 3, 4]);
+    out.extend_from_slice(&next_hop.octets());
+    out.extend_from_slice(&[TRANSITIVE, 5, 4, 0, 0, 0, 100]);
+    put_length(&mut out, attributes_at, 0);
+    prefix(&mut out, number);
+    end(&mut out, start);
+    out
 }
 
 fn prefix(out: &mut Vec<u8>, number: u32) {
@@ -169,5 +202,15 @@ mod tests {
                 .replace(' ', "")
         );
         assert_eq!(keepalive().len(), HEADER_LEN);
+        let internal = internal(1, Ipv4Addr::new(10, 0, 0, 1));
+        let hex: String = internal[16..]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(
+            hex,
+            "002f02 0000 0015 40010100 400200 4003040a000001 40050400000064 18200001"
+                .replace(' ', "")
+        );
     }
 }
