@@ -73,7 +73,9 @@ impl Identity {
             peer_asn: expected.asn.known(expected.local_asn).unwrap_or_default(),
             local_asn: expected.local_asn,
             enforce_first_as: self.enforce_first_as,
-            local_addresses: vec![local.ip()],
+            // The speaker knows them all, and what is an echo of our own: such paths are kept with
+            // their reason.
+            local_addresses: Vec::new(),
         };
         SessionParams {
             local: open,

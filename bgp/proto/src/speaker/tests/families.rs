@@ -418,6 +418,26 @@ mod echo {
         assert_eq!(told(&session), 1, "and it goes");
     }
 
+    /// A router of our subnet leaves us as next hop when it tells us what it has from us.
+    #[test]
+    fn an_echo_with_our_own_next_hop_is_kept_with_its_reason_and_nothing_is_malformed() {
+        let mut session = session();
+        let own = "10.244.1.0/24";
+        for (path, reason) in [
+            (&[65000, 65001], Unusable::OwnAs),
+            (&[65000, 65000], Unusable::OwnNextHop),
+        ] {
+            let us = NextHop::V4([10, 0, 1, 11].into());
+            announce(&mut session, own, path, us);
+            let mut told = session.0.routes().filter(|route| route.peer.is_some());
+            let status = told.find(|route| route.prefix == prefix(own));
+            let status = status.map(|route| route.status);
+            assert_eq!(status, Some(PathStatus::Unusable(reason)));
+        }
+        let up = session.0.status(Instant::now()).peers.remove(0).session;
+        assert_eq!(up.unwrap().notes, Vec::<String>::new());
+    }
+
     #[test]
     fn received_next_hops_become_gateways_or_reasons() {
         let mut session = session();
