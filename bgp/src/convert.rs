@@ -25,7 +25,7 @@ pub fn speaker(config: &rcni_config::SpeakerConfig, restarting: bool, seed: u64)
         graceful_restart: GracefulRestartConfig {
             restart_secs: config.graceful_restart.restart_secs,
             stale_secs: config.graceful_restart.stale_secs,
-            long_lived_secs: 0,
+            long_lived_secs: config.graceful_restart.long_lived_secs,
         },
         restarting,
         peers: config.peers.iter().map(peer).collect(),

@@ -181,6 +181,10 @@ fn a_spec_survives_writing_and_reading() {
                "localASNumber": 65009, "multihop": 2, "profile": "dc", "keepaliveSeconds": 1,
                "addPath": {"receive": true, "send": 4}, "extendedMessages": false,
                "role": "rs-server", "roleStrict": true, "enforceFirstAS": false,
+               "numAllowedLocalASNumbers": 1, "asOverride": true, "removePrivateAS": "replace",
+               "nextHopMode": "Self", "routeReflectorClient": false,
+               "honorGracefulShutdown": false,
+               "maximumPrefixes": {"ipv4": 5, "warningPercent": 80, "action": "Drop"},
                "tcpAO": {"keys": [{"sendID": 1, "receiveID": 2, "algorithm": "hmac-sha-1-96",
                                    "secret": "a"}]}}),
         json!({"peerIP": "10.0.1.1", "asNumber": "internal", "ttlSecurity": 1}),
@@ -188,4 +192,21 @@ fn a_spec_survives_writing_and_reading() {
         let peer: BGPPeer = serde_json::from_value(resource("BGPPeer", "tor", &spec)).unwrap();
         assert_eq!(serde_json::to_value(&peer.spec).unwrap(), spec);
     }
+}
+
+#[test]
+fn a_rule_survives_writing_and_reading() {
+    let spec = json!({"exportV6": [
+        {"action": "Accept", "matchOperator": "In", "cidr": "fd00::/8", "prefixLength": {"min": 9},
+         "communities": {"anyOf": ["1:1"], "allOf": ["rt:1:1"], "noneOf": ["1:1:1"]},
+         "asPath": {"contains": 1, "origin": 2, "neighbor": 3, "minLength": 0, "maxLength": 9,
+                    "regex": "_1_"},
+         "nextHop": "10.0.0.0/8", "source": "RemotePeers",
+         "neighbor": {"name": "tor", "address": "10.0.0.1", "asNumber": 1},
+         "set": {"localPreference": 0, "med": 1, "nextHop": "unchanged",
+                 "prependASPath": {"count": 16, "asNumber": 5},
+                 "communities": {"add": ["no-export"], "remove": ["all"]}}}]});
+    let filter: BGPFilter =
+        serde_json::from_value(resource("BGPFilter", "to-fabric", &spec)).unwrap();
+    assert_eq!(serde_json::to_value(&filter.spec).unwrap(), spec);
 }

@@ -11,9 +11,10 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use rcni_config::{
-    Action, AddPath, AddressFamily, AoAlgorithm, AoKey, Capabilities, Changes, Cidr, Conditions,
-    FelixConfig, HoldTime, IptablesBackend, Operator, Password, PeerConfig, PrefixMatch, Remote,
-    RemoteAs, Role, Rule, Security, SpeakerConfig, Timers, Ttl, load_felix, load_speaker,
+    Action, AddPath, AddressFamily, AoAlgorithm, AoKey, Capabilities, Changes, Cidr,
+    CommunityPattern, Conditions, FelixConfig, HoldTime, IptablesBackend, LimitAction, Operator,
+    Password, PeerConfig, PrefixMatch, Remote, RemoteAs, RemovePrivateAs, Role, Rule, Security,
+    SpeakerConfig, Timers, Ttl, load_felix, load_speaker,
 };
 
 fn samples() -> PathBuf {
@@ -57,7 +58,7 @@ fn every_sample_is_accepted() {
             seen += 1;
         }
     }
-    assert!(seen >= 11, "only {seen} samples found");
+    assert!(seen >= 17, "only {seen} samples found");
 }
 
 #[test]
@@ -414,4 +415,57 @@ fn ipv6_alone() {
     let lists = [&config.pod_cidrs, &config.cluster_cidrs, &config.node_cidrs];
     assert!(lists.into_iter().flatten().all(|range| !range.is_ipv4()));
     assert!(config.masquerade_ipv6);
+}
+
+#[test]
+fn route_reflectors() {
+    let config = speaker("route-reflectors/rr1-bgp.yaml");
+    assert_eq!(config.cluster_id, config.router_id);
+    assert!(!config.kernel.install);
+    let nodes = peer(&config, "nodes");
+    assert!(nodes.routes.reflector_client && nodes.is_internal(config.asn));
+    assert!(!peer(&config, "rr2").routes.reflector_client);
+    let node = speaker("route-reflectors/node1-bgp.yaml");
+    let both = node.peers.iter().all(|peer| peer.is_internal(node.asn));
+    assert!(both && node.asn == config.asn);
+}
+
+#[test]
+fn rules_that_change_routes() {
+    let config = speaker("policy/node1-bgp.yaml");
+    let [spare, fabric] = peer(&config, "tor-b").filters.as_slice() else {
+        panic!("{:?}", config.peers)
+    };
+    assert_eq!(
+        (spare.name.as_str(), fabric.name.as_str()),
+        ("spare", "fabric")
+    );
+    let regex = fabric.import_v4[1].matches.as_path.regex.as_ref().unwrap();
+    assert!(regex.is_match("65100 65013") && !regex.is_match("65100 165013"));
+    let Action::Accept(set) = &spare.export_v4[0].action else {
+        panic!("{spare:?}")
+    };
+    assert_eq!((set.med, set.prepend.unwrap().count), (Some(100), 2));
+    assert_eq!(set.communities.remove, [CommunityPattern::All]);
+}
+
+#[test]
+fn limits() {
+    let config = speaker("maximum-prefixes/tor-bgp.yaml");
+    let limits = |name: &str| peer(&config, name).routes.maximum_prefixes.unwrap();
+    assert_eq!(limits("nodes").action, LimitAction::Restart(300));
+    assert_eq!(limits("storage").action, LimitAction::Shutdown);
+    assert_eq!(limits("spine").ipv6.unwrap().get(), 250_000);
+}
+
+#[test]
+fn one_as_for_all_nodes() {
+    let config = speaker("one-as/node1-bgp.yaml");
+    assert_eq!(config.peers[0].routes.allowed_own_as, 1);
+    let config = speaker("one-as/tor-bgp.yaml");
+    assert!(peer(&config, "nodes").routes.as_override);
+    let provider = peer(&config, "provider").routes;
+    assert_eq!(provider.remove_private_as, Some(RemovePrivateAs::Remove));
+    let pods = &config.filters["pods"];
+    assert_eq!(pods.import_v4, pods.export_v4);
 }

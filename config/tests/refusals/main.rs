@@ -11,6 +11,8 @@ mod felix;
 mod filter;
 mod golden;
 mod peer;
+mod routes;
+mod rules;
 mod session;
 mod speaker;
 mod text;
