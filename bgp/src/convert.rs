@@ -1,17 +1,18 @@
 //! The resolved configuration in the speaker's words. Nothing is checked again here: what the
 //! configuration's types allow, the speaker takes.
 
-use std::sync::Arc;
+mod filter;
+
 use std::time::Duration;
 
 use rcni_bgp_proto::Family;
-use rcni_bgp_proto::policy::{self, Policy};
 use rcni_bgp_proto::speaker::{
     self, AddPath, GracefulRestartConfig, Offer, PeerConfig, Role, SpeakerConfig, Timers,
 };
-use rcni_config::{AddressFamily, Asn, Cidr, Filter, Remote, RemoteAs};
+use rcni_config::{AddressFamily, Asn, Cidr, Remote, RemoteAs};
 
 use crate::fib::Ownership;
+use filter::direction;
 
 /// The speaker's configuration. `restarting`: an earlier one has left
 /// kernel routes or its [mark](crate::marker); `seed`: for jitter.
@@ -107,50 +108,6 @@ fn family_of(family: AddressFamily) -> Family {
     }
 }
 
-/// One direction of all filters, one after the other, each rule with a name that finds it in the
-/// file: `from-fabric importV4[0]`.
-fn direction(
-    filters: &[Arc<Filter>],
-    word: &str,
-    v4: fn(&Filter) -> &[rcni_config::Rule],
-    v6: fn(&Filter) -> &[rcni_config::Rule],
-) -> Policy {
-    let family = |rules: fn(&Filter) -> &[rcni_config::Rule], suffix: &str| {
-        let numbered = |filter: &Arc<Filter>| {
-            let name = filter.name.clone();
-            let field = format!("{word}{suffix}");
-            rules(filter)
-                .iter()
-                .enumerate()
-                .map(move |(index, rule)| converted(rule, &format!("{name} {field}[{index}]")))
-                .collect::<Vec<_>>()
-        };
-        filters.iter().flat_map(numbered).collect()
-    };
-    Policy::new(family(v4, "V4"), family(v6, "V6"))
-}
-
-fn converted(rule: &rcni_config::Rule, name: &str) -> policy::Rule {
-    policy::Rule {
-        name: Arc::from(name),
-        action: match &rule.action {
-            rcni_config::Action::Accept(_) => policy::Action::Accept,
-            rcni_config::Action::Reject => policy::Action::Reject,
-        },
-        matches: rule.matches.prefix.map(|matches| policy::PrefixMatch {
-            operator: match matches.operator {
-                rcni_config::Operator::Equal => policy::Operator::Equal,
-                rcni_config::Operator::NotEqual => policy::Operator::NotEqual,
-                rcni_config::Operator::In => policy::Operator::In,
-                rcni_config::Operator::NotIn => policy::Operator::NotIn,
-            },
-            cidr: matches.cidr.network(),
-            min_len: matches.min_len,
-            max_len: matches.max_len,
-        }),
-    }
-}
-
 /// How own kernel routes are told.
 #[must_use]
 pub fn ownership(kernel: &rcni_config::KernelConfig) -> Ownership {
@@ -164,6 +121,9 @@ pub fn ownership(kernel: &rcni_config::KernelConfig) -> Ownership {
 
 #[cfg(test)]
 mod tests {
+    use rcni_bgp_proto::attr::PathAttributes;
+    use rcni_bgp_proto::policy::{Informant, Memo, Subject};
+
     use super::*;
 
     const TEXT: &str = "
@@ -217,10 +177,22 @@ spec:
         };
         assert_eq!(tor.offer, offer);
 
+        let fabric = Informant {
+            name: "tor".into(),
+            address: [10, 0, 1, 1].into(),
+            asn: 65000,
+            external: true,
+        };
         let rule = |text: &str| {
             let prefix = text.parse().unwrap();
-            let verdict = tor.import.import(&prefix, true);
-            let name = tor.import.rule_name(&prefix, verdict.by).map(str::to_owned);
+            let subject = Subject {
+                prefix: &prefix,
+                attributes: &PathAttributes::default(),
+                from: Some(&fabric),
+            };
+            let verdict = tor.import.import(&subject, &mut Memo::default());
+            let name = tor.import.rule_name(&prefix, verdict.by);
+            let name = name.map(|name| name.to_string());
             (verdict.accepted(), name)
         };
         assert_eq!(
@@ -236,15 +208,6 @@ spec:
             (false, Some("a importV4[1]".to_owned()))
         );
         // No export rule at all: own networks only.
-        assert!(
-            tor.export
-                .export(&"10.244.1.0/24".parse().unwrap(), true)
-                .accepted()
-        );
-        assert!(
-            !tor.export
-                .export(&"10.244.9.0/24".parse().unwrap(), false)
-                .accepted()
-        );
+        assert!(!tor.export.has_rules(Family::IPV4_UNICAST));
     }
 }

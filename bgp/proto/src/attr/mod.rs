@@ -8,6 +8,7 @@ mod values;
 mod write;
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -103,9 +104,61 @@ pub struct RareAttributes {
     pub partial: Vec<AttributeCode>,
     /// Optional transitive attributes that are not in the table, in ascending order of code.
     pub unknown: Vec<UnknownAttribute>,
+    /// Nothing of the wire: that these are not as received.
+    pub changed: Option<Arc<Changed>>,
+}
+
+/// What a path was before import rules changed it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Changed {
+    /// As received.
+    pub received: Arc<PathAttributes>,
+    /// The name of what changed it.
+    pub by: Arc<str>,
 }
 
 impl PathAttributes {
+    /// What import rules made these of, if they are not as received.
+    #[must_use]
+    pub fn changed(&self) -> Option<&Changed> {
+        self.rare.as_ref()?.changed.as_deref()
+    }
+
+    /// As received: these, or what import rules made them of.
+    #[must_use]
+    pub fn received(self: &Arc<Self>) -> &Arc<Self> {
+        self.changed().map_or(self, |changed| &changed.received)
+    }
+
+    /// Do both say the same, whatever they were made of?
+    #[must_use]
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        if self.changed().is_none() && other.changed().is_none() {
+            return self == other;
+        }
+        let plain = |attributes: &Self| {
+            let mut plain = attributes.clone();
+            plain.forget_changed();
+            plain
+        };
+        plain(self) == plain(other)
+    }
+
+    /// Forgets what these were made of.
+    pub fn forget_changed(&mut self) {
+        if let Some(rare) = &mut self.rare {
+            rare.changed = None;
+            self.drop_empty_tail();
+        }
+    }
+
+    /// Equal values are equal, however they came about.
+    pub(crate) fn drop_empty_tail(&mut self) {
+        if self.rare.as_deref() == Some(&RareAttributes::default()) {
+            self.rare = None;
+        }
+    }
+
     /// AGGREGATOR.
     #[must_use]
     pub fn aggregator(&self) -> Option<Aggregator> {

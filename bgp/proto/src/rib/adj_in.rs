@@ -1,4 +1,5 @@
-//! The Adj-RIBs-In of all peers: every path as received, with what became of it.
+//! The Adj-RIBs-In of all peers: every path as received and as the import rules made it, with what
+//! became of it.
 //!
 //! One table keyed by prefix rather than one per peer: the decision then finds all paths of a
 //! prefix with one lookup, and a prefix that many peers tell costs its key once.
@@ -21,7 +22,7 @@ use crate::wire::{Nlri, Prefix};
 /// One path of one peer.
 #[derive(Clone, Debug)]
 pub struct Path {
-    /// As received, shared.
+    /// In use, shared; [`PathAttributes::received`] has what was received.
     pub attributes: Arc<PathAttributes>,
     /// The peer's number in the lower bits, that of the epoch above.
     told_by: u32,
@@ -449,6 +450,37 @@ impl AdjRibIn {
             self.table.remove(prefix);
         }
         lost
+    }
+
+    /// Judges paths of a prefix again; `judge` says what becomes of one. Returns whether the decision
+    /// has to run again.
+    pub(super) fn judge(
+        &mut self,
+        prefix: &Prefix,
+        mut judge: impl FnMut(&Path) -> Option<(Arc<PathAttributes>, PathStatus)>,
+    ) -> bool {
+        let Some(paths) = self.table.get_mut(prefix) else {
+            return false;
+        };
+        let mut involved = false;
+        for path in paths.as_mut_slice() {
+            let peer = self.peers.get_mut(path.peer().index());
+            let epochs = peer.map(|peer| peer.of_mut(prefix));
+            let Some(epochs) = epochs.filter(|epochs| epochs.is_live(path.epoch())) else {
+                continue;
+            };
+            let Some((attributes, status)) = judge(path) else {
+                continue;
+            };
+            let (was, is) = (path.status.is_eligible(), status.is_eligible());
+            let unchanged = was && is && path.attributes == attributes;
+            path.attributes = attributes;
+            if !unchanged {
+                involved |= was || is;
+                epochs.recount(path, status);
+            }
+        }
+        involved
     }
 
     /// The peer's session has ended. What it told in families of `keep` is stale from now on (RFC

@@ -193,6 +193,13 @@ impl AdjRibOut {
         }
     }
 
+    /// The rules are others now: all that differs is to be told.
+    pub fn tell_anew(&mut self) {
+        for family in self.options.families.clone() {
+            self.walks.again(family, false);
+        }
+    }
+
     /// The peer wants a family again (RFC 2918), between marks if they were negotiated (RFC 7313).
     pub fn asked(&mut self, family: Family) {
         if self.options.families.contains(&family) {

@@ -13,7 +13,7 @@ use super::leak;
 use super::loc::{LocRoute, Source};
 use crate::attr::{NextHop, PathAttributes};
 use crate::iana::{Family, community};
-use crate::policy::{DecidedBy, Policy};
+use crate::policy::{DecidedBy, Memo, Policy, Subject};
 use crate::speaker::{OwnAddresses, PeerId, is_link_local};
 use crate::validate::Role;
 use crate::wire::Prefix;
@@ -175,7 +175,12 @@ pub fn permit(prefix: &Prefix, route: &LocRoute, to: &Target) -> Result<(), With
     if to.next_hop(&route.attributes, own, family).is_none() {
         return Err(Withheld::NoNextHop);
     }
-    let verdict = to.policy.export(prefix, own);
+    let subject = Subject {
+        prefix,
+        attributes: &route.attributes,
+        from: None,
+    };
+    let verdict = to.policy.export(&subject, &mut Memo::default(), own);
     if verdict.accepted() {
         Ok(())
     } else {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::speaker::NextHops;
 
 /// What can be shared.
-pub(super) trait Shared: Deref + Borrow<Self::Target> + Clone + Eq + Hash {
+pub(crate) trait Shared: Deref + Borrow<Self::Target> + Clone + Eq + Hash {
     /// Does anybody but the pool have it?
     fn is_used(&self) -> bool;
 }
@@ -30,7 +30,7 @@ impl Shared for NextHops {
 /// The pool, in parts: a part is all that an insertion may sweep or move, so that none takes long
 /// however many there are.
 #[derive(Debug)]
-pub(super) struct Interner<S> {
+pub(crate) struct Interner<S> {
     parts: Vec<Part<S>>,
     hasher: RandomState,
 }
@@ -89,7 +89,7 @@ where
     S::Target: Eq + Hash,
 {
     /// The shared copy of what is equal.
-    pub(super) fn intern<V: Borrow<S::Target> + Into<S>>(&mut self, value: V) -> S {
+    pub(crate) fn intern<V: Borrow<S::Target> + Into<S>>(&mut self, value: V) -> S {
         let hash = self.hasher.hash_one(value.borrow());
         // The tables take their places from the lowest and the highest bits.
         let place = (hash >> 40) as usize % PARTS;

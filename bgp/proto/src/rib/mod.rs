@@ -46,8 +46,21 @@ use crate::attr::PathAttributes;
 use crate::iana::Family;
 use crate::speaker::{NextHop, NextHops, PeerId};
 use crate::wire::{Nlri, Prefix};
-use intern::Interner;
+pub(crate) use intern::Interner;
 use sweep::Sweep;
+
+/// Attributes that are shared.
+pub(crate) type Pool = Interner<Arc<PathAttributes>>;
+
+/// What becomes of a path of a peer that is judged again: the attributes in use, and a status. It is
+/// given the attributes as received; `None`: it stays as it is.
+pub(crate) type Judging<'a> = dyn FnMut(
+        &mut Pool,
+        PeerId,
+        &Prefix,
+        &Arc<PathAttributes>,
+    ) -> Option<(Arc<PathAttributes>, PathStatus)>
+    + 'a;
 
 /// Adj-RIBs-In, decision and Loc-RIB.
 #[derive(Debug)]
@@ -65,7 +78,7 @@ pub struct Rib {
     /// False while selection is deferred (RFC 4724 §4.1): nothing is decided then.
     selecting: bool,
     sweep: Sweep,
-    interner: Interner<Arc<PathAttributes>>,
+    interner: Pool,
     gateways: Interner<NextHops>,
 }
 
@@ -115,6 +128,24 @@ impl Rib {
     /// The shared copy of attributes.
     pub fn intern(&mut self, attributes: Arc<PathAttributes>) -> Arc<PathAttributes> {
         self.interner.intern(attributes)
+    }
+
+    /// Where attributes are shared.
+    pub(crate) fn pool(&mut self) -> &mut Pool {
+        &mut self.interner
+    }
+
+    /// The peer's paths have to be judged again, by the sweep.
+    pub fn judge_anew(&mut self, peer: PeerId) {
+        if self.adj_in.counts(peer).received > 0 {
+            self.sweep.judge_anew(peer);
+        }
+    }
+
+    /// Are there paths of the peer that have to be judged again?
+    #[must_use]
+    pub fn is_judging(&self, peer: PeerId) -> bool {
+        self.sweep.is_judging(peer)
     }
 
     /// For so many peers from now on, if there was room for fewer.

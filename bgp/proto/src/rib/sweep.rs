@@ -2,22 +2,24 @@
 //!
 //! ```text
 //!  a session ended ----------+
+//!  other import rules -------+
 //!  another router, or link --+--> begin --> | 10.0/24 ... cursor --> ... fd00::/64 | lap n
 //!  the deferral is over -----+              | 10.0/24 ...                          | lap n + 1
 //! ```
 //!
-//! At each prefix it takes the dead paths out, and decides anew if one of them was eligible, if a
-//! path was never decided, or if a peer of its is another one now. Whoever begins a sweep waits
+//! At each prefix it takes the dead paths out, judges those of peers whose import rules are others
+//! now, and decides anew if what is eligible has changed, if a path was never decided, or if a peer
+//! of its is another one now. Whoever begins a sweep waits
 //! for a whole lap from there on; how many others wait makes no difference. So a table of a
 //! million prefixes is walked twice at most, however many peers go at once.
 //!
 //! Between `begin` and the arrival of the cursor the Loc-RIB still has what the dead paths said:
 //! the kernel goes on forwarding, but no peer is told ([`Tellable`]).
 
-use super::Rib;
 use super::adj_in::{AdjRibIn, Path};
 use super::decision::PathStatus;
 use super::loc::{LocChange, LocRib, LocRoute, Source};
+use super::{Judging, Rib};
 use crate::speaker::PeerId;
 use crate::wire::Prefix;
 
@@ -32,6 +34,8 @@ pub(super) struct Sweep {
     until: u64,
     /// By peer: until when its paths are decided anew.
     anew: Vec<u64>,
+    /// By peer: until when its paths are judged anew.
+    judging: Vec<u64>,
 }
 
 impl Sweep {
@@ -41,11 +45,13 @@ impl Sweep {
             laps: 0,
             until: 0,
             anew: vec![0; peers],
+            judging: vec![0; peers],
         }
     }
 
     pub(super) fn make_room(&mut self, peers: usize) {
         self.anew.resize(peers.max(self.anew.len()), 0);
+        self.judging.resize(peers.max(self.judging.len()), 0);
     }
 
     pub(super) fn is_active(&self) -> bool {
@@ -70,6 +76,19 @@ impl Sweep {
         }
     }
 
+    /// Every path of the peer must be judged.
+    pub(super) fn judge_anew(&mut self, peer: PeerId) {
+        self.begin();
+        if let Some(until) = self.judging.get_mut(peer.index()) {
+            *until = self.until;
+        }
+    }
+
+    pub(super) fn is_judging(&self, peer: PeerId) -> bool {
+        let until = self.judging.get(peer.index());
+        until.is_some_and(|until| self.laps < *until)
+    }
+
     fn wants(&self, path: &Path) -> bool {
         let anew = self.anew.get(path.peer().index());
         path.status == PathStatus::Pending
@@ -92,13 +111,24 @@ impl Rib {
 
     /// Visits up to so many prefixes. Returns what changed at those that were decided.
     pub fn sweep(&mut self, most: usize) -> Vec<(Prefix, LocChange)> {
+        self.sweep_and_judge(most, &mut |_, _, _, _| None)
+    }
+
+    /// The same, where paths may have to be judged.
+    pub(crate) fn sweep_and_judge(
+        &mut self,
+        most: usize,
+        judge: &mut Judging<'_>,
+    ) -> Vec<(Prefix, LocChange)> {
         let mut changes = Vec::new();
         if !self.sweep.is_active() {
             return changes;
         }
         let (mut visited, mut found, mut last) = (0, Vec::new(), self.sweep.cursor);
         let sweep = &self.sweep;
-        let walk = self.adj_in.after(last, |path| sweep.wants(path));
+        let walk = self.adj_in.after(last, |path| {
+            sweep.wants(path) || sweep.is_judging(path.peer())
+        });
         for (prefix, concerned) in walk.take(most) {
             visited += 1;
             last = Some(prefix);
@@ -107,10 +137,21 @@ impl Rib {
             }
         }
         for prefix in found {
-            if self.selecting {
+            let lost = self.adj_in.bury(&prefix);
+            let Self {
+                sweep,
+                adj_in,
+                interner,
+                ..
+            } = self;
+            let involved = adj_in.judge(&prefix, |path| {
+                let judged = sweep.is_judging(path.peer());
+                let received = judged.then(|| path.attributes.received())?;
+                judge(interner, path.peer(), &prefix, received)
+            });
+            let wanted = involved || lost || adj_in.paths(&prefix).any(|path| sweep.wants(path));
+            if self.selecting && wanted {
                 changes.push((prefix, self.decide(prefix)));
-            } else {
-                self.adj_in.bury(&prefix);
             }
         }
         self.sweep.cursor = last;

@@ -305,8 +305,18 @@ pub enum Input<'a> {
         /// Why.
         cause: CloseCause,
     },
-    /// Ask a peer for all its routes again (RFC 2918): the import rules are others now. Nothing
-    /// happens where it is not Established or did not offer route refresh.
+    /// The rules of a peer are these now; of a range, those of all who came from it. Takes effect
+    /// without a reset and without the peer: what it has told is judged again as it was received,
+    /// and it is told what differs.
+    Policies {
+        /// Which peer, or range.
+        peer: PeerId,
+        /// Import rules.
+        import: Policy,
+        /// Export rules.
+        export: Policy,
+    },
+    /// Ask a peer for all its routes again (RFC 2918). Nothing happens where it is not Established or did not offer route refresh.
     RequestRefresh {
         /// Which peer.
         peer: PeerId,

@@ -44,14 +44,14 @@ impl Speaker {
 
     fn conflict(&self, network: Prefix, prefix: Prefix, path: &Path) -> Option<Conflict> {
         let neighbor = self.neighbors.get(path.peer().index())?;
-        self.is_foreign(neighbor, &path.attributes)
-            .then(|| Conflict {
-                prefix,
-                network,
-                peer: path.peer(),
-                as_path: path.attributes.as_path.to_string(),
-                origin_asn: path.attributes.as_path.origin_asn(),
-            })
+        let received = path.attributes.received();
+        self.is_foreign(neighbor, received).then(|| Conflict {
+            prefix,
+            network,
+            peer: path.peer(),
+            as_path: received.as_path.to_string(),
+            origin_asn: received.as_path.origin_asn(),
+        })
     }
 
     /// Those of the prefixes that conflict with own networks and were not announced like this
@@ -66,7 +66,9 @@ impl Speaker {
         let ours = |prefix: &&Prefix| networks.iter().any(|network| collides(*network, **prefix));
         let new = |prefix: &&Prefix| {
             let mut known = self.rib.adj_in().paths(prefix);
-            !known.any(|path| path.peer() == neighbor.id && *path.attributes == *attributes)
+            !known.any(|path| {
+                path.peer() == neighbor.id && **path.attributes.received() == *attributes
+            })
         };
         let prefixes = prefixes.iter().map(|nlri| &nlri.prefix);
         let mut conflicting = prefixes.filter(ours).filter(new);

@@ -1,30 +1,39 @@
 //! What becomes of a path that a peer tells.
 //!
 //! ```text
-//!  received --> loop? leak? --no--> import rules --accepted--> next hop usable? --> Pending
-//!                   |yes                 |rejected                  |no
-//!                   v                    v                          v
-//!               Unusable              Rejected                   Unusable
+//!  received --> loop? leak? --no--> import rules --accepted, changed--> next hop usable? --> Pending
+//!                   |yes                 |rejected                           |no
+//!                   v                    v                                   v
+//!               Unusable              Rejected                            Unusable
 //! ```
+//!
+//! Loops and leaks are seen in what was received, whatever the rules would make of it; the next hop
+//! that counts is the one that packets would be sent to.
 //!
 //! A [`Judge`] is all that this depends on but the path itself: it is made when a session comes up,
 //! follows what changes later, and stays while paths are kept as stale. So a path can be judged
 //! again from what was received, at any time and without its peer.
 
+use std::borrow::Cow;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use super::api::SpeakerConfig;
+use super::neighbor::Neighbor;
 use super::own::{OwnAddresses, is_link_local};
-use crate::attr::{NextHop, PathAttributes};
-use crate::policy::Policy;
-use crate::rib::{PathStatus, Reach, Unusable, leak};
+use crate::attr::{Changed, NextHop, PathAttributes};
+use crate::iana::community::GRACEFUL_SHUTDOWN;
+use crate::policy::{Changes, DecidedBy, Informant, Memo, Policy, Subject};
+use crate::rib::{PathStatus, Pool, Reach, Unusable, leak};
 use crate::validate::Role;
 use crate::wire::Prefix;
 
+/// What made LOCAL_PREF 0, as status says it.
+const SHUTTING_DOWN: &str = "GRACEFUL_SHUTDOWN (RFC 8326)";
+
 /// This speaker, as loops are found by it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ourselves {
+struct Ourselves {
     /// The speaker's AS number.
     pub(super) asn: u32,
     /// The one that the peer sees.
@@ -33,54 +42,100 @@ pub(super) struct Ourselves {
     pub(super) router_id: Ipv4Addr,
 }
 
-impl Ourselves {
-    pub(super) fn new(config: &SpeakerConfig, local_asn: u32) -> Self {
-        Self {
-            asn: config.asn,
-            local_asn,
-            router_id: config.router_id,
-        }
-    }
-}
-
 /// See the [module](self).
 #[derive(Clone, Debug)]
 pub(super) struct Judge {
-    pub(super) ourselves: Ourselves,
-    /// The peer's AS number.
-    pub(super) peer_asn: u32,
-    pub(super) external: bool,
+    ourselves: Ourselves,
+    /// Who tells it.
+    pub(super) informant: Arc<Informant>,
     /// The own role towards the peer (RFC 9234).
     pub(super) role: Option<Role>,
     /// Own addresses at the session.
     pub(super) own: OwnAddresses,
     /// How the peer's next hops are reached.
     pub(super) reach: Reach,
+    /// A path with GRACEFUL_SHUTDOWN gets LOCAL_PREF 0 (RFC 8326).
+    pub(super) honor_graceful_shutdown: bool,
     /// The import rules.
     pub(super) policy: Policy,
 }
 
 impl Judge {
+    /// Of the paths that `informant` tells in a session with these own addresses.
+    pub(super) fn new(
+        config: &SpeakerConfig,
+        neighbor: &Neighbor,
+        informant: Arc<Informant>,
+        own: &OwnAddresses,
+        reach: &Reach,
+    ) -> Self {
+        Self {
+            ourselves: Ourselves {
+                asn: config.asn,
+                local_asn: neighbor.local_asn,
+                router_id: config.router_id,
+            },
+            role: neighbor.config.offer.role.filter(|_| informant.external),
+            informant,
+            own: own.clone(),
+            reach: reach.clone(),
+            honor_graceful_shutdown: true,
+            policy: neighbor.config.import.clone(),
+        }
+    }
+
     /// A path as it is kept: with what RFC 9234 puts in on the way.
     pub(super) fn received(&self, attributes: Arc<PathAttributes>) -> Arc<PathAttributes> {
         match self.role {
-            Some(role) => leak::marked(role, self.peer_asn, attributes),
+            Some(role) => leak::marked(role, self.informant.asn, attributes),
             None => attributes,
         }
     }
 
     /// Begins with a path: what does not depend on the prefix is found out once.
-    pub(super) fn hear<'a>(&'a self, received: &'a Arc<PathAttributes>) -> Hearing<'a> {
+    pub(super) fn hear(&self, received: Arc<PathAttributes>) -> Hearing<'_> {
         Hearing {
-            unusable: self.unusable(received),
+            unusable: self.unusable(&received),
             judge: self,
             received,
+            memo: Memo::default(),
+            outcomes: Vec::new(),
         }
+    }
+
+    /// What an accepting rule (its changes and its name) makes of a path, and GRACEFUL_SHUTDOWN
+    /// after it (RFC 8326 §4.2). `None`: it is used as received.
+    fn changed(
+        &self,
+        received: &Arc<PathAttributes>,
+        rule: Option<(&Changes, Option<&Arc<str>>)>,
+    ) -> Option<Arc<PathAttributes>> {
+        let mut by: Option<Arc<str>> = None;
+        let mut out = Cow::Borrowed(&**received);
+        if let Some((changes, name)) = rule {
+            let new = changes.import(received, self.ourselves.local_asn);
+            if new != **received {
+                by = Some(name.cloned().unwrap_or_default());
+                out = Cow::Owned(new);
+            }
+        }
+        let leaves = out.communities.contains(&GRACEFUL_SHUTDOWN);
+        if leaves && self.honor_graceful_shutdown && out.local_pref != Some(0) {
+            out.to_mut().local_pref = Some(0);
+            by = Some(match by {
+                Some(rule) => format!("{rule}, {SHUTTING_DOWN}").into(),
+                None => SHUTTING_DOWN.into(),
+            });
+        }
+        let (by, mut out) = (by?, out.into_owned());
+        let received = Arc::clone(received);
+        out.rare_mut().changed = Some(Arc::new(Changed { received, by }));
+        Some(Arc::new(out))
     }
 
     /// Whatever the rules say.
     fn unusable(&self, received: &PathAttributes) -> Option<Unusable> {
-        let leaks = |role| leak::is_leak(role, self.peer_asn, received);
+        let leaks = |role| leak::is_leak(role, self.informant.asn, received);
         let path = &received.as_path;
         let us = &self.ourselves;
         if path.contains(us.asn) || path.contains(us.local_asn) {
@@ -90,7 +145,7 @@ impl Judge {
         } else if self.role.is_some_and(leaks) {
             Some(Unusable::RouteLeak)
         } else {
-            self.bad_next_hop(received.next_hop.as_ref())
+            None
         }
     }
 
@@ -112,22 +167,53 @@ impl Judge {
 /// One path, of any number of prefixes.
 pub(super) struct Hearing<'a> {
     judge: &'a Judge,
-    received: &'a Arc<PathAttributes>,
+    received: Arc<PathAttributes>,
     unusable: Option<Unusable>,
+    memo: Memo,
+    /// What came of it, by family and rule.
+    outcomes: Vec<((bool, DecidedBy), Outcome)>,
 }
+
+/// Of a path that a rule lets pass.
+type Outcome = (Arc<PathAttributes>, PathStatus);
 
 impl Hearing<'_> {
     /// The attributes in use, and what becomes of the path.
-    pub(super) fn judge(&mut self, prefix: &Prefix) -> (Arc<PathAttributes>, PathStatus) {
-        let received = Arc::clone(self.received);
+    pub(super) fn judge(&mut self, pool: &mut Pool, prefix: &Prefix) -> Outcome {
+        let received = &self.received;
         if let Some(why) = self.unusable {
-            return (received, PathStatus::Unusable(why));
+            return (Arc::clone(received), PathStatus::Unusable(why));
         }
-        let verdict = self.judge.policy.import(prefix, self.judge.external);
-        let status = match verdict.accepted() {
-            true => PathStatus::Pending,
-            false => PathStatus::Rejected(verdict.by),
+        let subject = Subject {
+            prefix,
+            attributes: received,
+            from: Some(&self.judge.informant),
         };
-        (received, status)
+        let policy = &self.judge.policy;
+        let verdict = policy.import(&subject, &mut self.memo);
+        if !verdict.accepted() {
+            return (Arc::clone(received), PathStatus::Rejected(verdict.by));
+        }
+        // All rules without changes come to the same.
+        let by = match verdict.set {
+            Some(_) => verdict.by,
+            None => DecidedBy::Default,
+        };
+        let key = (prefix.is_ipv4(), by);
+        if let Some((_, outcome)) = self.outcomes.iter().find(|(known, _)| *known == key) {
+            return outcome.clone();
+        }
+        let rule = verdict
+            .set
+            .map(|set| (&**set, policy.rule_name(prefix, by)));
+        let attributes = self.judge.changed(received, rule);
+        let attributes = attributes.map_or_else(|| Arc::clone(received), |new| pool.intern(new));
+        let status = match self.judge.bad_next_hop(attributes.next_hop.as_ref()) {
+            Some(why) => PathStatus::Unusable(why),
+            None => PathStatus::Pending,
+        };
+        let outcome = (attributes, status);
+        self.outcomes.push((key, outcome.clone()));
+        outcome
     }
 }

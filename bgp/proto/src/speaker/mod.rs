@@ -27,6 +27,7 @@ mod neighbor;
 mod neighbors;
 mod next_hops;
 mod own;
+mod policies;
 mod refresh;
 pub mod restart;
 mod routes;
@@ -156,6 +157,11 @@ impl Speaker {
             }
             Input::Drain(drain) => self.drain(&drain, now),
             Input::Order { peer, order } => self.order(peer, order, now),
+            Input::Policies {
+                peer,
+                import,
+                export,
+            } => self.set_policies(peer, &import, &export),
             Input::RequestRefresh { peer } => self.request_refresh(peer),
             Input::Tick => self.tick(now),
         }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
@@ -16,6 +17,7 @@ use super::status::{PeerKind, PeerPrefixes, PeerStatus, PrefixCounts, SessionSta
 use crate::fsm::{Peer, Session};
 use crate::iana::Family;
 use crate::message::{Message, encode, notification};
+use crate::policy::Informant;
 use crate::rib::{AdjRibIn, AdjRibOut, PathCounts, Target};
 use crate::validate::SessionOptions;
 
@@ -125,6 +127,16 @@ impl Neighbor {
 
     pub(super) fn is_gone(&self) -> bool {
         matches!(self.standing, Standing::Gone)
+    }
+
+    /// As rules know it, by its configured name or that of its range. `asn`: what it has said.
+    pub(super) fn informant(&self, name: &str, asn: u32) -> Arc<Informant> {
+        Arc::new(Informant {
+            name: name.into(),
+            address: self.address,
+            asn,
+            external: self.is_external(),
+        })
     }
 
     /// Is anybody to be shown? Guests are not: who they are is not known yet.

@@ -200,6 +200,27 @@ impl Neighbors {
         known
     }
 
+    /// The peer itself, or the peers that came from the range.
+    pub(super) fn members(&self, id: PeerId) -> Vec<PeerId> {
+        let is_one = |neighbor: &&Neighbor| {
+            let dynamic = neighbor.dynamic();
+            neighbor.id == id || dynamic.is_some_and(|dynamic| dynamic.range == id)
+        };
+        let members = self.iter().filter(is_one);
+        members.map(|neighbor| neighbor.id).collect()
+    }
+
+    /// The name in the configuration: a peer's own, or that of the range that it came from.
+    pub(super) fn configured_name(&self, id: PeerId) -> &str {
+        let Some(neighbor) = self.get(id.index()) else {
+            return "";
+        };
+        let range = neighbor
+            .dynamic()
+            .and_then(|dynamic| self.range(dynamic.range));
+        range.map_or(&neighbor.config.name, |range| &range.config.name)
+    }
+
     /// The peer at this address, if the connection's own end is one that it may use. A configured
     /// one comes first.
     pub(super) fn find(&self, from: IpAddr, on: IpAddr) -> Option<PeerId> {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::Speaker;
 use super::api::{ConnId, EventKind, PeerId};
 use super::drain::DrainState;
-use super::import::{Judge, Ourselves};
+use super::import::Judge;
 use super::neighbor::{Malformed, Neighbor, Up};
 use super::own::OwnAddresses;
 use super::refresh::Refreshing;
@@ -60,18 +60,24 @@ impl Speaker {
             .map(|path| path.peer())
     }
 
-    /// The configured name of the rule that rejected a path (or let it in) on import.
+    /// The configured name of the rule that rejected or changed a path on import. None while the
+    /// peer's rules have just become others and a rejected path may not be judged by them yet.
     #[must_use]
-    pub fn import_rule(&self, route: &RouteStatus) -> Option<&str> {
+    pub fn import_rule<'a>(&'a self, route: &'a RouteStatus) -> Option<&'a str> {
+        if let Some(changed) = route.attributes.changed() {
+            return Some(&changed.by);
+        }
         let PathStatus::Rejected(by) = route.status else {
             return None;
         };
-        let policy = &self.neighbors.get(route.peer?.index())?.config.import;
-        policy.rule_name(&route.prefix, by)
+        let peer = route.peer.filter(|peer| !self.rib.is_judging(*peer))?;
+        let policy = &self.neighbors.get(peer.index())?.config.import;
+        policy.rule_name(&route.prefix, by).map(|name| &**name)
     }
 
     pub(super) fn session_up(&mut self, id: PeerId, session: Session, now: Instant) {
         let stale_for = Duration::from_secs(self.config.graceful_restart.stale_secs.into());
+        let name = self.neighbors.configured_name(id).to_owned();
         let Some(neighbor) = self.neighbors.get_mut(id.index()) else {
             return;
         };
@@ -91,15 +97,8 @@ impl Speaker {
         let own = own.unwrap_or_else(|| OwnAddresses::only(session.local.ip()));
         let reach = own.reach(session.remote.ip());
         let role = config.offer.role.filter(|_| neighbor.is_external());
-        let judge = Judge {
-            ourselves: Ourselves::new(&self.config, neighbor.local_asn),
-            peer_asn: asn,
-            external: neighbor.is_external(),
-            role,
-            own: own.clone(),
-            reach: reach.clone(),
-            policy: config.import.clone(),
-        };
+        let informant = neighbor.informant(&name, asn);
+        let judge = Judge::new(&self.config, neighbor, informant, &own, &reach);
         let target = Target {
             peer: id,
             asn,
@@ -281,14 +280,14 @@ impl Speaker {
             as_path: received.as_path.to_string(),
         });
         let received = self.rib.intern(received);
-        let mut hearing = judge.hear(&received);
+        let mut hearing = judge.hear(received);
         let mut surplus = 0;
         for nlri in prefixes {
             if nlri.path_id != 0 && !self.rib.adj_in().has_room(id, nlri) {
                 surplus += 1;
                 continue;
             }
-            let (attributes, status) = hearing.judge(&nlri.prefix);
+            let (attributes, status) = hearing.judge(self.rib.pool(), &nlri.prefix);
             self.rib.announce(id, *nlri, attributes, status);
         }
         if let Some(kind) = conflict {

@@ -1,10 +1,14 @@
 //! When routes are decided: what one input changed at once, what concerns whole tables in slices.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::Speaker;
-use super::api::{EventKind, FibChange, Output};
+use super::api::{EventKind, FibChange, Output, PeerId};
+use super::import::Hearing;
 use super::restart::Deferral;
+use crate::attr::PathAttributes;
 use crate::rib::LocChange;
 use crate::wire::Prefix;
 
@@ -46,7 +50,7 @@ impl Speaker {
             self.apply(prefix, change);
         }
         // Also with every input: whoever sends without a pause cannot hold it up.
-        for (prefix, change) in self.rib.sweep(self.slice) {
+        for (prefix, change) in self.sweep() {
             self.apply(prefix, change);
         }
         if let Deferral::Deciding(lap) = self.deferral
@@ -56,6 +60,18 @@ impl Speaker {
         }
         self.remove_left();
         self.ask();
+    }
+
+    /// A slice of the sweep. Neighbouring prefixes often have the same attributes.
+    fn sweep(&mut self) -> Vec<(Prefix, LocChange)> {
+        let Self { neighbors, rib, .. } = self;
+        let mut hearings: HashMap<(PeerId, *const PathAttributes), Hearing<'_>> = HashMap::new();
+        rib.sweep_and_judge(self.slice, &mut |pool, peer, prefix, received| {
+            let judge = neighbors.get(peer.index())?.judge.as_ref()?;
+            let hearing = hearings.entry((peer, Arc::as_ptr(received)));
+            let hearing = hearing.or_insert_with(|| judge.hear(Arc::clone(received)));
+            Some(hearing.judge(pool, prefix))
+        })
     }
 
     /// Nothing more is waited for.

@@ -232,6 +232,7 @@ fn rare() -> impl Strategy<Value = Option<Box<RareAttributes>>> {
                 only_to_customer,
                 partial: vec![],
                 unknown,
+                ..RareAttributes::default()
             };
             (rare != RareAttributes::default()).then(|| Box::new(rare))
         })

@@ -111,7 +111,8 @@ fn external_peers_get_the_community_and_no_local_pref() {
     drain(&mut net, 0, Drain::Announce);
     let route = from(&net, 2, 0);
     assert!(is_marked(&route));
-    assert_eq!(route.attributes.local_pref, None);
+    assert_eq!(route.attributes.received().local_pref, None);
+    assert_eq!(route.attributes.local_pref, Some(0), "RFC 8326 §4.2");
     // Once more is no news.
     let sent = net.nodes[0].sent;
     drain(&mut net, 0, Drain::Announce);

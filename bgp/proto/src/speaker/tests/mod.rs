@@ -8,6 +8,7 @@ mod families;
 mod many;
 mod net;
 mod notifications;
+mod policies;
 mod random;
 mod refresh;
 mod restart;
@@ -18,7 +19,6 @@ mod solo;
 mod timers;
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
 
 use super::*;
 use crate::iana::Family;
@@ -84,12 +84,5 @@ pub(super) fn only(cidr: &str, min_len: u8, max_len: u8) -> Policy {
         min_len,
         max_len,
     });
-    Policy::new(
-        vec![Rule {
-            name: Arc::from("only[0]"),
-            action: Action::Accept,
-            matches,
-        }],
-        vec![],
-    )
+    Policy::new(vec![Rule::new("only[0]", Action::Accept, matches)], vec![])
 }
