@@ -88,6 +88,11 @@ impl Paths {
         }
     }
 
+    fn best(&self) -> Option<&Path> {
+        let mut paths = self.as_slice().iter();
+        paths.find(|path| path.status == PathStatus::Best)
+    }
+
     fn as_mut_slice(&mut self) -> &mut [Path] {
         match self {
             Self::One(path) => std::slice::from_mut(path),
@@ -303,7 +308,21 @@ impl AdjRibIn {
         })
     }
 
-    fn is_live(&self, prefix: &Prefix, path: &Path) -> bool {
+    /// The path that the decision has called best, dead or not, and the mark of the prefix. `None`:
+    /// there are no paths.
+    pub(super) fn best(&self, prefix: &Prefix) -> Option<(Option<&Path>, u32)> {
+        let (paths, mark) = self.table.get_marked(prefix)?;
+        Some((paths.best(), mark))
+    }
+
+    /// The prefixes of its family that are not before this one, and whether one of their paths is
+    /// the best.
+    pub(super) fn from(&self, prefix: Prefix) -> impl Iterator<Item = (Prefix, bool)> + use<'_> {
+        let from = self.table.range_from(prefix);
+        from.map(|(prefix, paths)| (prefix, paths.best().is_some()))
+    }
+
+    pub(super) fn is_live(&self, prefix: &Prefix, path: &Path) -> bool {
         let peer = self.peers.get(path.peer().index());
         peer.is_some_and(|peer| peer.of(prefix).is_live(path.epoch()))
     }
@@ -546,9 +565,15 @@ impl AdjRibIn {
         }
     }
 
-    /// Stores the decision: one status for each eligible path of the prefix, in their order. There
-    /// are no dead ones.
-    pub fn decided(&mut self, prefix: &Prefix, statuses: impl IntoIterator<Item = PathStatus>) {
+    /// Stores the decision: one status for each eligible path of the prefix, in their order, and the
+    /// mark. There are no dead ones.
+    pub(super) fn decided(
+        &mut self,
+        prefix: &Prefix,
+        statuses: impl IntoIterator<Item = PathStatus>,
+        mark: u32,
+    ) {
+        self.table.set_mark(prefix, mark);
         let Some(paths) = self.table.get_mut(prefix) else {
             return;
         };

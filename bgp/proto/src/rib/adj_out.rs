@@ -251,7 +251,7 @@ impl AdjRibOut {
             let Some(part) = self.walks.next(routes.loc(), BATCH, &self.end_of_rib) else {
                 break;
             };
-            looked_at += part.prefixes.len();
+            looked_at += part.visited;
             let mark = |subtype| Ready::Message(route_refresh(part.family, subtype));
             if part.begins {
                 self.ready.push_back(mark(refresh_subtype::BEGIN));
@@ -322,7 +322,7 @@ impl AdjRibOut {
         let route = match routes.route(&prefix) {
             Ok(route) => route,
             // What the peer has it may have again.
-            Err(Undecided(route)) if again && self.has(&prefix, route) => Some(route),
+            Err(Undecided(route)) if again && self.has(&prefix, &route) => Some(route),
             Err(Undecided(_)) => return,
         };
         self.too_long.remove(&prefix);
@@ -333,8 +333,8 @@ impl AdjRibOut {
             }
             return;
         };
-        if again || !self.has(&prefix, route) {
-            batch.announce(prefix.into(), route);
+        if again || !self.has(&prefix, &route) {
+            batch.announce(prefix.into(), &route);
         }
     }
 

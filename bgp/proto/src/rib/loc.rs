@@ -1,11 +1,16 @@
 //! The Loc-RIB: the best path of each prefix and the next hops in use.
+//!
+//! It is no table of its own. The best path of a prefix is that path in the [Adj-RIBs-In](super::adj_in)
+//! that the decision has called so, or an own network; the next hops are the prefix' mark there
+//! ([`super::hops`]). So a route costs nothing here, and nobody can disagree.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use ipnetwork::{IpNetwork, Ipv4Network, Ipv6Network};
 
-use super::table::PrefixMap;
+use super::{Rib, Teller};
 use crate::attr::PathAttributes;
 use crate::iana::Family;
 use crate::speaker::{NextHops, PeerId};
@@ -59,67 +64,117 @@ const DEFAULT_V6: Prefix =
         None => unreachable!(),
     });
 
-/// The table.
+/// What the Loc-RIB says of a prefix, to compare with later.
 #[derive(Debug, Default)]
-pub struct LocRib {
-    routes: PrefixMap<LocRoute>,
+pub(super) struct Said {
+    pub(super) best: Option<(Source, Arc<PathAttributes>)>,
+    /// The number of the next hops.
+    pub(super) hops: u32,
 }
 
-impl LocRib {
+/// A part of a walk.
+#[derive(Debug)]
+pub(super) struct Walked {
+    /// Those with a route, in order.
+    pub(super) prefixes: Vec<Prefix>,
+    /// Where to go on. `None`: this was the last part.
+    pub(super) next: Option<Prefix>,
+}
+
+/// The view.
+#[derive(Clone, Copy, Debug)]
+pub struct LocRib<'a> {
+    pub(super) rib: &'a Rib,
+}
+
+impl<'a> LocRib<'a> {
     /// The best path of a prefix.
     #[must_use]
-    pub fn get(&self, prefix: &Prefix) -> Option<&LocRoute> {
-        self.routes.get(prefix)
+    pub fn get(&self, prefix: &Prefix) -> Option<LocRoute> {
+        let Said { best, hops } = self.rib.said(prefix);
+        best.map(|(source, attributes)| LocRoute {
+            source,
+            attributes,
+            next_hops: self.rib.hops.get(hops),
+        })
     }
 
     /// Prefixes in it.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.routes.len()
+        self.rib.routes
     }
 
     /// Is there nothing?
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.routes.is_empty()
+        self.len() == 0
     }
 
-    /// All routes by prefix.
-    pub fn iter(&self) -> impl Iterator<Item = (Prefix, &LocRoute)> {
-        self.routes.iter()
+    /// All routes, own networks first.
+    pub fn iter(self) -> impl Iterator<Item = (Prefix, LocRoute)> + use<'a> {
+        let rib = self.rib;
+        let own = rib.networks.iter().copied();
+        let best = rib
+            .adj_in
+            .from(DEFAULT_V4)
+            .chain(rib.adj_in.from(DEFAULT_V6));
+        let best = best.filter_map(|(prefix, best)| best.then_some(prefix));
+        own.chain(best)
+            .filter_map(move |prefix| Some((prefix, Self { rib }.get(&prefix)?)))
     }
 
-    /// Prefixes of a family after a given one, in order: a walk that can be interrupted.
-    pub fn after(&self, last: Option<Prefix>, family: Family) -> impl Iterator<Item = Prefix> + '_ {
+    /// Prefixes of a family after a given one: those among the next `most` that are known at all.
+    pub(super) fn walk(&self, last: Option<Prefix>, family: Family, most: usize) -> Walked {
         let from = last.unwrap_or(match family {
             Family::IPV6_UNICAST => DEFAULT_V6,
             _ => DEFAULT_V4,
         });
-        self.routes
-            .range_from(from)
-            .map(|(prefix, _)| prefix)
-            .filter(move |prefix| Family::of(prefix) == family && Some(*prefix) != last)
-    }
-
-    /// Replaces (or with `None` removes) the route of a prefix, and says what that changed.
-    pub fn update(&mut self, prefix: Prefix, route: Option<LocRoute>) -> LocChange {
-        let new_hops = route.as_ref().map(|route| route.next_hops.clone());
-        let new_hops = new_hops.unwrap_or_default();
-        let told = route
-            .as_ref()
-            .map(|route| (route.source, Arc::clone(&route.attributes)));
-        let old = match route {
-            Some(route) => self.routes.insert(prefix, route),
-            None => self.routes.remove(&prefix),
+        let mut walked = Walked {
+            prefixes: Vec::new(),
+            next: None,
         };
-        let changed = match &old {
-            Some(old) => old.next_hops != new_hops,
-            None => !new_hops.is_empty(),
-        };
-        let was_told = old.map(|route| (route.source, route.attributes));
-        LocChange {
-            fib: changed.then_some(new_hops),
-            export: was_told != told,
+        let known = self.rib.adj_in.from(from);
+        let known = known.filter(|(prefix, _)| Some(*prefix) != last);
+        let mut visited = 0;
+        for (prefix, best) in known.take(most) {
+            visited += 1;
+            walked.prefixes.extend(best.then_some(prefix));
+            walked.next = Some(prefix);
         }
+        if visited < most {
+            walked.next = None;
+        }
+        let begin = last.map_or(Bound::Included(from), Bound::Excluded);
+        let end = walked.next.map_or(Bound::Unbounded, Bound::Included);
+        let own = self.rib.networks.range((begin, end)).copied();
+        let of_family = |prefix: &Prefix| Family::of(prefix) == family;
+        walked.prefixes.extend(own);
+        walked.prefixes.retain(of_family);
+        walked.prefixes.sort_unstable();
+        walked
+    }
+}
+
+impl Rib {
+    /// The Loc-RIB's word on a prefix.
+    pub(super) fn said(&self, prefix: &Prefix) -> Said {
+        if self.networks.contains(prefix) {
+            return Said {
+                best: Some((Source::Own, Arc::clone(&self.own))),
+                hops: 0,
+            };
+        }
+        let Some((best, hops)) = self.adj_in.best(prefix) else {
+            return Said::default();
+        };
+        let best = best.map(|path| {
+            let id = path.peer();
+            let teller = self.tellers.get(id.index()).copied().flatten();
+            let external = matches!(teller, Some(Teller::Peer { external: true, .. }));
+            let source = Source::Peer { id, external };
+            (source, Arc::clone(&path.attributes))
+        });
+        Said { best, hops }
     }
 }

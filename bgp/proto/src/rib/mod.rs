@@ -18,6 +18,7 @@ pub mod adj_out;
 pub mod decision;
 mod epochs;
 pub mod export;
+mod hops;
 mod intern;
 pub mod leak;
 pub mod loc;
@@ -29,7 +30,7 @@ pub mod table;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use adj_in::{AdjRibIn, PATHS_OF_PREFIX, Path, PathCounts};
@@ -46,7 +47,9 @@ use crate::attr::PathAttributes;
 use crate::iana::Family;
 use crate::speaker::{NextHop, NextHops, PeerId};
 use crate::wire::{Nlri, Prefix};
+use hops::Hops;
 pub(crate) use intern::Interner;
+use loc::Said;
 use sweep::Sweep;
 
 /// Attributes that are shared.
@@ -66,20 +69,21 @@ pub(crate) type Judging<'a> = dyn FnMut(
 #[derive(Debug)]
 pub struct Rib {
     adj_in: AdjRibIn,
-    loc: LocRib,
     networks: BTreeSet<Prefix>,
     /// Attributes of all own networks: no path, no next hop yet.
     own: Arc<PathAttributes>,
     tellers: Vec<Option<Teller>>,
     reach: Vec<Reach>,
     maximum_paths: usize,
-    /// Changed by the last input.
-    undecided: BTreeSet<Prefix>,
+    /// Prefixes with a best path.
+    routes: usize,
+    /// Changed by the last input, with what was said of them before.
+    undecided: BTreeMap<Prefix, Said>,
     /// False while selection is deferred (RFC 4724 §4.1): nothing is decided then.
     selecting: bool,
     sweep: Sweep,
     interner: Pool,
-    gateways: Interner<NextHops>,
+    hops: Hops,
 }
 
 impl Rib {
@@ -87,36 +91,32 @@ impl Rib {
     #[must_use]
     pub fn new(networks: &[Prefix], peers: usize, maximum_paths: usize) -> Self {
         let own = Arc::new(PathAttributes::default());
-        let mut loc = LocRib::default();
-        for prefix in networks {
-            let attributes = Arc::clone(&own);
-            let route = LocRoute {
-                source: Source::Own,
-                attributes,
-                next_hops: NextHops::default(),
-            };
-            loc.update(*prefix, Some(route));
-        }
+        let networks: BTreeSet<Prefix> = networks.iter().copied().collect();
         Self {
             adj_in: AdjRibIn::new(peers),
-            loc,
-            networks: networks.iter().copied().collect(),
+            routes: networks.len(),
+            networks,
             own,
             tellers: vec![None; peers],
             reach: vec![Reach::default(); peers],
             maximum_paths,
-            undecided: BTreeSet::new(),
+            undecided: BTreeMap::new(),
             selecting: false,
             sweep: Sweep::new(peers),
             interner: Interner::default(),
-            gateways: Interner::default(),
+            hops: Hops::default(),
         }
     }
 
     /// The Loc-RIB.
     #[must_use]
-    pub fn loc(&self) -> &LocRib {
-        &self.loc
+    pub fn loc(&self) -> LocRib<'_> {
+        LocRib { rib: self }
+    }
+
+    /// The own networks.
+    pub fn networks(&self) -> impl Iterator<Item = Prefix> {
+        self.networks.iter().copied()
     }
 
     /// The Adj-RIBs-In.
@@ -211,16 +211,32 @@ impl Rib {
         status: PathStatus,
     ) {
         let nlri = nlri.into();
-        if self.adj_in.announce(peer, nlri, attributes, status) && self.selecting {
-            self.undecided.insert(nlri.prefix);
+        let before = self.before(&nlri.prefix);
+        if self.adj_in.announce(peer, nlri, attributes, status) {
+            self.touched(nlri.prefix, before);
         }
     }
 
     /// A path is gone.
     pub fn withdraw(&mut self, peer: PeerId, nlri: impl Into<Nlri>) {
         let nlri = nlri.into();
-        if self.adj_in.withdraw(peer, &nlri) && self.selecting {
-            self.undecided.insert(nlri.prefix);
+        let before = self.before(&nlri.prefix);
+        if self.adj_in.withdraw(peer, &nlri) {
+            self.touched(nlri.prefix, before);
+        }
+    }
+
+    /// To be called before a prefix' paths change: what is said of it until now, where that is not
+    /// known already. `None` as well while nothing is decided.
+    fn before(&self, prefix: &Prefix) -> Option<Said> {
+        let wanted = self.selecting && !self.undecided.contains_key(prefix);
+        wanted.then(|| self.said(prefix))
+    }
+
+    /// The prefix must be decided.
+    fn touched(&mut self, prefix: Prefix, before: Option<Said>) {
+        if let Some(before) = before {
+            self.undecided.insert(prefix, before);
         }
     }
 
@@ -259,8 +275,9 @@ impl Rib {
         let found = found.filter(|(_, has_dead)| *has_dead);
         let found: Vec<Prefix> = found.map(|(prefix, _)| prefix).collect();
         for prefix in found {
-            if self.adj_in.bury(&prefix) && self.selecting {
-                self.undecided.insert(prefix);
+            let before = self.before(&prefix);
+            if self.adj_in.bury(&prefix) {
+                self.touched(prefix, before);
             }
         }
         self.adj_in.swept(u64::MAX);
@@ -315,12 +332,13 @@ impl Rib {
 
     /// Decides the next prefix whose paths changed by the last input.
     pub fn decide_next(&mut self) -> Option<(Prefix, LocChange)> {
-        let prefix = self.undecided.pop_first()?;
-        let change = self.decide(prefix);
+        let (prefix, before) = self.undecided.pop_first()?;
+        let change = self.decide(prefix, before);
         Some((prefix, change))
     }
 
-    fn decide(&mut self, prefix: Prefix) -> LocChange {
+    /// `before`: what was said of it before its paths were touched.
+    fn decide(&mut self, prefix: Prefix, before: Said) -> LocChange {
         let sweeping = self.sweep.is_active();
         if sweeping {
             self.adj_in.bury(&prefix);
@@ -363,13 +381,16 @@ impl Rib {
             .statuses
             .into_iter()
             .skip(usize::from(own.is_some()));
-        self.adj_in.decided(&prefix, learned_statuses);
-        let route = best.map(|(source, attributes)| LocRoute {
-            source,
-            attributes,
-            next_hops: self.gateways.intern(next_hops),
-        });
-        let mut change = self.loc.update(prefix, route);
+        let next_hops = NextHops::from(next_hops);
+        let hops = self.hops.take(&next_hops);
+        self.hops.give_back(before.hops);
+        self.adj_in.decided(&prefix, learned_statuses, hops);
+        self.routes += usize::from(best.is_some());
+        self.routes -= usize::from(before.best.is_some());
+        let mut change = LocChange {
+            fib: (!Hops::same(hops, before.hops)).then_some(next_hops),
+            export: best != before.best,
+        };
         // Whoever was to be told of it while its path was dead was not; see `Tellable`.
         change.export |= sweeping;
         change

@@ -16,7 +16,7 @@
 //! Between `begin` and the arrival of the cursor the Loc-RIB still has what the dead paths said:
 //! the kernel goes on forwarding, but no peer is told ([`Tellable`]).
 
-use super::adj_in::{AdjRibIn, Path};
+use super::adj_in::Path;
 use super::decision::PathStatus;
 use super::loc::{LocChange, LocRib, LocRoute, Source};
 use super::{Judging, Rib};
@@ -137,6 +137,9 @@ impl Rib {
             }
         }
         for prefix in found {
+            let noted = self.undecided.remove(&prefix);
+            let touched = noted.is_some();
+            let before = noted.unwrap_or_else(|| self.said(&prefix));
             let lost = self.adj_in.bury(&prefix);
             let Self {
                 sweep,
@@ -149,9 +152,9 @@ impl Rib {
                 let received = judged.then(|| path.attributes.received())?;
                 judge(interner, path.peer(), &prefix, received)
             });
-            let wanted = involved || lost || adj_in.paths(&prefix).any(|path| sweep.wants(path));
-            if self.selecting && wanted {
-                changes.push((prefix, self.decide(prefix)));
+            let wanted = adj_in.paths(&prefix).any(|path| sweep.wants(path));
+            if self.selecting && (wanted || touched || involved || lost) {
+                changes.push((prefix, self.decide(prefix, before)));
             }
         }
         self.sweep.cursor = last;
@@ -167,8 +170,8 @@ impl Rib {
     #[must_use]
     pub fn tellable(&self) -> Tellable<'_> {
         Tellable {
-            loc: &self.loc,
-            paths: self.sweep.is_active().then_some(&self.adj_in),
+            rib: self,
+            sweeping: self.sweep.is_active(),
         }
     }
 }
@@ -176,33 +179,36 @@ impl Rib {
 /// The Loc-RIB as peers may be told of it: without what the sweep has not come to yet.
 #[derive(Clone, Copy, Debug)]
 pub struct Tellable<'a> {
-    loc: &'a LocRib,
-    /// Where it is to be looked up whether a path is dead.
-    paths: Option<&'a AdjRibIn>,
+    rib: &'a Rib,
+    /// It is to be looked up whether a path is dead.
+    sweeping: bool,
 }
 
 impl<'a> Tellable<'a> {
     /// The table.
     #[must_use]
-    pub fn loc(&self) -> &'a LocRib {
-        self.loc
+    pub fn loc(&self) -> LocRib<'a> {
+        self.rib.loc()
     }
 
     /// The route of a prefix. An error: nothing can be said of it now; there will be a change.
     ///
     /// # Errors
     /// Its path is dead, and it is not decided yet what comes in its place.
-    pub fn route(&self, prefix: &Prefix) -> Result<Option<&'a LocRoute>, Undecided<'a>> {
-        let found = self.loc.get(prefix);
-        let (Some(route), Some(paths)) = (found, self.paths) else {
+    pub fn route(&self, prefix: &Prefix) -> Result<Option<LocRoute>, Undecided> {
+        let found = self.loc().get(prefix);
+        if !self.sweeping {
             return Ok(found);
+        }
+        let Some(route) = found else {
+            return Ok(None);
         };
-        let Source::Peer { id, .. } = route.source else {
-            return Ok(found);
+        let best = match route.source {
+            Source::Own => None,
+            Source::Peer { .. } => self.rib.adj_in.best(prefix).and_then(|(best, _)| best),
         };
-        let mut paths = paths.paths(prefix);
-        if paths.any(|path| path.peer() == id && path.attributes == route.attributes) {
-            Ok(found)
+        if best.is_none_or(|path| self.rib.adj_in.is_live(prefix, path)) {
+            Ok(Some(route))
         } else {
             Err(Undecided(route))
         }
@@ -210,8 +216,8 @@ impl<'a> Tellable<'a> {
 }
 
 /// See [`Tellable::route`]: the route as it was.
-#[derive(Clone, Copy, Debug)]
-pub struct Undecided<'a>(pub &'a LocRoute);
+#[derive(Clone, Debug)]
+pub struct Undecided(pub LocRoute);
 
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@
 //! An IPv4 prefix is one word as a key. Prefixes that come in order leave full chunks behind;
 //! others leave them three quarters full on average.
 
+use std::cmp::Ordering;
 use std::mem::size_of;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -24,12 +25,87 @@ const GROWTH: usize = 8;
 /// How far [`PrefixMap::pop_spread`] looks: a part of a millisecond.
 const SPREAD: usize = 100_000;
 
-/// Address and length.
-type V4Key = u64;
-/// Address in two halves, and length.
-type V6Key = ([u64; 2], u8);
+/// Address, length, mark: 32, 8 and [`MARK_BITS`] bits.
+#[derive(Clone, Copy, Debug)]
+struct V4Key(u64);
+/// Address in two halves; length and mark.
+#[derive(Clone, Copy, Debug)]
+struct V6Key([u64; 2], u32);
 
-const _: () = assert!(size_of::<(V4Key, u64)>() == 16);
+const _: () = assert!(size_of::<(V4Key, u64)>() == 16 && size_of::<(V4Key, ())>() == 8);
+const _: () = assert!(size_of::<V6Key>() == 24);
+
+/// Bits of a [mark](PrefixMap::mark).
+const MARK_BITS: u32 = 24;
+/// The highest mark.
+pub const MARK_MAX: u32 = (1 << MARK_BITS) - 1;
+
+/// A key with a mark, which makes no difference to what it is equal to.
+trait Key: Copy + Ord {
+    fn mark(self) -> u32;
+    fn marked(self, mark: u32) -> Self;
+}
+
+impl V4Key {
+    fn unmarked(self) -> u64 {
+        self.0 >> MARK_BITS
+    }
+}
+
+impl Key for V4Key {
+    fn mark(self) -> u32 {
+        #[expect(clippy::cast_possible_truncation, reason = "the lowest bits")]
+        let low = self.0 as u32;
+        low & MARK_MAX
+    }
+
+    fn marked(self, mark: u32) -> Self {
+        Self(self.unmarked() << MARK_BITS | u64::from(mark & MARK_MAX))
+    }
+}
+
+impl V6Key {
+    fn unmarked(self) -> ([u64; 2], u32) {
+        (self.0, self.1 >> MARK_BITS)
+    }
+}
+
+impl Key for V6Key {
+    fn mark(self) -> u32 {
+        self.1 & MARK_MAX
+    }
+
+    fn marked(self, mark: u32) -> Self {
+        Self(self.0, self.1 & !MARK_MAX | mark & MARK_MAX)
+    }
+}
+
+macro_rules! ordered_without_mark {
+    ($key:ty) => {
+        impl PartialEq for $key {
+            fn eq(&self, other: &Self) -> bool {
+                self.unmarked() == other.unmarked()
+            }
+        }
+
+        impl Eq for $key {}
+
+        impl PartialOrd for $key {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+
+        impl Ord for $key {
+            fn cmp(&self, other: &Self) -> Ordering {
+                self.unmarked().cmp(&other.unmarked())
+            }
+        }
+    };
+}
+
+ordered_without_mark!(V4Key);
+ordered_without_mark!(V6Key);
 
 /// A map from prefixes, in their order: IPv4 first, then by address, then by length.
 #[derive(Clone, Debug)]
@@ -48,25 +124,27 @@ impl<V> Default for PrefixMap<V> {
 }
 
 fn v4_key(prefix: Ipv4Network) -> V4Key {
-    u64::from(prefix.ip().to_bits()) << 8 | u64::from(prefix.prefix())
+    let address = u64::from(prefix.ip().to_bits());
+    V4Key((address << 8 | u64::from(prefix.prefix())) << MARK_BITS)
 }
 
 fn v6_key(prefix: Ipv6Network) -> V6Key {
     let bits = prefix.ip().to_bits();
     #[expect(clippy::cast_possible_truncation, reason = "the two halves")]
     let halves = [(bits >> 64) as u64, bits as u64];
-    (halves, prefix.prefix())
+    V6Key(halves, u32::from(prefix.prefix()) << MARK_BITS)
 }
 
 #[expect(clippy::expect_used, reason = "keys are made of prefixes only")]
 fn v4_prefix(key: V4Key) -> Prefix {
-    let [.., a, b, c, d, length] = key.to_be_bytes();
+    let [a, b, c, d, length, ..] = key.0.to_be_bytes();
     let prefix = Ipv4Network::new_checked(Ipv4Addr::new(a, b, c, d), length);
     IpNetwork::V4(prefix.expect("a length of 32 at most"))
 }
 
 #[expect(clippy::expect_used, reason = "keys are made of prefixes only")]
-fn v6_prefix(([high, low], length): V6Key) -> Prefix {
+fn v6_prefix(V6Key([high, low], length): V6Key) -> Prefix {
+    let [length, ..] = length.to_be_bytes();
     let address = Ipv6Addr::from_bits(u128::from(high) << 64 | u128::from(low));
     let prefix = Ipv6Network::new_checked(address, length);
     IpNetwork::V6(prefix.expect("a length of 128 at most"))
@@ -99,6 +177,29 @@ impl<V> PrefixMap<V> {
         match prefix {
             IpNetwork::V4(prefix) => self.v4.get_mut(v4_key(*prefix)),
             IpNetwork::V6(prefix) => self.v6.get_mut(v6_key(*prefix)),
+        }
+    }
+
+    /// A number that is kept with a prefix and costs nothing: 0 at first. `None`: no such prefix.
+    #[must_use]
+    pub fn mark(&self, prefix: &Prefix) -> Option<u32> {
+        self.get_marked(prefix).map(|(_, mark)| mark)
+    }
+
+    /// The value of a prefix, and its mark.
+    #[must_use]
+    pub fn get_marked(&self, prefix: &Prefix) -> Option<(&V, u32)> {
+        match prefix {
+            IpNetwork::V4(prefix) => self.v4.get_marked(v4_key(*prefix)),
+            IpNetwork::V6(prefix) => self.v6.get_marked(v6_key(*prefix)),
+        }
+    }
+
+    /// Changes it, to [`MARK_MAX`] at most. False: no such prefix.
+    pub fn set_mark(&mut self, prefix: &Prefix, mark: u32) -> bool {
+        match prefix {
+            IpNetwork::V4(prefix) => self.v4.set_mark(v4_key(*prefix), mark),
+            IpNetwork::V6(prefix) => self.v6.set_mark(v6_key(*prefix), mark),
         }
     }
 
@@ -183,13 +284,13 @@ impl<V> PrefixMap<V> {
     /// Those after a given one, in order: a walk that can be interrupted.
     pub fn after(&self, last: Option<Prefix>) -> impl Iterator<Item = (Prefix, &V)> {
         let v4 = match last {
-            None => Some(self.v4.iter_from(V4Key::MIN)),
+            None => Some(self.v4.iter_from(V4Key(0))),
             Some(IpNetwork::V4(prefix)) => Some(self.v4.iter_from(v4_key(prefix))),
             Some(IpNetwork::V6(_)) => None,
         };
         let v6 = match last {
             Some(IpNetwork::V6(prefix)) => self.v6.iter_from(v6_key(prefix)),
-            _ => self.v6.iter_from(([0; 2], 0)),
+            _ => self.v6.iter_from(V6Key([0; 2], 0)),
         };
         let v4 = v4.into_iter().flatten();
         v4.map(|(key, value)| (v4_prefix(*key), value))
@@ -233,7 +334,7 @@ impl<K, V> Default for Chunked<K, V> {
     }
 }
 
-impl<K: Copy + Ord, V> Chunked<K, V> {
+impl<K: Key, V> Chunked<K, V> {
     /// The chunk that a key is in, if it is there.
     fn chunk_of(&self, key: K) -> usize {
         let after = self.heads.partition_point(|head| *head <= key);
@@ -257,6 +358,23 @@ impl<K: Copy + Ord, V> Chunked<K, V> {
         let (index, place) = self.find(key);
         let (_, value) = self.chunks.get_mut(index)?.get_mut(place.ok()?)?;
         Some(value)
+    }
+
+    fn get_marked(&self, key: K) -> Option<(&V, u32)> {
+        let (index, place) = self.find(key);
+        let (key, value) = self.chunks.get(index)?.get(place.ok()?)?;
+        Some((value, key.mark()))
+    }
+
+    fn set_mark(&mut self, key: K, mark: u32) -> bool {
+        let (index, place) = self.find(key);
+        let chunk = self.chunks.get_mut(index);
+        let found = chunk.and_then(|chunk| chunk.get_mut(place.ok()?));
+        if let Some((key, _)) = found {
+            *key = key.marked(mark);
+            return true;
+        }
+        false
     }
 
     #[expect(clippy::indexing_slicing, reason = "places that were found or made")]
@@ -291,7 +409,13 @@ impl<K: Copy + Ord, V> Chunked<K, V> {
         if full.is_none() || next {
             index += usize::from(next);
             self.heads.insert(index, key);
-            self.chunks.insert(index, Vec::with_capacity(GROWTH));
+            // Behind all others: more will follow, in order.
+            let room = if next && index == self.chunks.len() {
+                CHUNK
+            } else {
+                GROWTH
+            };
+            self.chunks.insert(index, Vec::with_capacity(room));
             place = 0;
         } else if full == Some(true) {
             let chunk = &mut self.chunks[index];

@@ -15,7 +15,7 @@ use super::status::RouteStatus;
 use crate::attr::PathAttributes;
 use crate::fsm::{Cause, Session};
 use crate::iana::Family;
-use crate::rib::{AdjRibOut, Graceful, PATHS_OF_PREFIX, PathStatus, Source, Target, Teller};
+use crate::rib::{AdjRibOut, Graceful, PATHS_OF_PREFIX, PathStatus, Target, Teller};
 use crate::validate::RouteUpdate;
 use crate::wire::Nlri;
 
@@ -25,15 +25,14 @@ const PROBLEMS_TOLD: usize = 8;
 impl Speaker {
     /// All paths of all prefixes with what became of them, own networks first.
     pub fn routes(&self) -> impl Iterator<Item = RouteStatus> + '_ {
-        let own = self
-            .rib
-            .loc()
-            .iter()
-            .filter(|(_, route)| route.source == Source::Own);
+        let own = self.rib.networks().filter_map(|prefix| {
+            let route = self.rib.loc().get(&prefix)?;
+            Some((prefix, route))
+        });
         let own = own.map(|(prefix, route)| RouteStatus {
             prefix,
             peer: None,
-            attributes: Arc::clone(&route.attributes),
+            attributes: route.attributes,
             path_id: 0,
             stale: false,
             status: PathStatus::Best,

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 
 use crate::iana::Family;
 use crate::rib::LocRib;
+use crate::rib::loc::Walked;
 use crate::wire::Prefix;
 
 /// An interrupted walk over one family.
@@ -27,6 +28,8 @@ struct Walk {
 pub(super) struct Part {
     pub(super) family: Family,
     pub(super) prefixes: Vec<Prefix>,
+    /// How many were looked at to find these.
+    pub(super) visited: usize,
     pub(super) again: bool,
     /// BoRR comes before it.
     pub(super) begins: bool,
@@ -81,23 +84,24 @@ impl Walks {
     /// Up to `most` prefixes of the next walk that may go on.
     pub(super) fn next(
         &mut self,
-        loc: &LocRib,
+        loc: LocRib<'_>,
         most: usize,
         unfinished: &[Family],
     ) -> Option<Part> {
         let index = self.queue.iter().position(|walk| walk.may_go(unfinished))?;
         let walk = self.queue.get_mut(index)?;
-        let prefixes: Vec<Prefix> = loc.after(walk.last, walk.family).take(most).collect();
-        let done = prefixes.len() < most;
+        let Walked { prefixes, next } = loc.walk(walk.last, walk.family, most);
+        let done = next.is_none();
         let part = Part {
             family: walk.family,
             again: walk.again,
             begins: walk.bracketed && !walk.begun,
             ends: walk.bracketed && done,
+            visited: if done { prefixes.len() } else { most },
             prefixes,
         };
         walk.begun = true;
-        walk.last = part.prefixes.last().copied().or(walk.last);
+        walk.last = next;
         if done {
             self.queue.remove(index);
         }

@@ -26,6 +26,7 @@ enum Step {
     Pop(usize),
     Spread(usize),
     Retain(u32),
+    Mark(Prefix, u32),
 }
 
 fn steps() -> impl Strategy<Value = Step> {
@@ -37,11 +38,23 @@ fn steps() -> impl Strategy<Value = Step> {
         1 => (0_usize..400).prop_map(Step::Pop),
         1 => (1_usize..400).prop_map(Step::Spread),
         1 => (1_u32..9).prop_map(Step::Retain),
+        20 => (prefixes(), 0..=MARK_MAX).prop_map(|(p, m)| Step::Mark(p, m)),
     ]
 }
 
-fn run(step: Step, map: &mut PrefixMap<u32>, model: &mut BTreeMap<Prefix, u32>) {
+fn run(
+    step: Step,
+    map: &mut PrefixMap<u32>,
+    model: &mut BTreeMap<Prefix, u32>,
+    marks: &mut BTreeMap<Prefix, u32>,
+) {
     match step {
+        Step::Mark(prefix, mark) => {
+            assert_eq!(map.set_mark(&prefix, mark), model.contains_key(&prefix));
+            if model.contains_key(&prefix) {
+                marks.insert(prefix, mark);
+            }
+        }
         Step::Insert(prefix, value) => {
             assert_eq!(map.insert(prefix, value), model.insert(prefix, value));
         }
@@ -80,7 +93,7 @@ fn run(step: Step, map: &mut PrefixMap<u32>, model: &mut BTreeMap<Prefix, u32>) 
     }
 }
 
-fn check<K: Copy + Ord, V>(chunked: &Chunked<K, V>) {
+fn check<K: Key, V>(chunked: &Chunked<K, V>) {
     assert_eq!(chunked.heads.len(), chunked.chunks.len());
     let len: usize = chunked.chunks.iter().map(Vec::len).sum();
     assert_eq!(chunked.len, len);
@@ -102,14 +115,20 @@ proptest! {
     ) {
         let mut map = PrefixMap::default();
         let mut model = BTreeMap::new();
+        let mut marks = BTreeMap::new();
         for step in steps {
-            run(step, &mut map, &mut model);
+            run(step, &mut map, &mut model, &mut marks);
+            marks.retain(|prefix, _| model.contains_key(prefix));
             check(&map.v4);
             check(&map.v6);
             assert_eq!(map.len(), model.len());
         }
         assert!(map.iter().eq(model.iter().map(|(prefix, value)| (*prefix, value))));
         assert!(map.iter().all(|(prefix, value)| map.get(&prefix) == Some(value)));
+        for (prefix, value) in &model {
+            let mark = marks.get(prefix).copied().unwrap_or_default();
+            assert_eq!(map.get_marked(prefix), Some((value, mark)));
+        }
         let family = |(prefix, _): &(&Prefix, &u32)| prefix.is_ipv4() == from.is_ipv4();
         let rest = model.range(from..).filter(family);
         assert!(map.range_from(from).eq(rest.map(|(prefix, value)| (*prefix, value))));
