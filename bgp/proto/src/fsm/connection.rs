@@ -362,6 +362,19 @@ impl Connection {
         }
     }
 
+    /// Another keepalive interval is configured. What is due already stays so.
+    pub fn set_keepalive(&mut self, secs: Option<u16>, now: Instant, rng: &mut SmallRng) {
+        if std::mem::replace(&mut self.params.keepalive_secs, secs) == secs {
+            return;
+        }
+        if let Some(due) = self.timers.get(Timer::Keepalive) {
+            self.schedule_keepalive(now, rng);
+            let next = self.timers.get(Timer::Keepalive);
+            self.timers
+                .set(Timer::Keepalive, next.map_or(due, |next| next.min(due)));
+        }
+    }
+
     fn tick(&mut self, now: Instant, rng: &mut SmallRng) -> Vec<ConnectionOutput> {
         if self.timers.take_due(Timer::Hold, now) {
             return self.stop(Cause::Sent(Notification::hold_timer_expired()));

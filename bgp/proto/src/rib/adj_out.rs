@@ -122,6 +122,11 @@ impl AdjRibOut {
         Self { most_paths, ..self }
     }
 
+    /// The same of a session that there is. All has to be told again.
+    pub fn set_most_paths(&mut self, most_paths: usize) {
+        self.most_paths = most_paths;
+    }
+
     /// Prefixes that the peer has from us, or paths where it takes several of a prefix.
     #[must_use]
     pub fn advertised(&self) -> usize {

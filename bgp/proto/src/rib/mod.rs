@@ -167,6 +167,41 @@ impl Rib {
         }
     }
 
+    /// These are the own networks from now on. Returns what that changes at once; the rest is decided
+    /// with what this input changes.
+    pub fn set_networks(&mut self, networks: &[Prefix]) -> Vec<(Prefix, LocChange)> {
+        let networks: BTreeSet<Prefix> = networks.iter().copied().collect();
+        let differ = self.networks.symmetric_difference(&networks);
+        let differ: Vec<Prefix> = differ.copied().collect();
+        for prefix in &differ {
+            let before = self.before(prefix);
+            self.touched(*prefix, before);
+        }
+        let before = std::mem::replace(&mut self.networks, networks).len();
+        if self.selecting {
+            return Vec::new();
+        }
+        // Own networks depend on nobody, also while nothing else is decided.
+        self.routes = self.routes + self.networks.len() - before;
+        let told = LocChange {
+            fib: None,
+            export: true,
+        };
+        differ
+            .into_iter()
+            .map(|prefix| (prefix, told.clone()))
+            .collect()
+    }
+
+    /// So many paths may share a prefix from now on: all are decided anew, by the sweep.
+    pub fn set_maximum_paths(&mut self, maximum_paths: usize) {
+        if std::mem::replace(&mut self.maximum_paths, maximum_paths) != maximum_paths
+            && !self.adj_in.is_empty()
+        {
+            self.sweep.decide_all_anew();
+        }
+    }
+
     /// What the decision must know of a peer. Paths that it left before are decided anew if that
     /// is another speaker than before.
     pub fn set_teller(&mut self, peer: PeerId, teller: Teller) {

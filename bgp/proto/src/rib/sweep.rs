@@ -89,6 +89,12 @@ impl Sweep {
         until.is_some_and(|until| self.laps < *until)
     }
 
+    /// The same for the paths of all peers.
+    pub(super) fn decide_all_anew(&mut self) {
+        self.begin();
+        self.anew.fill(self.until);
+    }
+
     fn wants(&self, path: &Path) -> bool {
         let anew = self.anew.get(path.peer().index());
         path.status == PathStatus::Pending

@@ -1,5 +1,6 @@
 //! What goes into a [`Speaker`](super::Speaker) and what comes out of it.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -323,6 +324,16 @@ pub enum Input<'a> {
     },
     /// The node is taken out of use, or into use again.
     Drain(Drain),
+    /// The configuration is this one from now on. Peers that it has in common with the one before
+    /// keep their numbers, and their sessions if they can;
+    /// [`difference`](super::difference) says what means what. `restarting` and `seed` do not count.
+    Reconfigure {
+        /// All of it.
+        config: Box<SpeakerConfig>,
+        /// Peers whose connections the caller would make in another way now (TTL, keys, …): their
+        /// sessions begin again.
+        sockets: BTreeSet<String>,
+    },
     /// Somebody wants something of one peer. A peer that is not there any more is no error.
     Order {
         /// Which peer.
@@ -381,7 +392,8 @@ pub enum Output {
 /// A prefix' next hops have changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FibChange {
-    /// Which prefix. Never one of the own networks.
+    /// Which prefix. Never one of the own networks, but for the removal of what was learned before it
+    /// became one.
     pub prefix: Prefix,
     /// Empty: remove. More than one: ECMP. Sorted, without duplicates.
     pub next_hops: NextHops,

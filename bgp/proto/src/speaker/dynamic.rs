@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::Speaker;
 use super::api::{Order, PeerId, StopMode};
 use super::drain::DrainState;
+use super::neighbor::Neighbor;
 use super::status::RangeStatus;
 use crate::error::Notification;
 use crate::fsm::PeerInput;
@@ -58,6 +59,13 @@ impl Speaker {
     }
 
     pub(super) fn order(&mut self, peer: PeerId, order: Order, now: Instant) {
+        if self
+            .neighbors
+            .get(peer.index())
+            .is_none_or(Neighbor::is_gone)
+        {
+            return;
+        }
         let input = match order {
             Order::Shutdown(text) => PeerInput::HoldDown(Notification::shutdown(&text)),
             Order::Start => PeerInput::Release,

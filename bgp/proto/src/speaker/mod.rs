@@ -20,6 +20,7 @@
 
 mod api;
 mod conflict;
+pub mod difference;
 mod drain;
 mod dynamic;
 mod import;
@@ -28,6 +29,7 @@ mod neighbors;
 mod next_hops;
 mod own;
 mod policies;
+mod reconfigure;
 mod refresh;
 pub mod restart;
 mod routes;
@@ -44,6 +46,7 @@ pub use api::{
     Input, NextHop, Order, Output, PeerConfig, PeerId, Remote, SpeakerConfig, StopMode, Timers,
 };
 pub use conflict::{CONFLICTS_SHOWN, Conflict};
+pub use difference::Difference;
 pub use drain::DrainState;
 pub use next_hops::NextHops;
 pub(crate) use own::is_link_local;
@@ -163,6 +166,7 @@ impl Speaker {
                 export,
             } => self.set_policies(peer, &import, &export),
             Input::RequestRefresh { peer } => self.request_refresh(peer),
+            Input::Reconfigure { config, sockets } => self.reconfigure(*config, &sockets, now),
             Input::Tick => self.tick(now),
         }
         self.settle(now);

@@ -48,6 +48,14 @@ pub(super) struct Range {
 }
 
 impl Range {
+    /// Another pattern for the same network.
+    pub(super) fn set_config(&mut self, config: PeerConfig) {
+        if let Remote::Range { limit, .. } = config.remote {
+            self.limit = usize::from(limit);
+        }
+        self.config = config;
+    }
+
     /// How many peers of it there are, and how many there may be.
     pub(super) fn peers(&self) -> (usize, usize) {
         (self.admitted, self.limit)
@@ -117,6 +125,23 @@ impl Neighbors {
                 Place::Peer(Box::new(Neighbor::new(config, peer, id, standing, now)))
             }
         })
+    }
+
+    /// Peers and ranges of the configuration, in its order.
+    pub(super) fn configured(&self) -> &[PeerId] {
+        &self.configured
+    }
+
+    /// The order is this now.
+    pub(super) fn set_configured(&mut self, configured: Vec<PeerId>) {
+        self.configured = configured;
+    }
+
+    /// Frees the place of a range; nobody is of it any more.
+    pub(super) fn remove_range(&mut self, id: PeerId) {
+        if self.range(id).is_some() {
+            self.vacate(id);
+        }
     }
 
     /// In a free place, or behind all others.

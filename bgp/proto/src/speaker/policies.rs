@@ -19,7 +19,7 @@ impl Speaker {
         }
     }
 
-    fn set_policies_of(&mut self, id: PeerId, import: &Policy, export: &Policy) {
+    pub(super) fn set_policies_of(&mut self, id: PeerId, import: &Policy, export: &Policy) {
         let Some(neighbor) = self.neighbors.get_mut(id.index()) else {
             return;
         };
@@ -36,6 +36,25 @@ impl Speaker {
                 up.target.policy = export.clone();
                 up.adj_out.tell_anew();
             }
+        }
+    }
+    /// Rules may ask for the name: what the peer told is judged by the new one, and everybody is told
+    /// what that changes.
+    pub(super) fn renamed(&mut self, id: PeerId) {
+        let name = self.neighbors.configured_name(id).to_owned();
+        let Some(neighbor) = self.neighbors.get_mut(id.index()) else {
+            return;
+        };
+        if let Some(asn) = neighbor.judge.as_ref().map(|judge| judge.informant.asn) {
+            let informant = neighbor.informant(&name, asn);
+            if let Some(judge) = &mut neighbor.judge {
+                judge.informant = informant;
+            }
+            self.rib.judge_anew(id);
+        }
+        let ups = self.neighbors.iter_mut();
+        for up in ups.filter_map(|neighbor| neighbor.up.as_mut()) {
+            up.adj_out.tell_anew();
         }
     }
 }

@@ -96,7 +96,7 @@ impl Speaker {
         self.event(now, None, EventKind::Synced { missing });
     }
 
-    fn apply(&mut self, prefix: Prefix, change: LocChange) {
+    pub(super) fn apply(&mut self, prefix: Prefix, change: LocChange) {
         if let Some(next_hops) = change.fib {
             self.outputs
                 .push_back(Output::Fib(FibChange { prefix, next_hops }));

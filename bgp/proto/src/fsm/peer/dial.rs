@@ -39,7 +39,7 @@ impl Peer {
         out.push(PeerOutput::Dial(conn));
     }
 
-    fn connect_retry(&mut self) -> Duration {
+    pub(super) fn connect_retry(&mut self) -> Duration {
         self.jitter(self.identity.timers.connect_retry)
             .max(Duration::from_millis(100))
     }

@@ -10,7 +10,7 @@ use crate::validate::{ExpectedPeer, LocalOpen, UpdateContext};
 
 /// Own side of every session with the peer.
 #[derive(Clone, Debug)]
-pub(super) struct Identity {
+pub struct Identity {
     pub(super) open: LocalOpen,
     pub(super) expected: ExpectedPeer,
     pub(super) passive: bool,
@@ -19,7 +19,9 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    pub(super) fn new(speaker: &SpeakerConfig, config: &PeerConfig) -> Self {
+    /// Of the speaker's and the peer's configuration.
+    #[must_use]
+    pub fn new(speaker: &SpeakerConfig, config: &PeerConfig) -> Self {
         let restart_secs = speaker.graceful_restart.restart_secs.min(0x0fff);
         let graceful_restart = (restart_secs > 0).then(|| GracefulRestartCapability {
             restart: false,

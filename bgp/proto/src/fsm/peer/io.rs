@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::identity::Identity;
 use crate::error::Notification;
 use crate::fsm::{Cause, LastError, State};
 use crate::message::{Message, Open, RouteRefresh};
@@ -47,6 +48,8 @@ pub enum PeerInput<'a> {
     Start,
     /// End.
     Stop(&'a StopMode),
+    /// The configuration is another one. What of it is in the OPEN is said by the next session.
+    Configure(Box<Identity>),
     /// End all connections with this NOTIFICATION, and go on.
     Reset(Notification),
     /// End all connections with this NOTIFICATION, and have none until `Release`.

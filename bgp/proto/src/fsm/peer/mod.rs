@@ -21,9 +21,9 @@ use super::connection::ConnectionInput;
 use super::{Cause, Counters, LastError, State, TimerKind, TimerTable};
 use crate::error::Notification;
 use crate::iana::message_type;
-use crate::speaker::{ConnId, PeerConfig, SpeakerConfig, StopMode};
+use crate::speaker::{ConnId, PeerConfig, SpeakerConfig, StopMode, Timers};
 use connections::Slot;
-use identity::Identity;
+pub use identity::Identity;
 
 /// Longest delay before a dial after errors.
 const BACK_OFF_MAX: Duration = Duration::from_secs(60);
@@ -189,6 +189,7 @@ impl Peer {
                 };
                 self.stop(words.as_ref(), ctx, &mut out);
             }
+            PeerInput::Configure(identity) => self.configure(*identity, ctx, &mut out),
             PeerInput::Reset(words) => self.reset(&words, ctx, &mut out),
             PeerInput::HoldDown(words) => {
                 self.held_down = true;
@@ -282,6 +283,33 @@ impl Peer {
                 Some(words) => ConnectionInput::Stop(words.clone()),
             };
             self.feed(conn, input, ctx, out);
+        }
+    }
+
+    /// What of it does not wait for another session takes effect.
+    fn configure(&mut self, identity: Identity, ctx: &mut Context<'_>, out: &mut Vec<PeerOutput>) {
+        let before = std::mem::replace(&mut self.identity, identity);
+        let Timers {
+            keepalive_secs,
+            connect_retry,
+            ..
+        } = self.identity.timers;
+        for slot in &mut self.slots {
+            slot.machine
+                .set_keepalive(keepalive_secs, ctx.now, &mut self.rng);
+        }
+        if self.identity.passive {
+            self.timers.stop(Timer::Redial);
+            self.timers.stop(Timer::Dial);
+            self.put_off = None;
+            out.extend(self.dial.take().map(PeerOutput::Close));
+        } else if before.passive {
+            self.dial(ctx, out);
+        } else if connect_retry < before.timers.connect_retry && !self.backing_off {
+            let sooner = ctx.now + self.connect_retry();
+            if self.timers.get(Timer::Redial).is_some_and(|at| at > sooner) {
+                self.timers.set(Timer::Redial, sooner);
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod ceases;
 mod crossing;
+mod difference;
 mod drain;
 mod dynamic;
 mod families;
@@ -10,6 +11,7 @@ mod net;
 mod notifications;
 mod policies;
 mod random;
+mod reconfigure;
 mod refresh;
 mod restart;
 mod routing;

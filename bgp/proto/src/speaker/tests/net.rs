@@ -188,6 +188,15 @@ impl Net {
         self.start(node);
     }
 
+    /// The node's configuration is another one, which it is told while it runs.
+    pub(super) fn reconfigure(&mut self, node: usize, change: impl FnOnce(&mut SpeakerConfig)) {
+        let config = &mut self.nodes[node].config;
+        change(config);
+        let config = Box::new(config.clone());
+        let sockets = BTreeSet::new();
+        self.input(node, Input::Reconfigure { config, sockets });
+    }
+
     pub(super) fn input(&mut self, node: usize, input: Input<'_>) {
         let now = self.now;
         if let Some(speaker) = &mut self.nodes[node].speaker {

@@ -1,6 +1,6 @@
 //! Randomised: any input sequence, and churn in a random network. Seeds are printed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -15,8 +15,8 @@ use crate::fsm::State;
 use crate::iana::Family;
 use crate::message;
 use crate::speaker::{
-    CloseCause, ConnId, ConnectError, Input, Interface, Output, OwnAddresses, PeerConfig,
-    PrefixCounts, Speaker, StopMode,
+    CloseCause, ConnId, ConnectError, Input, Interface, Order, Output, OwnAddresses, PeerConfig,
+    PeerId, PrefixCounts, Remote, RemoteAs, Speaker, SpeakerConfig, StopMode,
 };
 use crate::validate::{LocalOpen, Offer, SessionOptions};
 use crate::wire::Prefix;
@@ -34,6 +34,10 @@ enum Act {
     Closed(usize),
     Wait(u32),
     Transmit(usize),
+    /// Which of the differences in [`configuration`].
+    Reconfigure(u16),
+    /// To the peer with this number.
+    Order(u32, u8),
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -52,6 +56,10 @@ fn act() -> impl Strategy<Value = Act> {
         2 => Just(message::end_of_rib(Family::IPV6_UNICAST).to_vec()),
     ];
     prop_oneof![
+        2 => (0..1_u16 << 11).prop_map(Act::Reconfigure),
+        2 => (0..11_u16).prop_map(|bit| Act::Reconfigure(1 << bit)),
+        1 => Just(Act::Reconfigure(0)),
+        1 => (0..6_u32, 0..3_u8).prop_map(|(peer, kind)| Act::Order(peer, kind)),
         2 => Just(Act::Start),
         1 => any::<bool>().prop_map(Act::Stop),
         4 => conn.clone().prop_map(Act::Dialled),
@@ -171,19 +179,68 @@ struct Player {
     fib: BTreeSet<Prefix>,
 }
 
+/// Each bit is a difference to what 0 is.
+fn configuration(bits: u16) -> SpeakerConfig {
+    let mut config = speaker(65001, 1, &["10.244.1.0/24", "fd00:10:244:1::/64"]);
+    config.peers = vec![transit("10.0.0.2", 65002), transit("10.0.0.3", 65003)];
+    config.peers.push(PeerConfig {
+        passive: true,
+        ..transit("10.0.0.4", 65001)
+    });
+    // The third has IPv4 only.
+    for peer in &mut config.peers[..2] {
+        peer.families.push(Family::IPV6_UNICAST);
+    }
+    let is_set = |bit: u16| bits >> bit & 1 == 1;
+    if is_set(0) {
+        config.networks[0] = super::prefix("10.244.2.0/24");
+    }
+    if is_set(1) {
+        config.networks.remove(1);
+    }
+    if is_set(2) {
+        config.maximum_paths = 1;
+    }
+    if is_set(3) {
+        config.peers[0].import = super::only("10.244.1.0/24", 24, 24);
+    }
+    if is_set(4) {
+        config.peers[1].timers.hold_time_secs = 30;
+    }
+    if is_set(5) {
+        config.peers[1].name = "renamed".to_owned();
+    }
+    if is_set(6) {
+        config.router_id = [10, 255, 0, 99].into();
+    }
+    if is_set(7) {
+        config.peers[0].remote = transit("10.0.0.1", 0).remote;
+    }
+    if is_set(8) {
+        config.peers.push(PeerConfig {
+            name: "range".to_owned(),
+            remote: Remote::Range {
+                network: super::prefix("10.0.0.0/29"),
+                limit: 2,
+            },
+            asn: RemoteAs::External,
+            passive: true,
+            ..config.peers[0].clone()
+        });
+    }
+    if is_set(9) {
+        config.peers.remove(2);
+    }
+    if is_set(10) {
+        config.peers.remove(0);
+    }
+    config
+}
+
 impl Player {
     fn new(restarting: bool) -> Self {
-        let mut config = speaker(65001, 1, &["10.244.1.0/24", "fd00:10:244:1::/64"]);
+        let mut config = configuration(0);
         config.restarting = restarting;
-        config.peers = vec![transit("10.0.0.2", 65002), transit("10.0.0.3", 65003)];
-        config.peers.push(PeerConfig {
-            passive: true,
-            ..transit("10.0.0.4", 65001)
-        });
-        // The third has IPv4 only.
-        for peer in &mut config.peers[..2] {
-            peer.families.push(Family::IPV6_UNICAST);
-        }
         let now = Instant::now();
         let speaker = Speaker::new(config, now);
         Self {
@@ -256,6 +313,16 @@ impl Player {
                     "a tick leaves nothing due"
                 );
             }
+            Act::Reconfigure(bits) => self.reconfigure(bits),
+            Act::Order(peer, kind) => {
+                let order = match kind {
+                    0 => Order::Start,
+                    1 => Order::Reset(String::new()),
+                    _ => Order::Shutdown("now".to_owned()),
+                };
+                let peer = PeerId(peer);
+                self.input(Input::Order { peer, order });
+            }
             Act::Transmit(back) => {
                 while self
                     .speaker
@@ -265,6 +332,33 @@ impl Player {
             }
         }
         self.check();
+    }
+
+    /// Peers that are left where they are keep their numbers, and nothing is left to differ.
+    fn reconfigure(&mut self, bits: u16) {
+        let (config, sockets) = (configuration(bits), BTreeSet::new());
+        let known = |player: &Self| {
+            let peers = player.speaker.status(player.now).peers.into_iter();
+            let peers = peers.filter(|peer| !peer.kind.dynamic);
+            let peers = peers.map(|peer| (peer.address, peer.id));
+            peers.collect::<BTreeMap<_, _>>()
+        };
+        let before = known(self);
+        self.input(Input::Reconfigure {
+            config: Box::new(config.clone()),
+            sockets: sockets.clone(),
+        });
+        let after = known(self);
+        for (address, id) in &before {
+            assert!(after.get(address).is_none_or(|after| after == id));
+        }
+        let addresses = config.peers.iter().filter_map(|peer| match peer.remote {
+            Remote::Address { address, .. } => Some(address),
+            Remote::Range { .. } => None,
+        });
+        let addresses: BTreeSet<IpAddr> = addresses.collect();
+        assert!(addresses.iter().eq(after.keys()));
+        assert!(self.speaker.difference(&config, &sockets).is_none());
     }
 
     fn check(&mut self) {
