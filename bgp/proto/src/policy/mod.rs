@@ -88,6 +88,10 @@ impl Rule {
 pub struct Policy {
     ipv4: Arc<[Rule]>,
     ipv6: Arc<[Rule]>,
+    /// A rule asks more than the prefix.
+    about_paths: bool,
+    /// A rule asks who told a route.
+    asks_who: bool,
 }
 
 impl PartialEq for Policy {
@@ -172,7 +176,16 @@ impl Policy {
     /// A policy of these rules, in order. Rules beyond the 65535th of a family have no effect.
     #[must_use]
     pub fn new(ipv4: Vec<Rule>, ipv6: Vec<Rule>) -> Self {
+        let mut rules = ipv4.iter().chain(&ipv6);
+        let about_paths = rules.any(|rule| rule.when.is_some());
+        let mut asked = ipv4
+            .iter()
+            .chain(&ipv6)
+            .filter_map(|rule| rule.when.as_ref());
+        let asks_who = asked.any(|when| when.ask_who());
         Self {
+            about_paths,
+            asks_who,
             ipv4: ipv4.into(),
             ipv6: ipv6.into(),
         }
@@ -191,15 +204,13 @@ impl Policy {
     /// Does a rule ask more than the prefix?
     #[must_use]
     pub fn is_about_paths(&self) -> bool {
-        let mut rules = self.ipv4.iter().chain(self.ipv6.iter());
-        rules.any(|rule| rule.when.is_some())
+        self.about_paths
     }
 
     /// Does a rule ask who told a route?
     #[must_use]
     pub fn asks_who(&self) -> bool {
-        let mut rules = self.ipv4.iter().chain(self.ipv6.iter());
-        rules.any(|rule| rule.when.as_ref().is_some_and(|when| when.ask_who()))
+        self.asks_who
     }
 
     /// Accepts everything of both families: handy for routers without restrictions.

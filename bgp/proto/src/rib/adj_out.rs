@@ -11,6 +11,7 @@
 //! entry per prefix, and gets the newest state rather than the history. The initial transfer is
 //! not even an entry: a walk over the Loc-RIB that remembers where it stopped.
 
+mod asker;
 mod several;
 mod walks;
 
@@ -20,17 +21,19 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Rib;
-use super::export::{Target, permit, transform};
+use super::export::{Target, transform};
 use super::loc::{LocRoute, Source};
 use super::sweep::{Tellable, Undecided};
 use super::table::PrefixMap;
 use crate::attr::PathAttributes;
 use crate::iana::{Family, refresh_subtype};
 use crate::message::{EncodedAttributes, announce, end_of_rib, pack_withdrawals, route_refresh};
+use crate::policy::Changes;
 use crate::validate::SessionOptions;
 use crate::wire::{Nlri, Prefix};
+use asker::{Asker, Telling};
 use several::Several;
-use walks::Walks;
+use walks::{Purpose, Walks};
 
 /// Prefixes that are looked at for one round of packing: bounds the messages that wait.
 const BATCH: usize = 4096;
@@ -40,6 +43,8 @@ const BATCH: usize = 4096;
 struct Group {
     attributes: Arc<PathAttributes>,
     own: bool,
+    /// What the export rules change.
+    set: Option<Arc<Changes>>,
     prefixes: VecDeque<Nlri>,
     /// From the first message on.
     encoded: Option<EncodedAttributes>,
@@ -59,18 +64,21 @@ enum Ready {
 struct Batch {
     withdrawn: Vec<Nlri>,
     groups: Vec<Group>,
-    places: HashMap<(*const PathAttributes, Family), usize>,
+    places: HashMap<(*const PathAttributes, Family, Option<*const Changes>), usize>,
 }
 
 impl Batch {
-    fn announce(&mut self, nlri: Nlri, route: &LocRoute) {
+    /// Rules change a path as a whole: what they change it to goes out together.
+    fn announce(&mut self, nlri: Nlri, route: &LocRoute, set: Option<&Arc<Changes>>) {
         let Self { groups, places, .. } = self;
         let attributes = &route.attributes;
-        let key = (Arc::as_ptr(attributes), Family::of(&nlri.prefix));
+        let family = Family::of(&nlri.prefix);
+        let key = (Arc::as_ptr(attributes), family, set.map(Arc::as_ptr));
         let place = *places.entry(key).or_insert_with(|| {
             groups.push(Group {
                 attributes: Arc::clone(attributes),
                 own: route.source == Source::Own,
+                set: set.cloned(),
                 prefixes: VecDeque::new(),
                 encoded: None,
             });
@@ -165,7 +173,7 @@ impl AdjRibOut {
     /// Has the peer been told just this?
     fn has(&self, prefix: &Prefix, route: &LocRoute) -> bool {
         let told = self.advertised.get(prefix);
-        told.is_some_and(|told| *told == route.attributes)
+        told.is_some_and(|told| told.says_the_same(&route.attributes))
     }
 
     /// Was it there?
@@ -198,10 +206,18 @@ impl AdjRibOut {
         }
     }
 
-    /// The rules are others now: all that differs is to be told.
+    /// All is to be told again, and what the peer may not have any more is to be withdrawn.
     pub fn tell_anew(&mut self) {
         for family in self.options.families.clone() {
             self.walks.again(family, false);
+        }
+    }
+
+    /// The export rules are others now: all that they make a difference to is to be told, or
+    /// withdrawn. `before`: the peer as it was.
+    pub fn tell_difference(&mut self, before: &Arc<Target>) {
+        for family in self.options.families.clone() {
+            self.walks.anew(family, before);
         }
     }
 
@@ -250,7 +266,7 @@ impl AdjRibOut {
             let dirty = self.take_dirty();
             if !dirty.is_empty() {
                 looked_at += dirty.len();
-                self.pack(dirty, false, rib, to, complete);
+                self.pack(dirty, &Telling::News, rib, to, complete);
                 continue;
             }
             let Some(part) = self.walks.next(routes.loc(), BATCH, &self.end_of_rib) else {
@@ -261,7 +277,12 @@ impl AdjRibOut {
             if part.begins {
                 self.ready.push_back(mark(refresh_subtype::BEGIN));
             }
-            self.pack(part.prefixes, part.again, rib, to, complete);
+            let telling = match &part.purpose {
+                Purpose::Initial => Telling::News,
+                Purpose::Again => Telling::Again,
+                Purpose::Anew(before) => Telling::Anew(Asker::new(rib, before)),
+            };
+            self.pack(part.prefixes, &telling, rib, to, complete);
             if part.ends {
                 self.ready.push_back(mark(refresh_subtype::END));
             }
@@ -283,22 +304,34 @@ impl AdjRibOut {
         batch
     }
 
-    /// `again`: send also what the peer has already.
-    fn pack(&mut self, prefixes: Vec<Prefix>, again: bool, rib: &Rib, to: &Target, complete: bool) {
+    fn pack(
+        &mut self,
+        prefixes: Vec<Prefix>,
+        telling: &Telling<'_>,
+        rib: &Rib,
+        to: &Target,
+        complete: bool,
+    ) {
+        let asker = Asker::new(rib, to);
         let routes = rib.tellable();
         let mut batch = Batch::default();
         for prefix in prefixes {
             if self.tells_several(&prefix) {
                 self.too_long.remove(&prefix);
-                let allowed = |route: &LocRoute| permit(&prefix, route, to).is_ok();
+                let allowed = |route: &LocRoute| asker.permit(&prefix, route).is_ok();
                 let best = rib.best(&prefix, self.most_paths, complete, allowed);
-                let changes = self.several.update(prefix, best, again);
+                let must = |route: &LocRoute| {
+                    let set = asker.permit(&prefix, route).ok().flatten();
+                    telling.must(&prefix, route, set)
+                };
+                let changes = self.several.update(prefix, best, must);
                 batch.withdrawn.extend(changes.withdrawn);
                 for (nlri, route) in changes.announced {
-                    batch.announce(nlri, &route);
+                    let set = asker.permit(&prefix, &route).ok().flatten();
+                    batch.announce(nlri, &route, set);
                 }
             } else {
-                self.look_at(prefix, again, routes, to, &mut batch);
+                self.look_at(prefix, telling, routes, &asker, &mut batch);
             }
         }
         let Batch {
@@ -319,27 +352,32 @@ impl AdjRibOut {
     fn look_at(
         &mut self,
         prefix: Prefix,
-        again: bool,
+        telling: &Telling<'_>,
         routes: Tellable<'_>,
-        to: &Target,
+        asker: &Asker<'_>,
         batch: &mut Batch,
     ) {
         let route = match routes.route(&prefix) {
             Ok(route) => route,
             // What the peer has it may have again.
-            Err(Undecided(route)) if again && self.has(&prefix, &route) => Some(route),
+            Err(Undecided(route)) if telling.repeats() && self.has(&prefix, &route) => Some(route),
             Err(Undecided(_)) => return,
         };
         self.too_long.remove(&prefix);
-        let route = route.filter(|route| permit(&prefix, route, to).is_ok());
-        let Some(route) = route else {
+        let route = route.and_then(|route| {
+            let set = asker.permit(&prefix, &route).ok()?;
+            Some((route, set))
+        });
+        let Some((route, set)) = route else {
             if self.remove(&prefix) {
                 batch.withdrawn.push(prefix.into());
             }
             return;
         };
-        if again || !self.has(&prefix, &route) {
-            batch.announce(prefix.into(), &route);
+        // Who told a path is not seen in what was told of it.
+        let same = !asker.cares_who() && self.has(&prefix, &route);
+        if !same || telling.must(&prefix, &route, set) {
+            batch.announce(prefix.into(), &route, set);
         }
     }
 
@@ -384,7 +422,8 @@ impl AdjRibOut {
         family: Family,
         to: &Target,
     ) -> Option<EncodedAttributes> {
-        let attributes = transform(&group.attributes, group.own, family, to);
+        let set = group.set.as_deref();
+        let attributes = transform(&group.attributes, group.own, family, to, set);
         let prefixes = std::mem::take(&mut group.prefixes);
         let Ok(encoded) = EncodedAttributes::new(family, &attributes, &self.options) else {
             self.refuse(prefixes, family);

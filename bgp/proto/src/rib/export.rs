@@ -7,13 +7,14 @@
 //! is already in the path, which would only drop it; the export rules.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::decision::DEFAULT_LOCAL_PREF;
 use super::leak;
 use super::loc::{LocRoute, Source};
 use crate::attr::{NextHop, PathAttributes};
 use crate::iana::{Family, community};
-use crate::policy::{DecidedBy, Memo, Policy, Subject};
+use crate::policy::{Changes, DecidedBy, Informant, Memo, NextHopChange, Policy, Subject};
 use crate::speaker::{OwnAddresses, PeerId, is_link_local};
 use crate::validate::Role;
 use crate::wire::Prefix;
@@ -85,15 +86,20 @@ impl Target {
         }
     }
 
+    /// Can it be told?
+    fn takes(&self, next_hop: &NextHop, family: Family) -> bool {
+        match next_hop {
+            NextHop::V4(_) => family == Family::IPV4_UNICAST,
+            _ => family != Family::IPV4_UNICAST || self.extended_next_hop,
+        }
+    }
+
     /// The next hop of a path: of what internal peers are told of others' the one that was learned,
     /// if it can be told, else our own.
     fn next_hop(&self, attributes: &PathAttributes, own: bool, family: Family) -> Option<NextHop> {
         let learned = attributes.next_hop.filter(|_| !own && !self.external());
-        let kept = learned.and_then(beyond_the_link).filter(|next_hop| {
-            family != Family::IPV4_UNICAST
-                || self.extended_next_hop
-                || matches!(next_hop, NextHop::V4(_))
-        });
+        let kept = learned.and_then(beyond_the_link);
+        let kept = kept.filter(|next_hop| self.takes(next_hop, family));
         kept.or_else(|| self.own_next_hop(family))
     }
 }
@@ -136,11 +142,18 @@ impl fmt::Display for Withheld {
     }
 }
 
-/// May the peer be told?
+/// May the peer be told? Then: what the export rules change. `from`: who told the route, `None` if it
+/// is our own; `memo`: of these rules, this path and this informant.
 ///
 /// # Errors
 /// Why not.
-pub fn permit(prefix: &Prefix, route: &LocRoute, to: &Target) -> Result<(), Withheld> {
+pub fn permit<'a>(
+    prefix: &Prefix,
+    route: &LocRoute,
+    to: &'a Target,
+    from: Option<&Informant>,
+    memo: &mut Memo,
+) -> Result<Option<&'a Arc<Changes>>, Withheld> {
     let external = to.external();
     match route.source {
         Source::Peer { id, .. } if id == to.peer => return Err(Withheld::SplitHorizon),
@@ -171,34 +184,62 @@ pub fn permit(prefix: &Prefix, route: &LocRoute, to: &Target) -> Result<(), With
         return Err(Withheld::PeerAs);
     }
     let own = route.source == Source::Own;
-    let family = Family::of(prefix);
-    if to.next_hop(&route.attributes, own, family).is_none() {
-        return Err(Withheld::NoNextHop);
-    }
     let subject = Subject {
         prefix,
         attributes: &route.attributes,
-        from: None,
+        from,
     };
-    let verdict = to.policy.export(&subject, &mut Memo::default(), own);
-    if verdict.accepted() {
-        Ok(())
-    } else {
-        Err(Withheld::Policy(verdict.by))
+    let verdict = to.policy.export(&subject, memo, own);
+    if !verdict.accepted() {
+        return Err(Withheld::Policy(verdict.by));
+    }
+    let set = verdict.set.map(|set| &**set);
+    let next_hop = next_hop(&route.attributes, own, Family::of(prefix), to, set);
+    next_hop.map(|_| verdict.set).ok_or(Withheld::NoNextHop)
+}
+
+/// As a rule has it, else as it is usual towards the peer.
+fn next_hop(
+    attributes: &PathAttributes,
+    own: bool,
+    family: Family,
+    to: &Target,
+    set: Option<&Changes>,
+) -> Option<NextHop> {
+    match set.and_then(|set| set.next_hop) {
+        Some(NextHopChange::Address(address)) => {
+            let next_hop = NextHop::from(address);
+            to.takes(&next_hop, family).then_some(next_hop)
+        }
+        Some(NextHopChange::Unchanged) if !own => {
+            let learned = attributes.next_hop.and_then(beyond_the_link);
+            learned.filter(|next_hop| to.takes(next_hop, family))
+        }
+        Some(NextHopChange::Own) => to.own_next_hop(family),
+        _ => to.next_hop(attributes, own, family),
     }
 }
 
 /// The attributes for the peer: a function of the route's attributes, of whether the route is our
-/// own, of its family and of the peer, so that prefixes with the same attributes can share a message.
+/// own, of its family, of the peer and of what a rule changes, so that prefixes with the same
+/// attributes can share a message.
+///
+/// What a rule puts before the AS_PATH comes before our own number does, so that ours is the first all
+/// the same; all else that it changes comes last, so that it is what the peer hears (RFC 4271 §5.1.5:
+/// LOCAL_PREF only inside of the AS).
 #[must_use]
 pub fn transform(
     attributes: &PathAttributes,
     own: bool,
     family: Family,
     to: &Target,
+    set: Option<&Changes>,
 ) -> PathAttributes {
     let mut out = attributes.clone();
-    out.next_hop = to.next_hop(attributes, own, family);
+    out.forget_changed();
+    out.next_hop = next_hop(attributes, own, family, to, set);
+    let longer = set.and_then(|set| set.lengthened(&out.as_path, to.local_asn));
+    out.as_path = longer.unwrap_or(out.as_path);
     if to.external() {
         out.as_path = out.as_path.prepend(to.local_asn, 1);
         // RFC 4271 §5.1.4 and §5.1.5: neither MED nor LOCAL_PREF of others crosses the border.
@@ -219,6 +260,10 @@ pub fn transform(
         }
     } else {
         out.local_pref = Some(out.local_pref.unwrap_or(DEFAULT_LOCAL_PREF));
+    }
+    if let Some(set) = set {
+        set.apply(&mut out);
+        out.local_pref = out.local_pref.filter(|_| !to.external());
     }
     be_graceful(&mut out, to);
     out

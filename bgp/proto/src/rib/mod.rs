@@ -45,6 +45,7 @@ pub use table::PrefixMap;
 
 use crate::attr::PathAttributes;
 use crate::iana::Family;
+use crate::policy::Informant;
 use crate::speaker::{NextHop, NextHops, PeerId};
 use crate::wire::{Nlri, Prefix};
 use hops::Hops;
@@ -73,6 +74,7 @@ pub struct Rib {
     /// Attributes of all own networks: no path, no next hop yet.
     own: Arc<PathAttributes>,
     tellers: Vec<Option<Teller>>,
+    informants: Vec<Option<Arc<Informant>>>,
     reach: Vec<Reach>,
     maximum_paths: usize,
     /// Prefixes with a best path.
@@ -98,6 +100,7 @@ impl Rib {
             networks,
             own,
             tellers: vec![None; peers],
+            informants: vec![None; peers],
             reach: vec![Reach::default(); peers],
             maximum_paths,
             undecided: BTreeMap::new(),
@@ -153,6 +156,7 @@ impl Rib {
         self.adj_in.make_room(peers);
         let peers = peers.max(self.tellers.len());
         self.tellers.resize(peers, None);
+        self.informants.resize(peers, None);
         self.reach.resize(peers, Reach::default());
         self.sweep.make_room(peers);
     }
@@ -210,6 +214,17 @@ impl Rib {
         {
             self.decide_anew(peer);
         }
+    }
+
+    /// As rules know a peer.
+    pub(crate) fn set_informant(&mut self, peer: PeerId, informant: Arc<Informant>) {
+        if let Some(known) = self.informants.get_mut(peer.index()) {
+            *known = Some(informant);
+        }
+    }
+
+    pub(crate) fn informant(&self, peer: PeerId) -> Option<&Informant> {
+        self.informants.get(peer.index())?.as_deref()
     }
 
     /// How a peer's next hops are reached, also those of paths that it left before.

@@ -3,6 +3,8 @@
 //! Import: the sweep judges the peer's paths again, from what was received; the peer is not asked for
 //! anything. Export: the peer is told what differs. Both in slices: this input itself only notes it.
 
+use std::sync::Arc;
+
 use super::Speaker;
 use super::api::PeerId;
 use crate::policy::Policy;
@@ -33,8 +35,9 @@ impl Speaker {
         if neighbor.config.export != *export {
             neighbor.config.export = export.clone();
             if let Some(up) = &mut neighbor.up {
+                let before = Arc::new(up.target.clone());
                 up.target.policy = export.clone();
-                up.adj_out.tell_anew();
+                up.adj_out.tell_difference(&before);
             }
         }
     }
@@ -48,12 +51,14 @@ impl Speaker {
         if let Some(asn) = neighbor.judge.as_ref().map(|judge| judge.informant.asn) {
             let informant = neighbor.informant(&name, asn);
             if let Some(judge) = &mut neighbor.judge {
-                judge.informant = informant;
+                judge.informant = Arc::clone(&informant);
             }
+            self.rib.set_informant(id, informant);
             self.rib.judge_anew(id);
         }
         let ups = self.neighbors.iter_mut();
-        for up in ups.filter_map(|neighbor| neighbor.up.as_mut()) {
+        let ups = ups.filter_map(|neighbor| neighbor.up.as_mut());
+        for up in ups.filter(|up| up.target.policy.asks_who()) {
             up.adj_out.tell_anew();
         }
     }

@@ -97,7 +97,7 @@ impl Speaker {
         let reach = own.reach(session.remote.ip());
         let role = config.offer.role.filter(|_| neighbor.is_external());
         let informant = neighbor.informant(&name, asn);
-        let judge = Judge::new(&self.config, neighbor, informant, &own, &reach);
+        let judge = Judge::new(&self.config, neighbor, Arc::clone(&informant), &own, &reach);
         let target = Target {
             peer: id,
             asn,
@@ -134,6 +134,7 @@ impl Speaker {
             malformed: Malformed::default(),
         });
         self.rib.set_teller(id, teller);
+        self.rib.set_informant(id, informant);
         self.rib.set_reach(id, reach);
         // Only where the peer says that it went on forwarding (RFC 4724 §4.2).
         self.flush_stale(

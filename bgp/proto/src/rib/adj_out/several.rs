@@ -30,7 +30,7 @@ impl Told {
     /// Does the peer see a difference?
     fn looks_like(&self, route: &LocRoute) -> bool {
         let own = |source| source == Source::Own;
-        self.attributes == route.attributes && own(self.source) == own(route.source)
+        self.attributes.says_the_same(&route.attributes) && own(self.source) == own(route.source)
     }
 }
 
@@ -70,8 +70,13 @@ impl Several {
         if prefix.is_ipv4() { v4 } else { v6 }
     }
 
-    /// The paths of a prefix are these now. `again`: also what the peer has.
-    pub(super) fn update(&mut self, prefix: Prefix, best: Vec<Ranked>, again: bool) -> Changes {
+    /// The paths of a prefix are these now. `must`: whether one is told although the peer has it.
+    pub(super) fn update(
+        &mut self,
+        prefix: Prefix,
+        best: Vec<Ranked>,
+        must: impl Fn(&LocRoute) -> bool,
+    ) -> Changes {
         let nlri = |path_id| Nlri { prefix, path_id };
         let old = self.told.remove(&prefix).unwrap_or_default();
         let known = |path: &Ranked| old.iter().find(|told| told.is(path)).map(|told| told.id);
@@ -90,7 +95,8 @@ impl Several {
                 path_id: path.path_id,
                 attributes: Arc::clone(&path.route.attributes),
             });
-            if again || !before.is_some_and(|told| told.looks_like(&path.route)) {
+            let known = before.is_some_and(|told| told.looks_like(&path.route));
+            if !known || must(&path.route) {
                 changes.announced.push((nlri(id), path.route));
             }
         }

@@ -5,20 +5,37 @@
 //! costs two entries, and its own reading.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::iana::Family;
-use crate::rib::LocRib;
 use crate::rib::loc::Walked;
+use crate::rib::{LocRib, Target};
 use crate::wire::Prefix;
 
+/// Why a walk is made.
+#[derive(Clone, Debug)]
+pub(super) enum Purpose {
+    /// The session is new.
+    Initial,
+    /// Send also what the peer has already.
+    Again,
+    /// Send what these rules, towards this peer, would have made something else of.
+    Anew(Arc<Target>),
+}
+
+impl Purpose {
+    fn is_again(&self) -> bool {
+        matches!(self, Self::Again)
+    }
+}
+
 /// An interrupted walk over one family.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Walk {
     family: Family,
     begun: bool,
     last: Option<Prefix>,
-    /// Send also what the peer has already.
-    again: bool,
+    purpose: Purpose,
     /// Between BoRR and EoRR (RFC 7313 §4.1).
     bracketed: bool,
 }
@@ -30,7 +47,7 @@ pub(super) struct Part {
     pub(super) prefixes: Vec<Prefix>,
     /// How many were looked at to find these.
     pub(super) visited: usize,
-    pub(super) again: bool,
+    pub(super) purpose: Purpose,
     /// BoRR comes before it.
     pub(super) begins: bool,
     /// EoRR comes after it.
@@ -50,7 +67,7 @@ impl Walks {
             family: *family,
             begun: false,
             last: None,
-            again: false,
+            purpose: Purpose::Initial,
             bracketed: false,
         };
         Self {
@@ -61,7 +78,8 @@ impl Walks {
     /// The family has to be told again.
     pub(super) fn again(&mut self, family: Family, bracketed: bool) {
         let mut waiting = self.queue.iter_mut();
-        let waiting = waiting.find(|walk| walk.family == family && walk.again && !walk.begun);
+        let waiting =
+            waiting.find(|walk| walk.family == family && walk.purpose.is_again() && !walk.begun);
         if let Some(walk) = waiting {
             walk.bracketed |= bracketed;
             return;
@@ -70,9 +88,29 @@ impl Walks {
             family,
             begun: false,
             last: None,
-            again: true,
+            purpose: Purpose::Again,
             bracketed,
         });
+    }
+
+    /// The family has to be told anew. Where that is being done already, all of it is told again: it
+    /// is not known by which rules each prefix was told.
+    pub(super) fn anew(&mut self, family: Family, before: &Arc<Target>) {
+        let of_family = |walk: &Walk| walk.family == family;
+        let doing = |walk: &Walk| of_family(walk) && matches!(walk.purpose, Purpose::Anew(_));
+        let waits = |walk: &Walk| of_family(walk) && walk.purpose.is_again() && !walk.begun;
+        if self.queue.iter().any(doing) {
+            self.queue.retain(|walk| !doing(walk));
+            self.again(family, false);
+        } else if !self.queue.iter().any(waits) {
+            self.queue.push_back(Walk {
+                family,
+                begun: false,
+                last: None,
+                purpose: Purpose::Anew(Arc::clone(before)),
+                bracketed: false,
+            });
+        }
     }
 
     /// `unfinished`: families whose End-of-RIB has not been sent; before that no BoRR may be
@@ -94,7 +132,7 @@ impl Walks {
         let done = next.is_none();
         let part = Part {
             family: walk.family,
-            again: walk.again,
+            purpose: walk.purpose.clone(),
             begins: walk.bracketed && !walk.begun,
             ends: walk.bracketed && done,
             visited: if done { prefixes.len() } else { most },

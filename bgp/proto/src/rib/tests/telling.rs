@@ -1,7 +1,13 @@
 //! What a peer is told: next hops, communities, roles, and each reason to tell nothing.
 
 use super::*;
+use crate::policy::Memo;
 use crate::validate::Role;
+
+/// As far as it does not matter who told it.
+fn permit(prefix: &Prefix, route: &LocRoute, to: &Target) -> Result<(), Withheld> {
+    export::permit(prefix, route, to, None, &mut Memo::default()).map(drop)
+}
 
 #[test]
 fn a_link_local_next_hop_does_not_leave_its_link() {
@@ -25,7 +31,7 @@ fn a_link_local_next_hop_does_not_leave_its_link() {
     let told = |next_hop, asn| {
         let mut attributes = attributes(&[65001]);
         attributes.next_hop = Some(next_hop);
-        export::transform(&attributes, false, Family::IPV6_UNICAST, &to(asn)).next_hop
+        export::transform(&attributes, false, Family::IPV6_UNICAST, &to(asn), None).next_hop
     };
     let own = Some(v6("2001:db8::1"));
     assert_eq!(told(v6(global), 65000), Some(v6(global)));
@@ -78,7 +84,7 @@ fn what_an_internal_peer_cannot_take_as_a_next_hop_is_replaced() {
         };
         let mut attributes = attributes(&[65001]);
         attributes.next_hop = Some(NextHop::V6("2001:db8::9".parse().unwrap()));
-        let told = export::transform(&attributes, false, Family::IPV4_UNICAST, &to);
+        let told = export::transform(&attributes, false, Family::IPV4_UNICAST, &to, None);
         told.next_hop.map(|hop| hop.to_string())
     };
     assert_eq!(told(true), Some("2001:db8::9".to_owned()));
@@ -96,7 +102,7 @@ fn non_transitive_communities_do_not_leave_the_as() {
         rare.ipv6_extended_communities = vec![[0; 20], v6];
         rare.large_communities = vec![[1, 2, 3]];
         let to = Target { asn, ..target() };
-        let rare = export::transform(&attributes, false, Family::IPV4_UNICAST, &to).rare;
+        let rare = export::transform(&attributes, false, Family::IPV4_UNICAST, &to, None).rare;
         let rare = rare.unwrap();
         let count = rare.ipv6_extended_communities.len();
         (
@@ -137,10 +143,10 @@ fn sent(role: Role, otc: Option<u32>) -> String {
         attributes: with_otc(otc, &[]),
         next_hops: NextHops::default(),
     };
-    if let Err(why) = export::permit(&prefix(1), &route, &to) {
+    if let Err(why) = permit(&prefix(1), &route, &to) {
         return format!("{why:?}");
     }
-    let told = export::transform(&route.attributes, true, Family::IPV4_UNICAST, &to);
+    let told = export::transform(&route.attributes, true, Family::IPV4_UNICAST, &to, None);
     format!("{:?}", told.only_to_customer())
 }
 
@@ -173,7 +179,7 @@ fn routes_with_otc_go_down_only() {
         ..target()
     };
     let own = with_otc(Some(7), &[]);
-    let told = export::transform(&own, true, Family::IPV4_UNICAST, &inside);
+    let told = export::transform(&own, true, Family::IPV4_UNICAST, &inside, None);
     assert_eq!(told.only_to_customer(), Some(7));
 }
 
@@ -200,34 +206,37 @@ fn each_reason_to_withhold_a_route_is_given() {
         id: PeerId(id),
         external,
     };
-    let permit = |route: &LocRoute, to: &Target| export::permit(&prefix(1), route, to);
+    let permitted = |route: &LocRoute, to: &Target| permit(&prefix(1), route, to);
     let learned = route(from(1, true), &[65001]);
-    assert_eq!(permit(&learned, &to(65099, all())), Ok(()));
-    assert_eq!(permit(&learned, &to(65001, all())), Err(Withheld::PeerAs));
+    assert_eq!(permitted(&learned, &to(65099, all())), Ok(()));
+    assert_eq!(
+        permitted(&learned, &to(65001, all())),
+        Err(Withheld::PeerAs)
+    );
     let back = route(from(2, true), &[65001]);
     assert_eq!(
-        permit(&back, &to(65099, all())),
+        permitted(&back, &to(65099, all())),
         Err(Withheld::SplitHorizon)
     );
     let internal = route(from(1, false), &[65001]);
     assert_eq!(
-        permit(&internal, &to(65000, all())),
+        permitted(&internal, &to(65000, all())),
         Err(Withheld::InternalToInternal)
     );
-    assert_eq!(permit(&internal, &to(65099, all())), Ok(()));
+    assert_eq!(permitted(&internal, &to(65099, all())), Ok(()));
     let refused = Withheld::Policy(crate::policy::DecidedBy::Default);
     assert_eq!(
-        permit(&learned, &to(65099, Policy::default())),
+        permitted(&learned, &to(65099, Policy::default())),
         Err(refused)
     );
     assert_eq!(
-        permit(&route(Source::Own, &[]), &to(65099, Policy::default())),
+        permitted(&route(Source::Own, &[]), &to(65099, Policy::default())),
         Ok(())
     );
     let ipv6: Prefix = "2001:db8::/32".parse().unwrap();
     let own = route(Source::Own, &[]);
     assert_eq!(
-        export::permit(&ipv6, &own, &to(65099, all())),
+        permit(&ipv6, &own, &to(65099, all())),
         Err(Withheld::NoNextHop)
     );
 }

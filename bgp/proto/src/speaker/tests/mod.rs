@@ -5,6 +5,7 @@ mod crossing;
 mod difference;
 mod drain;
 mod dynamic;
+mod exports;
 mod families;
 mod many;
 mod net;

@@ -27,7 +27,7 @@ fn all(changes: Changes) -> Policy {
     )
 }
 
-fn told(next_hop: &str, communities: &[u32], asns: &[u32]) -> PathAttributes {
+pub(super) fn told(next_hop: &str, communities: &[u32], asns: &[u32]) -> PathAttributes {
     PathAttributes {
         as_path: AsPath::from_sequence(asns),
         next_hop: Some(NextHop::from(ip(next_hop))),
@@ -36,7 +36,12 @@ fn told(next_hop: &str, communities: &[u32], asns: &[u32]) -> PathAttributes {
     }
 }
 
-fn announce(solo: &mut Solo, conn: crate::speaker::ConnId, text: &str, path: &PathAttributes) {
+pub(super) fn announce(
+    solo: &mut Solo,
+    conn: crate::speaker::ConnId,
+    text: &str,
+    path: &PathAttributes,
+) {
     let options = SessionOptions {
         four_octet_as: true,
         families: vec![Family::IPV4_UNICAST],
@@ -49,7 +54,10 @@ fn announce(solo: &mut Solo, conn: crate::speaker::ConnId, text: &str, path: &Pa
 }
 
 fn set(solo: &mut Solo, peer: u32, import: Policy) {
-    let export = Policy::accept_all();
+    set_rules(solo, peer, import, Policy::accept_all());
+}
+
+pub(super) fn set_rules(solo: &mut Solo, peer: u32, import: Policy, export: Policy) {
     let peer = PeerId(peer);
     solo.input(Input::Policies {
         peer,
@@ -62,7 +70,7 @@ fn set(solo: &mut Solo, peer: u32, import: Policy) {
     }
 }
 
-fn route(speaker: &Speaker, text: &str, peer: u32) -> RouteStatus {
+pub(super) fn route(speaker: &Speaker, text: &str, peer: u32) -> RouteStatus {
     let mut routes = speaker.routes();
     let found = routes.find(|r| r.prefix == prefix(text) && r.peer == Some(PeerId(peer)));
     found.unwrap()
