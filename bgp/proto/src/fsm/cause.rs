@@ -163,10 +163,16 @@ impl Cause {
     pub fn may_be_restart(&self, graceful_notification: bool) -> bool {
         match self {
             Self::Closed(_) | Self::Replaced => true,
-            Self::Sent(n) if n.code == error_code::HOLD_TIMER_EXPIRED => false,
+            Self::Sent(_) if self.is_silence() => false,
             Self::Sent(n) | Self::Received(n) => graceful_notification && !n.is_hard_reset(),
             _ => false,
         }
+    }
+
+    /// Nothing has come from the peer for the hold time.
+    #[must_use]
+    pub fn is_silence(&self) -> bool {
+        matches!(self, Self::Sent(n) if n.code == error_code::HOLD_TIMER_EXPIRED)
     }
 
     /// The NOTIFICATION that is said before the end.

@@ -12,10 +12,10 @@
 use std::sync::Arc;
 
 use super::decision::PathStatus;
-use super::epochs::{Epochs, NUMBERS};
+use super::epochs::{Epochs, Kept, NUMBERS};
 use super::table::PrefixMap;
 use crate::attr::PathAttributes;
-use crate::iana::Family;
+use crate::iana::{Family, community};
 use crate::speaker::PeerId;
 use crate::wire::{Nlri, Prefix};
 
@@ -193,6 +193,8 @@ pub struct PathCounts {
     pub used: usize,
     /// Kept from an earlier session (RFC 4724 §4.2).
     pub stale: usize,
+    /// Of these, long-lived (RFC 9494 §4.2).
+    pub long_lived: usize,
 }
 
 impl PathCounts {
@@ -303,7 +305,9 @@ impl AdjRibIn {
     ) -> impl Iterator<Item = (Prefix, bool)> + 'a {
         self.table.after(last).map(move |(prefix, paths)| {
             let mut paths = paths.as_slice().iter();
-            let found = paths.any(|path| !self.is_live(&prefix, path) || wanted(path));
+            let found = paths.any(|path| {
+                !self.is_live(&prefix, path) || self.is_to_be_marked(&prefix, path) || wanted(path)
+            });
             (prefix, found)
         })
     }
@@ -334,6 +338,15 @@ impl AdjRibIn {
         peer.is_some_and(|peer| peer.of(prefix).is_stale(path.epoch()))
     }
 
+    /// Long-lived, and does not say so yet, or must not be?
+    fn is_to_be_marked(&self, prefix: &Prefix, path: &Path) -> bool {
+        let peer = self.peers.get(path.peer().index());
+        let long_lived = peer.is_some_and(|peer| peer.of(prefix).is_long_lived(path.epoch()));
+        long_lived
+            && (!path.attributes.has_community(community::LLGR_STALE)
+                || path.attributes.has_community(community::NO_LLGR))
+    }
+
     /// Counts of a peer, all families together.
     #[must_use]
     pub fn counts(&self, peer: PeerId) -> PathCounts {
@@ -343,6 +356,7 @@ impl AdjRibIn {
             accepted: v4.accepted + v6.accepted,
             used: v4.used + v6.used,
             stale: v4.stale + v6.stale,
+            long_lived: v4.long_lived + v6.long_lived,
         }
     }
 
@@ -444,9 +458,34 @@ impl AdjRibIn {
         })
     }
 
-    /// Takes the dead paths of a prefix out. Returns whether the decision has to run again.
-    pub fn bury(&mut self, prefix: &Prefix) -> bool {
-        self.remove(prefix, |epochs, path, _| !epochs.is_live(path.epoch()))
+    /// Takes the dead paths of a prefix out, and makes those that are long-lived say so, with what
+    /// `mark` makes of their attributes (RFC 9494 §4.2). Returns whether the decision has to run
+    /// again.
+    pub fn bury(
+        &mut self,
+        prefix: &Prefix,
+        mut mark: impl FnMut(&PathAttributes) -> Arc<PathAttributes>,
+    ) -> bool {
+        let mut concerned = self.remove(prefix, |epochs, path, _| {
+            let unwanted = epochs.is_long_lived(path.epoch())
+                && path.attributes.has_community(community::NO_LLGR);
+            if unwanted {
+                epochs.count(path, false);
+            }
+            unwanted || !epochs.is_live(path.epoch())
+        });
+        let Some(paths) = self.table.get_mut(prefix) else {
+            return concerned;
+        };
+        for path in paths.as_mut_slice() {
+            let peer = self.peers.get(path.peer().index());
+            let long_lived = peer.is_some_and(|peer| peer.of(prefix).is_long_lived(path.epoch()));
+            if long_lived && !path.attributes.has_community(community::LLGR_STALE) {
+                path.attributes = mark(&path.attributes);
+                concerned |= path.status.is_eligible();
+            }
+        }
+        concerned
     }
 
     /// Was one of those that go eligible?
@@ -533,10 +572,23 @@ impl AdjRibIn {
         peer.is_some_and(|peer| peer.v4.is_crowded() || peer.v6.is_crowded())
     }
 
-    /// The peer's stale paths of a family are dead from now on. Returns how many they were.
-    pub fn flush_stale(&mut self, peer: PeerId, family: Family, buried_by: u64) -> usize {
+    /// The peer's stale paths of a family, or only those that are kept so, are dead from now on.
+    /// Returns how many they were.
+    pub fn flush_stale(
+        &mut self,
+        peer: PeerId,
+        family: Family,
+        kept: Option<Kept>,
+        buried_by: u64,
+    ) -> usize {
         let epochs = self.epochs_mut(peer, family);
-        epochs.map_or(0, |epochs| epochs.flush_stale(buried_by))
+        epochs.map_or(0, |epochs| epochs.flush(kept, buried_by))
+    }
+
+    /// The peer's stale paths of a family are long-lived from now on. Returns how many they are.
+    pub fn begin_long_lived(&mut self, peer: PeerId, family: Family) -> usize {
+        let epochs = self.epochs_mut(peer, family);
+        epochs.map_or(0, Epochs::begin_long_lived)
     }
 
     /// The peer begins to tell everything of a family again (RFC 7313 §4.2).

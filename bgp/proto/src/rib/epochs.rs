@@ -7,6 +7,7 @@
 //!  BoRR:               current -> refreshing    told again: current    EoRR: refreshing -> dead
 //!  lost, may restart:  current, refreshing -> stale    stale -> dead (or stale: RFC 8538 §4.1)
 //!  lost:               all -> dead
+//!  not back in time:   stale -> long-lived (RFC 9494 §4.2), which stays so when lost again
 //! ```
 //!
 //! What is dead counts for nothing; its number is free when the sweep has taken its paths out.
@@ -31,7 +32,16 @@ struct Epoch {
     number: u16,
     counts: PathCounts,
     /// Kept from an earlier session; else it is being told again, or current.
-    stale: bool,
+    kept: Option<Kept>,
+}
+
+/// How paths of an earlier session are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// Until the peer is back (RFC 4724 §4.2).
+    Stale,
+    /// Longer, as the last resort (RFC 9494 §4.2).
+    LongLived,
 }
 
 /// See the [module](self).
@@ -56,7 +66,12 @@ impl Epochs {
 
     pub(super) fn is_stale(&self, number: u16) -> bool {
         let mut older = self.older.iter();
-        older.any(|epoch| epoch.stale && epoch.number == number)
+        older.any(|epoch| epoch.kept.is_some() && epoch.number == number)
+    }
+
+    pub(super) fn is_long_lived(&self, number: u16) -> bool {
+        let mut older = self.older.iter();
+        older.any(|epoch| epoch.kept == Some(Kept::LongLived) && epoch.number == number)
     }
 
     /// Counts a path in or out. False: it is dead.
@@ -91,11 +106,14 @@ impl Epochs {
 
     pub(super) fn counts(&self) -> PathCounts {
         let mut sum = self.current.counts;
-        for Epoch { counts, stale, .. } in &self.older {
+        for Epoch { counts, kept, .. } in &self.older {
             sum.received += counts.received;
             sum.accepted += counts.accepted;
             sum.used += counts.used;
-            sum.stale += if *stale { counts.received } else { 0 };
+            sum.stale += kept.map_or(0, |_| counts.received);
+            if *kept == Some(Kept::LongLived) {
+                sum.long_lived += counts.received;
+            }
         }
         sum
     }
@@ -103,10 +121,17 @@ impl Epochs {
     /// The session is over; its paths are kept as stale (RFC 4724 §4.2), or not. `again`: so are
     /// those that were stale already (RFC 8538 §4.1), unless that happens again and again.
     pub(super) fn end_session(&mut self, keep: bool, again: bool, buried_by: u64) {
-        let again = again && self.older.len() < OLDER_MOST;
-        self.bury(buried_by, |epoch| epoch.stale && !again || !keep);
+        let has_room = self.older.len() < OLDER_MOST;
+        let stays = |kept: Option<Kept>| match kept {
+            Some(Kept::Stale) => again && has_room,
+            Some(Kept::LongLived) => has_room,
+            None => true,
+        };
+        self.bury(buried_by, |epoch| !keep || !stays(epoch.kept));
         self.begin();
-        self.older.iter_mut().for_each(|epoch| epoch.stale = true);
+        for epoch in &mut self.older {
+            epoch.kept.get_or_insert(Kept::Stale);
+        }
         if !keep {
             self.bury(buried_by, |_| true);
         }
@@ -121,12 +146,26 @@ impl Epochs {
 
     /// What was not told again is dead. Returns how many those are.
     pub(super) fn end_refresh(&mut self, buried_by: u64) -> usize {
-        self.bury(buried_by, |epoch| !epoch.stale)
+        self.bury(buried_by, |epoch| epoch.kept.is_none())
     }
 
-    /// What is stale is dead now. Returns how many those were.
-    pub(super) fn flush_stale(&mut self, buried_by: u64) -> usize {
-        self.bury(buried_by, |epoch| epoch.stale)
+    /// What is kept, or only what is kept so, is dead now. Returns how many those were.
+    pub(super) fn flush(&mut self, kept: Option<Kept>, buried_by: u64) -> usize {
+        self.bury(buried_by, |epoch| {
+            epoch.kept.is_some() && (kept.is_none() || epoch.kept == kept)
+        })
+    }
+
+    /// What is stale is kept longer. Returns how many those are.
+    pub(super) fn begin_long_lived(&mut self) -> usize {
+        let mut count = 0;
+        for epoch in &mut self.older {
+            if epoch.kept == Some(Kept::Stale) {
+                epoch.kept = Some(Kept::LongLived);
+                count += epoch.counts.received;
+            }
+        }
+        count
     }
 
     fn bury(&mut self, buried_by: u64, which: impl Fn(&Epoch) -> bool) -> usize {

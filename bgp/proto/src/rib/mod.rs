@@ -36,6 +36,7 @@ use std::sync::Arc;
 pub use adj_in::{AdjRibIn, PATHS_OF_PREFIX, Path, PathCounts};
 pub use adj_out::AdjRibOut;
 pub use decision::{Candidate, Decision, PathStatus, Step, Teller, Unusable, decide};
+pub use epochs::Kept;
 pub use export::{Graceful, Target, Withheld};
 pub use loc::{LocChange, LocRib, LocRoute, Source};
 pub use ranking::Ranked;
@@ -44,7 +45,7 @@ pub use sweep::{Tellable, Undecided};
 pub use table::PrefixMap;
 
 use crate::attr::PathAttributes;
-use crate::iana::Family;
+use crate::iana::{Family, community};
 use crate::policy::Informant;
 use crate::speaker::{NextHop, NextHops, PeerId};
 use crate::wire::{Nlri, Prefix};
@@ -326,26 +327,52 @@ impl Rib {
         let found: Vec<Prefix> = found.map(|(prefix, _)| prefix).collect();
         for prefix in found {
             let before = self.before(&prefix);
-            if self.adj_in.bury(&prefix) {
+            if self.bury(&prefix) {
                 self.touched(prefix, before);
             }
         }
         self.adj_in.swept(u64::MAX);
     }
 
-    /// Forgets the peer's stale paths of families for which `which` holds. Returns how many.
-    pub fn flush_stale(&mut self, peer: PeerId, which: impl Fn(Family) -> bool) -> usize {
+    fn bury(&mut self, prefix: &Prefix) -> bool {
+        let interner = &mut self.interner;
+        self.adj_in.bury(prefix, |attributes| {
+            let mut marked = attributes.clone();
+            marked.add_community(community::LLGR_STALE);
+            interner.intern(Arc::new(marked))
+        })
+    }
+
+    /// Forgets the peer's stale paths of families for which `which` holds, or only those that are
+    /// kept so. Returns how many.
+    pub fn flush_stale(
+        &mut self,
+        peer: PeerId,
+        kept: Option<Kept>,
+        which: impl Fn(Family) -> bool,
+    ) -> usize {
         let mut flushed = 0;
         for family in [Family::IPV4_UNICAST, Family::IPV6_UNICAST] {
             if which(family) {
                 let lap = self.sweep.lap_from_now();
-                flushed += self.adj_in.flush_stale(peer, family, lap);
+                flushed += self.adj_in.flush_stale(peer, family, kept, lap);
             }
         }
         if flushed > 0 {
             self.sweep.begin();
         }
         flushed
+    }
+
+    /// The peer's stale paths of a family are kept longer, and say so when the sweep has come by: the
+    /// last resort, to be told only to who knows that. Those that must not be kept so are gone
+    /// then (RFC 9494 §4.2). Returns how many they are now.
+    pub fn begin_long_lived(&mut self, peer: PeerId, family: Family) -> usize {
+        let paths = self.adj_in.begin_long_lived(peer, family);
+        if paths > 0 {
+            self.sweep.begin();
+        }
+        paths
     }
 
     /// The end of the deferral: all that was learned is decided, by the sweep. Returns the lap to
@@ -391,7 +418,7 @@ impl Rib {
     fn decide(&mut self, prefix: Prefix, before: Said) -> LocChange {
         let sweeping = self.sweep.is_active();
         if sweeping {
-            self.adj_in.bury(&prefix);
+            self.bury(&prefix);
         }
         let own =
             self.networks

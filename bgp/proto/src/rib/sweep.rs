@@ -146,7 +146,7 @@ impl Rib {
             let noted = self.undecided.remove(&prefix);
             let touched = noted.is_some();
             let before = noted.unwrap_or_else(|| self.said(&prefix));
-            let lost = self.adj_in.bury(&prefix);
+            let lost = self.bury(&prefix);
             let Self {
                 sweep,
                 adj_in,

@@ -479,6 +479,16 @@ pub enum EventKind {
         /// How long at most, in seconds.
         secs: u64,
     },
+    /// The peer has not come back in time: this many of its routes are kept as long-lived stale, the
+    /// last resort (RFC 9494 §4.2), but for those that must not be.
+    LongLivedKept {
+        /// Of which family.
+        family: Family,
+        /// Routes.
+        routes: usize,
+        /// How long at most, in seconds.
+        secs: u64,
+    },
     /// This many stale routes were removed.
     StaleFlushed(usize),
     /// A peer has told a family again between its marks (RFC 7313), or has not come to an end with
@@ -540,6 +550,15 @@ impl fmt::Display for EventKind {
                     "the peer may come back: {routes} routes kept as stale for up to {secs} s"
                 )
             }
+            Self::LongLivedKept {
+                family,
+                routes,
+                secs,
+            } => write!(
+                f,
+                "the peer did not come back in time: {routes} routes of {family} are kept as \
+                 long-lived stale for up to {secs} s"
+            ),
             Self::Refreshed {
                 family,
                 gone,

@@ -24,6 +24,7 @@ pub mod difference;
 mod drain;
 mod dynamic;
 mod import;
+mod keep;
 mod neighbor;
 mod neighbors;
 mod next_hops;
@@ -52,8 +53,8 @@ pub use next_hops::NextHops;
 pub(crate) use own::is_link_local;
 pub use own::{Interface, OwnAddresses};
 pub use status::{
-    PeerKind, PeerPrefixes, PeerStatus, PrefixCounts, RangeStatus, RouteStatus, SessionStatus,
-    SpeakerStatus,
+    KeptStatus, PeerKind, PeerPrefixes, PeerStatus, PrefixCounts, RangeStatus, RouteStatus,
+    SessionStatus, SpeakerStatus,
 };
 
 use std::collections::{BTreeMap, VecDeque};
@@ -311,8 +312,8 @@ impl Speaker {
                 neighbor.id,
                 neighbor.machine.next_timeout().is_some_and(|at| at <= now),
             );
-            if neighbor.helper.take_due(now) {
-                self.flush_stale(id, |_| true, now);
+            for due in neighbor.helper.take_due(now) {
+                self.end_of_keeping(id, due, now);
             }
             self.end_late_refreshes(id, now);
             if machine_due {

@@ -13,7 +13,7 @@ use super::neighbors::{Dynamic, Standing};
 use super::own::OwnAddresses;
 use super::refresh::Refreshing;
 use super::restart::{Helper, Progress};
-use super::status::{PeerKind, PeerPrefixes, PeerStatus, PrefixCounts, SessionStatus};
+use super::status::{KeptStatus, PeerKind, PeerPrefixes, PeerStatus, PrefixCounts, SessionStatus};
 use crate::fsm::{Peer, Session};
 use crate::iana::Family;
 use crate::message::{Message, encode, notification};
@@ -152,6 +152,19 @@ impl Neighbor {
         self.up.as_ref().map(|up| &up.session)
     }
 
+    fn kept(&self, adj_in: &AdjRibIn) -> KeptStatus {
+        let counts = adj_in.counts(self.id);
+        let families = [Family::IPV4_UNICAST, Family::IPV6_UNICAST];
+        let long_lived = families.map(|family| self.helper.long_lived_until(family));
+        KeptStatus {
+            until: self
+                .helper
+                .stale_until()
+                .filter(|_| counts.stale > counts.long_lived),
+            long_lived_until: long_lived.into_iter().flatten().max(),
+        }
+    }
+
     /// `own`: families that are originated here.
     pub(super) fn status(&self, adj_in: &AdjRibIn, own: &[Family]) -> PeerStatus {
         let out = self.up.as_ref().map(|up| &up.adj_out);
@@ -184,6 +197,7 @@ impl Neighbor {
                 total: counts(adj_in.counts(self.id), out.map_or(0, AdjRibOut::advertised)),
                 by_family: [Family::IPV4_UNICAST, Family::IPV6_UNICAST].map(in_family),
             },
+            kept: self.kept(adj_in),
         }
     }
 }
@@ -194,6 +208,7 @@ fn counts(counts: PathCounts, advertised: usize) -> PrefixCounts {
         accepted: counts.accepted,
         rejected: counts.received.saturating_sub(counts.accepted),
         stale: counts.stale,
+        long_lived: counts.long_lived,
         best: counts.used,
         advertised,
     }

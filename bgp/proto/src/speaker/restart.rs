@@ -13,6 +13,21 @@
 //!                       +------------> flushed <----------------+
 //! ```
 //!
+//! Where both sides have long-lived graceful restart (RFC 9494), what would be flushed when the first
+//! of these times expires is kept longer instead, as the last resort: with LLGR_STALE, losing to
+//! every other path, told on only to peers that take such routes (to internal ones that do not with
+//! NO_EXPORT and LOCAL_PREF 0, §4.6). What carries NO_LLGR goes.
+//!
+//! ```text
+//!  stale --Restart Time--> long-lived stale --Established, F bit--> long-lived stale --End-of-RIB--> fresh
+//!                              |                     without: flushed     |              (the rest is flushed)
+//!                              +------ Long-lived Stale Time is over -----+--> flushed
+//! ```
+//!
+//! That time goes on running while the peer comes and goes; only an End-of-RIB ends it. What such a
+//! session has told is stale when it is lost, and joins the rest after another Restart Time.
+//! [`super::keep`] has which end of a session leads to what.
+//!
 //! Lost again while stale: what was stale goes, the rest becomes stale (RFC 4724 §4.2). With the N
 //! bit what was stale stays so, too (RFC 8538 §4.1): then the bound of the second state is not
 //! renewed, so that a session that goes up and down does not keep anything for ever.
@@ -38,6 +53,8 @@ use std::time::{Duration, Instant};
 
 use crate::fsm::{Session, TimerKind, TimerTable};
 use crate::iana::Family;
+use crate::rib::Kept;
+use crate::validate::Negotiated;
 
 /// The longest wait of all.
 pub const BOUND: Duration = Duration::from_secs(60);
@@ -104,6 +121,19 @@ enum Timer {
     Restart,
     /// The peer must have sent End-of-RIB.
     Stale,
+    /// What is long-lived stale goes (RFC 9494 §4.2).
+    LongLived4,
+    LongLived6,
+}
+
+impl Timer {
+    fn long_lived(family: Family) -> Option<Self> {
+        match family {
+            Family::IPV4_UNICAST => Some(Self::LongLived4),
+            Family::IPV6_UNICAST => Some(Self::LongLived6),
+            _ => None,
+        }
+    }
 }
 
 impl TimerKind for Timer {
@@ -112,20 +142,76 @@ impl TimerKind for Timer {
     }
 }
 
+const FAMILIES: [Family; 2] = [Family::IPV4_UNICAST, Family::IPV6_UNICAST];
+
+/// What is to be done with the routes of a family when a time is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// Those that are kept so go.
+    Flush(Family, Kept),
+    /// Those that are stale are long-lived stale from now on.
+    LongLived(Family),
+}
+
 /// The timers of a peer whose routes are kept.
 #[derive(Clone, Debug, Default)]
 pub struct Helper {
-    timers: TimerTable<2>,
+    timers: TimerTable<4>,
+    /// What comes after the Restart Time, and for how many seconds.
+    long_lived: Vec<(Family, u32)>,
 }
 
 impl Helper {
-    /// The peer has gone and may come back until then. `again`: what was stale already stays so,
-    /// as long as it was to stay.
-    pub fn lost(&mut self, until: Instant, again: bool) {
+    /// The peer has gone and may come back until then; what is stale of these families is kept
+    /// longer. `again`: what was stale already stays so, as long as it was to stay. What is
+    /// long-lived stale does so in any case.
+    pub fn lost(&mut self, until: Instant, again: bool, long_lived: &[(Family, u32)]) {
         if !again {
-            self.timers.stop_all();
+            self.timers.stop(Timer::Stale);
         }
         self.timers.set(Timer::Restart, until);
+        self.long_lived = long_lived.to_vec();
+    }
+
+    /// What is stale of this family is long-lived stale from now on. Returns until when: as long
+    /// as what was so before, if the peer has not sent all since (RFC 9494 §4.2).
+    pub fn begin_long_lived(&mut self, family: Family, now: Instant) -> Option<Instant> {
+        let timer = Timer::long_lived(family)?;
+        if self.timers.get(timer).is_none() {
+            let (_, secs) = self.long_lived.iter().find(|(of, _)| *of == family)?;
+            let secs = Duration::from_secs((*secs).into());
+            self.timers.set(timer, now + secs);
+        }
+        self.timers.get(timer)
+    }
+
+    /// Until when the peer's routes of a family are kept as long-lived stale.
+    #[must_use]
+    pub fn long_lived_until(&self, family: Family) -> Option<Instant> {
+        self.timers.get(Timer::long_lived(family)?)
+    }
+
+    /// Until when its other stale routes are kept.
+    #[must_use]
+    pub fn stale_until(&self) -> Option<Instant> {
+        let restart = self.timers.get(Timer::Restart);
+        restart.or(self.timers.get(Timer::Stale))
+    }
+
+    /// Families in which the peer has gone on forwarding, as it says in the new session: with the F
+    /// bit of the restart that it comes back from.
+    #[must_use]
+    pub fn forwarding(&self, negotiated: &Negotiated) -> Vec<Family> {
+        let kept = |family: &Family| {
+            if self.long_lived_until(*family).is_some() {
+                let mut list = negotiated.peer_long_lived.iter().flatten();
+                list.any(|entry| entry.family == *family && entry.forwarding)
+            } else {
+                let graceful = negotiated.peer_graceful_restart.as_ref();
+                graceful.is_some_and(|graceful| graceful.families.contains(&(*family, true)))
+            }
+        };
+        FAMILIES.into_iter().filter(kept).collect()
     }
 
     /// The peer is back and has until then to send its routes, or as long as it had before it was
@@ -137,15 +223,38 @@ impl Helper {
         }
     }
 
+    /// Nothing of this family is long-lived stale any more.
+    pub fn end_long_lived(&mut self, family: Family) {
+        if let Some(timer) = Timer::long_lived(family) {
+            self.timers.stop(timer);
+        }
+    }
+
     /// Nothing is stale any more.
     pub fn stop(&mut self) {
         self.timers.stop_all();
     }
 
-    /// Must the stale routes go now?
-    pub fn take_due(&mut self, now: Instant) -> bool {
-        let restart = self.timers.take_due(Timer::Restart, now);
-        self.timers.take_due(Timer::Stale, now) || restart
+    /// What is over now.
+    pub fn take_due(&mut self, now: Instant) -> Vec<Due> {
+        let mut due = Vec::new();
+        for family in FAMILIES {
+            let timer = Timer::long_lived(family);
+            if timer.is_some_and(|timer| self.timers.take_due(timer, now)) {
+                due.push(Due::Flush(family, Kept::LongLived));
+            }
+        }
+        if self.timers.take_due(Timer::Restart, now) {
+            let longer = |family| self.long_lived.iter().any(|(of, _)| *of == family);
+            due.extend(FAMILIES.map(|family| match longer(family) {
+                true => Due::LongLived(family),
+                false => Due::Flush(family, Kept::Stale),
+            }));
+        }
+        if self.timers.take_due(Timer::Stale, now) {
+            due.extend(FAMILIES.map(|family| Due::Flush(family, Kept::Stale)));
+        }
+        due
     }
 
     /// When to ask.

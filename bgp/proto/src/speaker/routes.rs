@@ -7,6 +7,7 @@ use super::Speaker;
 use super::api::{ConnId, EventKind, PeerId};
 use super::drain::DrainState;
 use super::import::Judge;
+use super::keep::Keep;
 use super::neighbor::{Malformed, Neighbor, Up};
 use super::own::OwnAddresses;
 use super::refresh::Refreshing;
@@ -116,11 +117,7 @@ impl Speaker {
                 long_lived: session.negotiated.peer_long_lived.is_some(),
             },
         };
-        let graceful = session
-            .negotiated
-            .peer_graceful_restart
-            .clone()
-            .unwrap_or_default();
+        let is_kept = neighbor.helper.forwarding(&session.negotiated);
         let adj_out = AdjRibOut::new(session.negotiated.options.clone())
             .telling(config.offer.add_path.send.into());
         neighbor.progress.ended.clear();
@@ -136,12 +133,8 @@ impl Speaker {
         self.rib.set_teller(id, teller);
         self.rib.set_informant(id, informant);
         self.rib.set_reach(id, reach);
-        // Only where the peer says that it went on forwarding (RFC 4724 §4.2).
-        self.flush_stale(
-            id,
-            |family| !graceful.families.contains(&(family, true)),
-            now,
-        );
+        // Only where the peer says that it went on forwarding (RFC 4724 §4.2, RFC 9494 §4.2).
+        self.flush_stale(id, |family| !is_kept.contains(&family), now);
     }
 
     /// What the own end of a connection offers has become known, or is another now. What the peer
@@ -188,44 +181,12 @@ impl Speaker {
         };
         self.discarded.push_back(up.adj_out);
         let negotiated = &up.session.negotiated;
-        let notification = negotiated.graceful_notification;
-        let is_restart = cause.may_be_restart(notification) && config.restart_secs > 0;
-        let graceful = negotiated.peer_graceful_restart.as_ref();
-        let graceful = graceful.filter(|_| is_restart);
-        let Some(graceful) = graceful else {
-            neighbor.helper.stop();
-            self.rib.flush(id);
-            return;
+        let keep = match config.restart_secs {
+            0 => Keep::default(),
+            _ => Keep::of(negotiated, cause, &config),
         };
-        let secs = graceful.time_secs.min(config.stale_secs).into();
-        let until = now + Duration::from_secs(secs);
-        neighbor.helper.lost(until, notification);
-        let families: Vec<Family> = graceful
-            .families
-            .iter()
-            .map(|(family, _)| *family)
-            .collect();
-        if notification {
-            self.rib.mark_stale_again(id, &families);
-        } else {
-            self.rib.mark_stale(id, &families);
-        }
-        let routes = self.rib.adj_in().counts(id).stale;
-        if routes > 0 {
-            self.event(now, Some(id), EventKind::StaleKept { routes, secs });
-        }
-    }
-
-    pub(super) fn flush_stale(&mut self, id: PeerId, which: impl Fn(Family) -> bool, now: Instant) {
-        let flushed = self.rib.flush_stale(id, which);
-        if flushed > 0 {
-            self.event(now, Some(id), EventKind::StaleFlushed(flushed));
-        }
-        if self.rib.adj_in().counts(id).stale == 0
-            && let Some(neighbor) = self.neighbors.get_mut(id.index())
-        {
-            neighbor.helper.stop();
-        }
+        let again = negotiated.graceful_notification;
+        self.keep(id, &keep, again, now);
     }
 
     pub(super) fn import(&mut self, id: PeerId, update: RouteUpdate, now: Instant) {

@@ -61,6 +61,17 @@ pub struct PeerStatus {
     pub session: Option<SessionStatus>,
     /// Route counts.
     pub prefixes: PeerPrefixes,
+    /// How long its stale routes are kept.
+    pub kept: KeptStatus,
+}
+
+/// How long a peer's stale routes are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeptStatus {
+    /// Those of an ordinary restart.
+    pub until: Option<Instant>,
+    /// The long-lived ones (RFC 9494); the later of the families.
+    pub long_lived_until: Option<Instant>,
 }
 
 /// What kind of peer it is.
@@ -148,6 +159,8 @@ pub struct PrefixCounts {
     pub rejected: usize,
     /// Of these, kept from an earlier session (RFC 4724).
     pub stale: usize,
+    /// Of these, long-lived stale (RFC 9494).
+    pub long_lived: usize,
     /// Of these, in use: the best path or an equal one beside it.
     pub best: usize,
     /// Prefixes that the peer has from this speaker.

@@ -85,7 +85,7 @@ fn apply(rib: &mut Rib, step: Step) {
         Step::Lost(peer, true) => rib.mark_stale(PeerId(peer), &[V4]),
         Step::Lost(peer, false) => rib.flush(PeerId(peer)),
         Step::FlushStale(peer) => {
-            rib.flush_stale(PeerId(peer), |_| true);
+            rib.flush_stale(PeerId(peer), None, |_| true);
         }
         Step::BeginRefresh(peer) => rib.begin_refresh(PeerId(peer), V4),
         Step::EndRefresh(peer) => {

@@ -7,6 +7,7 @@ mod drain;
 mod dynamic;
 mod exports;
 mod families;
+mod long_lived;
 mod many;
 mod net;
 mod notifications;
