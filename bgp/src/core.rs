@@ -1,5 +1,6 @@
 //! The one owner of the [`Speaker`]: inputs in, outputs carried out.
 
+mod drain;
 mod hint;
 mod work;
 
@@ -18,13 +19,12 @@ use rcni_config::{Cidr, Security};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::control::orders;
 use crate::control::server::CoreQuery;
 use crate::fib::task::Command;
 use crate::log::Log;
-use crate::marker::Marker;
 use crate::tasks;
 use crate::transport::Event;
 use crate::transport::connection::Handle;
@@ -34,6 +34,7 @@ use crate::transport::interfaces::Interfaces;
 use crate::transport::mtu::{self, Sizes};
 use crate::transport::silence;
 use crate::transport::socket::{self, Options};
+pub use drain::Marks;
 use work::Work;
 
 /// Route changes in one chunk for the fib task.
@@ -110,8 +111,7 @@ pub struct Core {
     fib: PrefixMap<NextHops>,
     fib_synced: bool,
     stopped: bool,
-    /// Left at the first session.
-    marker: Option<Marker>,
+    marks: Marks,
     interfaces: Interfaces,
     silence: silence::Watch,
     work: Work,
@@ -144,7 +144,7 @@ impl Core {
             fib: PrefixMap::default(),
             fib_synced: false,
             stopped: false,
-            marker: None,
+            marks: Marks::default(),
             interfaces: Interfaces::default(),
             silence: silence::Watch::default(),
             work: Work::default(),
@@ -156,13 +156,6 @@ impl Core {
     #[must_use]
     pub fn on(mut self, interfaces: Interfaces) -> Self {
         self.interfaces = interfaces;
-        self
-    }
-
-    /// Leaves this mark when the first session is up.
-    #[must_use]
-    pub fn marking(mut self, marker: Option<Marker>) -> Self {
-        self.marker = marker;
         self
     }
 
@@ -381,12 +374,6 @@ impl Core {
         }
     }
 
-    fn mark(&mut self) {
-        if let Some(Err(error)) = self.marker.take().map(|marker| marker.leave()) {
-            warn!("the next start will not know of this one: {error}");
-        }
-    }
-
     /// Whether [`Core::next_fib_command`] has something.
     #[must_use]
     pub fn has_fib_command(&self) -> bool {
@@ -413,6 +400,9 @@ impl Core {
     pub fn answer(&mut self, query: CoreQuery) {
         match query {
             CoreQuery::Status(query) => self.inform(query),
+            CoreQuery::Drain { order, answer } => {
+                let _ = answer.send(self.drain(order));
+            }
             CoreQuery::Order {
                 peer,
                 order,

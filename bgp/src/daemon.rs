@@ -16,7 +16,8 @@ use tokio::time::{sleep_until, timeout};
 use tracing::{debug, info, warn};
 
 use crate::control::server::{self, Asker, CoreQuery, SocketError};
-use crate::core::{Core, PeerSettings};
+use crate::core::{Core, Marks, PeerSettings};
+use crate::drained::Drained;
 use crate::fib::task::{Command, Fib};
 use crate::jitter::random;
 use crate::marker::Marker;
@@ -123,6 +124,7 @@ async fn start(config: &SpeakerConfig, socket: &Path) -> Result<(Core, Inlets), 
         .inspect_err(|error| warn!("cannot tell a restart from a first start: {error}"))
         .ok();
     let restarting = adopted > 0 || marker.as_ref().is_some_and(Marker::is_left);
+    let drained = Drained::beside(socket).ok();
     let speaker = convert::speaker(config, restarting, random());
     let (events, event_inlet) = mpsc::channel(tasks::EVENTS);
     let (queries, query_inlet) = mpsc::channel(tasks::QUERIES);
@@ -147,8 +149,8 @@ async fn start(config: &SpeakerConfig, socket: &Path) -> Result<(Core, Inlets), 
         "rcni-bgp {} runs", env!("CARGO_PKG_VERSION"),
     );
     let core = Core::new(Speaker::new(speaker, started), settings, gate, events)
-        .marking(marker)
-        .on(interfaces);
+        .on(interfaces)
+        .marked(Marks::new(marker, drained));
     let inlets = Inlets {
         events: event_inlet,
         queries: query_inlet,

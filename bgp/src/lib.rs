@@ -11,11 +11,13 @@
 //!
 //! [`tasks`] has the map of what runs beside what.
 
+pub mod clean;
 pub mod cli;
 pub mod control;
 pub mod convert;
 pub mod core;
 pub mod daemon;
+pub mod drained;
 pub mod fib;
 pub mod jitter;
 pub mod log;

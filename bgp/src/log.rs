@@ -148,6 +148,7 @@ fn write(event: &Event) {
         | EventKind::NotificationSent(_)
         | EventKind::NotificationReceived(_)
         | EventKind::Conflict { .. }
+        | EventKind::LongLivedKept { .. }
         | EventKind::UpdateProblem(_) => warn!(peer, "{text}"),
         EventKind::EndOfRib(_) | EventKind::Refreshed { .. } | EventKind::Refused(_) => {
             debug!(peer, "{text}");

@@ -26,12 +26,18 @@ impl Marker {
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
         // A container that is started again may keep its files, and has a fresh, empty kernel.
         let namespace = std::fs::metadata("/proc/self/ns/net")?.ino();
-        let mut path = socket.as_os_str().to_owned();
-        path.push(".ran");
         Ok(Self {
-            path: path.into(),
+            path: Self::path_beside(socket),
             text: format!("{} {namespace}\n", boot.trim()),
         })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path_beside(socket: &Path) -> PathBuf {
+        let mut path = socket.as_os_str().to_owned();
+        path.push(".ran");
+        path.into()
     }
 
     /// Whether an earlier speaker has left it.
@@ -40,12 +46,22 @@ impl Marker {
         std::fs::read_to_string(&self.path).is_ok_and(|text| text == self.text)
     }
 
-    /// Leaves it.
+    /// Takes it away: nothing of this run is left that the next one could go on with.
+    pub fn remove(&self) {
+        // Where it cannot be removed the next start waits for End-of-RIB, and no more.
+        let _ = std::fs::remove_file(&self.path);
+    }
+
+    /// Leaves it. It is there at every moment after the first time: who is killed while he does it
+    /// again has not made a cold start of the next one.
     ///
     /// # Errors
     /// The folder cannot be written.
     pub fn leave(&self) -> io::Result<()> {
-        std::fs::write(&self.path, &self.text)
+        if self.is_left() {
+            return Ok(());
+        }
+        crate::drained::replace(&self.path, &self.text)
     }
 }
 

@@ -1,6 +1,8 @@
 //! The command line.
 
 mod check;
+mod clean;
+mod drain;
 mod peer;
 mod run;
 mod status;
@@ -70,6 +72,37 @@ Examples:
   rcni-bgp peer reset rack7/10.0.7.12"
     )]
     Peer(peer::Options),
+    /// Take the node out of use: traffic moves away, then sessions end
+    #[command(after_help = "\
+Announces all routes with the community GRACEFUL_SHUTDOWN (65535:0, RFC 8326), so that peers take
+other paths while these still work; waits; then ends all sessions (Cease/Administrative Shutdown)
+and removes the kernel routes that were learned. Pods and their routes stay. It stays so, also when
+the daemon is started again, until `rcni-bgp undrain` or a reboot. Interrupted (Ctrl-C), it stays as
+far as it came. Where the node is reached over a learned route only, it is not any more then.
+
+SIGTERM, unlike this, is a stop for an upgrade: peers go on sending, kernel routes stay.
+
+Exit code: 0 drained, now or before; 1 interrupted; 2 the daemon cannot be asked.
+
+Examples:
+  rcni-bgp drain --message \"kernel upgrade, back at 5\"
+  rcni-bgp drain --wait 30")]
+    Drain(drain::Options),
+    /// Take a drained node into use again
+    Undrain(drain::Back),
+    /// Remove all that rcni-bgp has left in the kernel, for an uninstallation
+    #[command(after_help = "\
+Removes own routes (by protocol, metric, table and type, as spec.kernel has them), nexthop objects
+and rules with the own protocol, the control socket and the marks beside it. Nothing else: routes to
+pods and what felix-lite has made stay (`felix-lite clean` removes the latter). The daemon must be
+stopped. Can be repeated.
+
+Exit code: 0 done; 1 something could not be removed; 2 the daemon runs, or the configuration is
+refused.
+
+Example:
+  rcni-bgp clean --config /etc/rcni/bgp.yaml")]
+    Clean(clean::Options),
     /// Check a configuration file without using it
     #[command(after_help = "\
 Exit code: 0 it would be accepted; 2 it would be refused, each reason with file and line.
@@ -90,6 +123,9 @@ pub fn main() -> ExitCode {
         Command::Run(options) => run::run(&options),
         Command::Status(options) => status::run(&options),
         Command::Peer(options) => peer::run(options),
+        Command::Drain(options) => drain::run(&options),
+        Command::Undrain(options) => drain::undo(&options),
+        Command::Clean(options) => clean::run(&options),
         Command::Check { file } => check::run(&file),
     }
 }

@@ -12,6 +12,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
+use super::drain::{DrainOrder, DrainStatus};
 use super::model::Status;
 use super::orders::PeerOrder;
 
@@ -100,6 +101,22 @@ pub async fn order(path: &Path, order: &PeerOrder) -> Result<String, AskError> {
     Ok(String::from_utf8_lossy(&said).into_owned())
 }
 
+/// Takes the node out of use, or into use again; how far it is then.
+///
+/// # Errors
+/// [`AskError`]; [`AskError::Rejected`] if it cannot be done.
+pub async fn drain(path: &Path, order: &DrainOrder) -> Result<DrainStatus, AskError> {
+    // Strings always fit.
+    let body = serde_json::to_vec(order).unwrap_or_default();
+    let request =
+        Request::post("/v1/drain").header(hyper::header::CONTENT_TYPE, "application/json");
+    let said = ask(path, request, body.into()).await?;
+    serde_json::from_slice(&said).map_err(|source| AskError::Foreign {
+        path: path.to_owned(),
+        source,
+    })
+}
+
 async fn ask(path: &Path, request: Builder, body: Bytes) -> Result<Bytes, AskError> {
     match timeout(PATIENCE, exchange(path, request, body)).await {
         Ok(answer) => answer,
@@ -137,7 +154,10 @@ async fn exchange(path: &Path, request: Builder, body: Bytes) -> Result<Bytes, A
             return Ok(body);
         }
         let text = String::from_utf8_lossy(&body).trim_end().to_owned();
-        if matches!(status, StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST) {
+        if matches!(
+            status,
+            StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST | StatusCode::CONFLICT
+        ) {
             return Err(AskError::Rejected(text));
         }
         Err(AskError::Refused {

@@ -12,6 +12,7 @@
 //! Whoever may open the socket (mode 0600: root) may ask and order.
 
 pub mod client;
+pub mod drain;
 pub mod model;
 pub mod orders;
 pub mod render;

@@ -9,13 +9,14 @@ use rcni_bgp_proto::fsm::State;
 use rcni_bgp_proto::speaker::{self, PeerId, PeerStatus, PrefixCounts, SpeakerStatus};
 use serde::{Deserialize, Serialize};
 
+use super::drain::DrainStatus;
 use crate::fib::{FibStatus, Ownership, Prefix};
 
 mod listener;
 mod session;
 
 pub use listener::Listener;
-pub use session::{Both, Counts as MessageCounts, Details, Negotiated, Range};
+pub use session::{Both, Counts as MessageCounts, Details, Negotiated, Range, Stale};
 
 /// The version of this shape.
 pub const VERSION: u32 = 1;
@@ -42,10 +43,9 @@ pub struct Status {
     /// Own networks that others announce, too; the first hundred.
     #[serde(default)]
     pub conflicts: Vec<Conflict>,
-    /// False after a restart, as long as route selection waits for the peers' End-of-RIB
-    /// (RFC 4724 §4.1): what they send is not in the kernel yet, what was there stays.
-    #[serde(default = "yes")]
-    pub synced: bool,
+    /// What the speaker is about.
+    #[serde(flatten)]
+    pub operation: Operation,
     /// Networks whose addresses may become peers.
     #[serde(default)]
     pub ranges: Vec<Range>,
@@ -56,6 +56,18 @@ pub struct Status {
     /// start: so late a KEEPALIVE may have been.
     #[serde(default)]
     pub slowest_step_micros: u64,
+}
+
+/// Whether routes are complete, and the node in use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operation {
+    /// False after a restart, as long as route selection waits for the peers' End-of-RIB
+    /// (RFC 4724 §4.1): what they send is not in the kernel yet, what was there stays.
+    #[serde(default = "yes")]
+    pub synced: bool,
+    /// On the way out of use?
+    #[serde(default)]
+    pub drain: DrainStatus,
 }
 
 /// One network, or a part of it, on two nodes.
@@ -206,6 +218,8 @@ pub struct Parts {
     pub not_installed: Vec<[usize; 2]>,
     /// From the core: per peer, why it may be down.
     pub hints: BTreeMap<PeerId, String>,
+    /// From the core: whether the node is in use.
+    pub drain: DrainStatus,
     /// From the core: the longest time that it was busy with one thing.
     pub slowest: Duration,
     /// From the fib task.
@@ -270,7 +284,10 @@ impl Status {
                 degraded: listed(fib.degraded),
             },
             conflicts,
-            synced,
+            operation: Operation {
+                synced,
+                drain: parts.drain,
+            },
             ranges,
             listener: parts.listener,
             slowest_step_micros: u64::try_from(parts.slowest.as_micros()).unwrap_or(u64::MAX),
@@ -289,11 +306,12 @@ impl Peer {
         let [(_, v4), (_, v6)] = peer.prefixes.by_family;
         let [missing_v4, missing_v6] = not_installed;
         let notes = session.map(|session| session.notes.clone());
+        let details = Details::new(&peer, now);
         Self {
             name: peer.name,
             address: peer.address,
             asn: peer.kind.asn,
-            details: Details::new(&peer.kind, peer.established_count),
+            details,
             kind: if peer.kind.external {
                 "external"
             } else {

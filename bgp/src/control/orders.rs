@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::text::escape;
 
 /// Octets of a shutdown communication at most (RFC 9003 §2).
-const MESSAGE_MAX: usize = 255;
+pub const MESSAGE_MAX: usize = 255;
 /// Names that are listed where one is not known.
 const NAMES_SHOWN: usize = 20;
 
@@ -53,15 +53,23 @@ impl PeerOrder {
     /// # Errors
     /// What is wrong with it.
     pub fn check(&self) -> Result<(), String> {
-        let octets = self.message.len();
-        if octets > MESSAGE_MAX {
-            return Err(format!(
-                "--message has {octets} octets of UTF-8, and {MESSAGE_MAX} are sent at most \
-                 (RFC 9003): write a shorter one"
-            ));
-        }
-        Ok(())
+        check_message(&self.message)
     }
+}
+
+/// Whether a shutdown communication fits.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_message(message: &str) -> Result<(), String> {
+    let octets = message.len();
+    if octets > MESSAGE_MAX {
+        return Err(format!(
+            "--message has {octets} octets of UTF-8, and {MESSAGE_MAX} are sent at most \
+             (RFC 9003): write a shorter one"
+        ));
+    }
+    Ok(())
 }
 
 /// What has been done. `shut_down`: the peer was, before.

@@ -5,7 +5,7 @@
 
 use std::fmt::Write;
 
-use super::model::{Failed, Peer, Prefixes, Status};
+use super::model::{Failed, Peer, Prefixes, Stale, Status};
 use crate::text::escape;
 
 /// Columns that a table may use.
@@ -31,6 +31,7 @@ const STATE: usize = 3;
 pub fn table(status: &Status, colour: bool) -> String {
     let mut out = String::new();
     header(&mut out, status);
+    drained(&mut out, status, colour);
     if let Some(line) = status.listener.trouble() {
         let _ = writeln!(out, "{line}");
     }
@@ -83,7 +84,7 @@ fn header(out: &mut String, status: &Status) {
             }
         }
         out.push('\n');
-        if !status.synced {
+        if !status.operation.synced {
             out.push_str(
                 "  after a restart: what peers send is installed when all have sent everything, or \
                  after a while; until then the routes of before stay\n",
@@ -91,6 +92,44 @@ fn header(out: &mut String, status: &Status) {
         }
     } else {
         out.push_str("kernel routes: not installed (spec.kernel.install is false)\n");
+    }
+}
+
+fn drained(out: &mut String, status: &Status, colour: bool) {
+    let drain = &status.operation.drain;
+    let since = duration(drain.since_seconds.unwrap_or_default());
+    let (paint, plain) = if colour { (RED, PLAIN) } else { ("", "") };
+    if drain.is_drained() {
+        let _ = writeln!(
+            out,
+            "{paint}drained since {since}{plain}: no sessions and no routes until `rcni-bgp undrain`"
+        );
+    } else if drain.is_draining() {
+        let _ = writeln!(
+            out,
+            "{paint}draining since {since}{plain}: all is announced with GRACEFUL_SHUTDOWN; \
+             `rcni-bgp drain`\n  goes on, `rcni-bgp undrain` takes it back"
+        );
+    }
+}
+
+/// Routes of an earlier session.
+fn stale(out: &mut String, stale: Stale) {
+    let longer = stale.long_lived_routes;
+    for (routes, left, what) in [
+        (
+            stale.routes.saturating_sub(longer),
+            stale.seconds_left,
+            "stale",
+        ),
+        (longer, stale.long_lived_seconds_left, "long-lived stale"),
+    ] {
+        if routes > 0 {
+            let left = left.map_or_else(String::new, |secs| {
+                format!(" for up to {} more", duration(secs))
+            });
+            let _ = writeln!(out, "  {routes} routes are kept as {what}{left}");
+        }
     }
 }
 
@@ -120,6 +159,7 @@ fn peers(out: &mut String, peers: &[Peer], colour: bool) {
             );
         }
         by_family(out, peer);
+        stale(out, peer.details.stale);
         if !peer.is_up() {
             trouble(out, peer);
         }

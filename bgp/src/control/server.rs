@@ -20,6 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
+use super::drain::{DrainError, DrainOrder, DrainStatus};
 use super::model::{Listener, Parts, Status};
 use super::orders::{self, PeerOrder};
 use crate::fib::{self, FibStatus, Ownership, Prefix};
@@ -133,6 +134,13 @@ pub fn bind(path: &Path) -> Result<ControlSocket, SocketError> {
 pub enum CoreQuery {
     /// About sessions.
     Status(StatusQuery),
+    /// To take the node out of use, or into use again.
+    Drain {
+        /// What.
+        order: DrainOrder,
+        /// How far it is now.
+        answer: oneshot::Sender<Result<DrainStatus, DrainError>>,
+    },
     /// To one peer.
     Order {
         /// Its name.
@@ -166,6 +174,8 @@ pub struct CoreAnswer {
     pub slowest: Duration,
     /// Why somebody out of a range may not become a peer.
     pub range_hints: Vec<String>,
+    /// Whether the node is in use.
+    pub drain: DrainStatus,
 }
 
 /// Whom to ask, and what never changes.
@@ -194,6 +204,7 @@ impl Asker {
         self.core.send(query).await.ok()?;
         let core = core.await.ok()?;
         let parts = Parts {
+            drain: core.drain,
             speaker: core.speaker,
             not_installed: core.not_installed,
             hints: core.hints,
@@ -218,6 +229,13 @@ impl Asker {
         done.await.ok()
     }
 
+    async fn drain(&self, order: DrainOrder) -> Option<Result<DrainStatus, DrainError>> {
+        let (answer, done) = oneshot::channel();
+        let query = CoreQuery::Drain { order, answer };
+        self.core.send(query).await.ok()?;
+        done.await.ok()
+    }
+
     async fn fib_status(&self) -> Option<FibStatus> {
         let (query, answer) = oneshot::channel();
         self.fib.send(query).await.ok()?;
@@ -234,6 +252,7 @@ pub async fn serve(socket: ControlSocket, asker: Asker) {
     let router = Router::new()
         .route("/v1/status", get(status))
         .route("/v1/peer", post(peer))
+        .route("/v1/drain", post(drain))
         .with_state(Arc::new(asker));
     let places = Arc::new(Semaphore::new(CLIENTS));
     loop {
@@ -286,6 +305,21 @@ async fn peer(State(asker): State<Arc<Asker>>, Json(request): Json<PeerOrder>) -
             let text = orders::no_such_peer(&name, &names);
             (StatusCode::NOT_FOUND, text).into_response()
         }
+        Ok(None) => (StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping\n").into_response(),
+        Err(_) => {
+            let text = "the daemon is busy: no answer within 6 s\n";
+            (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+        }
+    }
+}
+
+async fn drain(State(asker): State<Arc<Asker>>, Json(order): Json<DrainOrder>) -> Response {
+    if let Err(text) = order.check() {
+        return (StatusCode::BAD_REQUEST, text).into_response();
+    }
+    match timeout(ANSWER, asker.drain(order)).await {
+        Ok(Some(Ok(status))) => Json(status).into_response(),
+        Ok(Some(Err(error))) => (StatusCode::CONFLICT, format!("{error}\n")).into_response(),
         Ok(None) => (StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping\n").into_response(),
         Err(_) => {
             let text = "the daemon is busy: no answer within 6 s\n";

@@ -195,6 +195,7 @@ impl Core {
             hints,
             slowest: self.work.slowest,
             range_hints: self.range_hints(now),
+            drain: self.drain_status(),
         });
     }
 }

@@ -34,6 +34,18 @@ pub mod kind {
     pub const DEL_ROUTE: u16 = 25;
     /// `RTM_GETROUTE`.
     pub const GET_ROUTE: u16 = 26;
+    /// `RTM_NEWRULE`.
+    pub const NEW_RULE: u16 = 32;
+    /// `RTM_DELRULE`.
+    pub const DEL_RULE: u16 = 33;
+    /// `RTM_GETRULE`.
+    pub const GET_RULE: u16 = 34;
+    /// `RTM_NEWNEXTHOP`.
+    pub const NEW_NEXTHOP: u16 = 104;
+    /// `RTM_DELNEXTHOP`.
+    pub const DEL_NEXTHOP: u16 = 105;
+    /// `RTM_GETNEXTHOP`.
+    pub const GET_NEXTHOP: u16 = 106;
 }
 /// Header flags of `netlink.h`.
 pub mod flag {
@@ -67,6 +79,9 @@ mod attribute {
     /// Nested and byte-order marks of an attribute's type.
     pub(super) const MARKS: u16 = 0xc000;
 }
+/// `RTA_NH_ID`: the nexthop object that a route uses.
+pub const NH_ID: u16 = 30;
+
 /// Address families as in `rtm_family`.
 pub mod family {
     /// `AF_INET`.

@@ -21,6 +21,7 @@ pub mod task;
 
 use ipnetwork::IpNetwork;
 pub use rcni_bgp_proto::speaker::{NextHop, NextHops};
+use rcni_config::kernel;
 
 /// A destination, without host bits.
 pub type Prefix = IpNetwork;
@@ -36,6 +37,18 @@ pub struct Ownership {
     pub default_route_metric: u32,
     /// Table (`RTA_TABLE`).
     pub table: u32,
+}
+
+impl Default for Ownership {
+    /// Where the configuration says nothing else.
+    fn default() -> Self {
+        Self {
+            protocol: kernel::PROTOCOL,
+            metric: kernel::BGP_METRIC,
+            default_route_metric: kernel::BGP_DEFAULT_ROUTE_METRIC,
+            table: kernel::TABLE_MAIN,
+        }
+    }
 }
 
 impl Ownership {

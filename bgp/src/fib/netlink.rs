@@ -9,6 +9,8 @@
 //! * Failures that do not fit the receive buffer are lost, and the kernel says so (`ENOBUFS`):
 //!   unknown, too.
 
+pub mod leftovers;
+
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, OwnedFd};

@@ -83,6 +83,18 @@ impl Speaker {
         }
     }
 
+    /// How far it is.
+    #[must_use]
+    pub fn drain_state(&self) -> DrainState {
+        self.drain
+    }
+
+    /// The names of peers with a session to which not everything has been handed over yet.
+    pub fn untold(&self) -> impl Iterator<Item = &str> {
+        let untold = self.neighbors.iter().filter(|peer| !self.is_told(peer));
+        untold.map(|peer| peer.config.name.as_str())
+    }
+
     /// Is there nothing left to be sent to the peer?
     pub(super) fn is_told(&self, neighbor: &Neighbor) -> bool {
         let complete = self.deferral == Deferral::Done;

@@ -247,13 +247,7 @@ impl Speaker {
         own.dedup();
         let adj_in = self.rib.adj_in();
         let peers = self.neighbors.known().into_iter();
-        let peers = peers.map(|neighbor| {
-            let mut status = neighbor.status(adj_in, &own);
-            if let Some(session) = &mut status.session {
-                session.told = self.is_told(neighbor);
-            }
-            status
-        });
+        let peers = peers.map(|neighbor| neighbor.status(adj_in, &own));
         SpeakerStatus {
             asn: self.config.asn,
             router_id: self.config.router_id,
@@ -274,9 +268,6 @@ impl Speaker {
         self.deferral = Deferral::Waiting(now);
         if !self.restarting || self.drain == DrainState::Closed {
             self.finish_deferral(now);
-        }
-        if self.drain == DrainState::Closed {
-            return;
         }
         for index in 0..self.neighbors.len() {
             self.feed_peer(index, PeerInput::Start, now);
@@ -361,6 +352,9 @@ impl Speaker {
     }
 
     fn feed_peer(&mut self, index: usize, input: PeerInput<'_>, now: Instant) {
+        if self.drain == DrainState::Closed && matches!(input, PeerInput::Start) {
+            return;
+        }
         let waiting = matches!(self.deferral, Deferral::Waiting(_) | Deferral::Deciding(_));
         let has_room = u32::try_from(index).is_ok_and(|id| self.neighbors.has_room(PeerId(id)));
         let Some(neighbor) = self.neighbors.get_mut(index) else {

@@ -226,7 +226,6 @@ impl Up {
                 .negotiated
                 .keepalive_secs_within(config.timers.keepalive_secs),
             families: session.negotiated.families.clone(),
-            told: false,
             notes: self.notes(config, own),
             capabilities_sent: session.sent.capabilities.clone(),
             capabilities_received: session.received.capabilities.clone(),

@@ -138,8 +138,6 @@ pub struct SessionStatus {
     pub keepalive_secs: u16,
     /// Families that both sides offered.
     pub families: Vec<Family>,
-    /// Everything that the peer is to be told has been handed over for sending.
-    pub told: bool,
     /// What an operator may wonder about although the session is up, one line each.
     pub notes: Vec<String>,
     /// What this side offered.

@@ -2,9 +2,10 @@
 
 use rcni_bgp_proto::fsm::{Counters, Messages};
 use rcni_bgp_proto::iana::error_name;
-use rcni_bgp_proto::speaker::{PeerKind, RangeStatus, SessionStatus};
+use rcni_bgp_proto::speaker::{PeerStatus, RangeStatus, SessionStatus};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 /// What kind of peer it is, and what was said so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +22,37 @@ pub struct Details {
     pub established: u64,
     /// Since the daemon's start.
     pub messages: Both,
+    /// Routes of an earlier session.
+    pub stale: Stale,
+}
+
+/// Routes that are kept although the session in which they came is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Stale {
+    /// All (RFC 4724).
+    pub routes: usize,
+    /// Of these, long-lived ones (RFC 9494): the last resort.
+    pub long_lived_routes: usize,
+    /// For how long the others are kept, at most.
+    pub seconds_left: Option<u64>,
+    /// For how long these are.
+    pub long_lived_seconds_left: Option<u64>,
+}
+
+impl Stale {
+    fn new(peer: &PeerStatus, now: Instant) -> Self {
+        let left = |until: Option<Instant>| {
+            let left = until?.saturating_duration_since(now);
+            Some((left + Duration::from_millis(999)).as_secs())
+        };
+        Self {
+            routes: peer.prefixes.stale,
+            long_lived_routes: peer.prefixes.long_lived,
+            seconds_left: left(peer.kept.until),
+            long_lived_seconds_left: left(peer.kept.long_lived_until),
+        }
+    }
 }
 
 /// Messages in both directions.
@@ -73,17 +105,19 @@ pub struct Range {
 }
 
 impl Details {
-    pub(super) fn new(kind: &PeerKind, established: u64) -> Self {
+    pub(super) fn new(peer: &PeerStatus, now: Instant) -> Self {
+        let kind = &peer.kind;
         let Counters { received, sent } = &kind.counters;
         Self {
             local_asn: kind.local_asn,
             dynamic: kind.dynamic,
             shut_down: kind.held_down,
-            established,
+            established: peer.established_count,
             messages: Both {
                 received: received.into(),
                 sent: sent.into(),
             },
+            stale: Stale::new(peer, now),
         }
     }
 }

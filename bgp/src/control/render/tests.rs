@@ -1,7 +1,8 @@
 use super::*;
+use crate::control::drain::DrainStatus;
 use crate::control::model::{
-    ByFamily, Conflict, Details, Failed, Kernel, LastError, Listener, Negotiated, Prefixes, Range,
-    VERSION,
+    ByFamily, Conflict, Details, Failed, Kernel, LastError, Listener, Negotiated, Operation,
+    Prefixes, Range, VERSION,
 };
 
 fn peer(name: &str, address: &str) -> Peer {
@@ -73,7 +74,10 @@ fn status(peers: Vec<Peer>) -> Status {
             degraded: vec![],
         },
         conflicts: vec![],
-        synced: true,
+        operation: Operation {
+            synced: true,
+            drain: DrainStatus::default(),
+        },
         ranges: vec![],
         listener: Listener::default(),
     }
@@ -185,7 +189,7 @@ fn routes_that_the_kernel_refused() {
 fn routes_that_wait_for_the_others_after_a_restart() {
     let mut status = status(vec![peer("tor-a", "10.0.1.1")]);
     assert!(!table(&status, false).contains("restart"));
-    status.synced = false;
+    status.operation.synced = false;
     let text = table(&status, false);
     assert!(text.contains("installed\n  after a restart: "), "{text}");
 }

@@ -58,11 +58,12 @@ fn is_marked(route: &RouteStatus) -> bool {
 #[test]
 fn what_is_announced_carries_the_community_and_is_there_until_the_end() {
     let mut net = anycast(65000);
-    assert!(net.peer(0, 0).session.unwrap().told);
+    assert_eq!(net.speaker(0).untold().count(), 0);
     net.input(0, Input::Drain(Drain::Announce));
-    assert!(
-        net.peer(0, 0).session.unwrap().told,
-        "all is handed over at once here"
+    assert_eq!(
+        net.speaker(0).untold().count(),
+        0,
+        "handed over at once here"
     );
     net.run(Duration::from_millis(50));
     assert_eq!(net.status(0).drain, DrainState::Announcing);

@@ -1,0 +1,173 @@
+//! `rcni-bgp clean`: what an uninstallation must remove, and nothing else.
+//!
+//! Removed is what is provably ours: routes with our protocol, metric, table and type, nexthop
+//! objects and rules with our protocol, and the files beside the control socket. Other things with our
+//! protocol (the plugin's routes to pods, felix-lite's blackholes, what an older configuration with
+//! another metric or table has left) are counted and left.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::drained::Drained;
+use crate::fib::Ownership;
+use crate::fib::change::{Change, Outcome};
+use crate::fib::netlink::Netlink;
+use crate::fib::netlink::leftovers::{Stranger, removable};
+use crate::marker::Marker;
+
+/// Dump and delete again where something was not answered.
+const ROUNDS: usize = 3;
+/// Routes that are named.
+const NAMED: usize = 3;
+
+/// What was done, for people.
+#[derive(Debug, Default)]
+pub struct Cleaned {
+    /// One line each.
+    pub removed: Vec<String>,
+    /// What has our protocol and is not ours alone.
+    pub left: Vec<String>,
+    /// What could not be removed.
+    pub failed: Vec<String>,
+}
+
+/// Removes everything in the kernel.
+///
+/// # Errors
+/// No netlink, or not permitted.
+pub async fn kernel(owner: &Ownership) -> io::Result<Cleaned> {
+    let mut cleaned = Cleaned::default();
+    let mut netlink = Netlink::open()?;
+    netlink.probe(owner).await?;
+    routes(&mut netlink, owner, &mut cleaned).await?;
+    let strangers = netlink.strangers(owner).await?;
+    nexthops(&mut netlink, owner, &strangers, &mut cleaned).await?;
+    rules(&mut netlink, owner, &mut cleaned).await?;
+    let same_protocol = |route: &&Stranger| route.protocol == owner.protocol;
+    let left: Vec<&Stranger> = strangers.iter().filter(same_protocol).collect();
+    if !left.is_empty() {
+        let named = left.iter().take(NAMED).map(|route| {
+            format!(
+                "{} metric {} table {}",
+                route.prefix, route.metric, route.table
+            )
+        });
+        let named: Vec<String> = named.collect();
+        let more = if left.len() > NAMED { ", …" } else { "" };
+        cleaned.left.push(format!(
+            "{} routes of protocol {} with another metric, table or type: routes to pods, \
+             blackholes of felix-lite, or of another configuration ({}{more})",
+            left.len(),
+            owner.protocol,
+            named.join(", "),
+        ));
+    }
+    Ok(cleaned)
+}
+
+async fn routes(netlink: &mut Netlink, owner: &Ownership, cleaned: &mut Cleaned) -> io::Result<()> {
+    let mut count = 0;
+    let mut refused = None;
+    for _ in 0..ROUNDS {
+        let found = netlink.find(owner, false).await?;
+        let changes: Vec<Change> = found
+            .ours
+            .iter()
+            .map(|(prefix, next_hops)| Change::Delete {
+                prefix,
+                next_hops: next_hops.clone(),
+            })
+            .collect();
+        if changes.is_empty() {
+            refused = None;
+            break;
+        }
+        let outcomes = netlink.apply(owner, &changes).await;
+        for (change, outcome) in changes.iter().zip(outcomes) {
+            match outcome {
+                Outcome::Done => count += 1,
+                Outcome::Refused(errno) => refused = Some((change.prefix(), errno)),
+                _ => {}
+            }
+        }
+    }
+    if count > 0 {
+        let Ownership {
+            protocol,
+            metric,
+            default_route_metric,
+            table,
+        } = owner;
+        cleaned.removed.push(format!(
+            "{count} routes (proto {protocol} metric {metric}, defaults {default_route_metric}, \
+             table {table})"
+        ));
+    }
+    if let Some((prefix, errno)) = refused {
+        let error = io::Error::from_raw_os_error(errno);
+        cleaned.failed.push(format!("route {prefix}: {error}"));
+    }
+    Ok(())
+}
+
+async fn nexthops(
+    netlink: &mut Netlink,
+    owner: &Ownership,
+    strangers: &[Stranger],
+    cleaned: &mut Cleaned,
+) -> io::Result<()> {
+    let all = netlink.nexthops().await?;
+    let (ours, needed) = removable(&all, owner.protocol, strangers);
+    let mut count = 0;
+    for id in ours {
+        match netlink.delete_nexthop(id).await {
+            Ok(gone) => count += usize::from(gone),
+            Err(error) => cleaned.failed.push(format!("nexthop object {id}: {error}")),
+        }
+    }
+    if count > 0 {
+        let protocol = owner.protocol;
+        let text = format!("{count} nexthop objects (proto {protocol})");
+        cleaned.removed.push(text);
+    }
+    if !needed.is_empty() {
+        let ids: Vec<String> = needed.iter().map(u32::to_string).collect();
+        cleaned.left.push(format!(
+            "nexthop objects {} of protocol {}: routes or groups of others use them",
+            ids.join(", "),
+            owner.protocol
+        ));
+    }
+    Ok(())
+}
+
+async fn rules(netlink: &mut Netlink, owner: &Ownership, cleaned: &mut Cleaned) -> io::Result<()> {
+    let mut count = 0;
+    for rule in netlink.rules(owner.protocol).await? {
+        match netlink.delete_rule(&rule).await {
+            Ok(gone) => count += usize::from(gone),
+            Err(error) => cleaned.failed.push(format!("a rule: {error}")),
+        }
+    }
+    if count > 0 {
+        let text = format!("{count} rules (proto {})", owner.protocol);
+        cleaned.removed.push(text);
+    }
+    Ok(())
+}
+
+/// Removes the control socket, which nobody answers on, and the marks beside it.
+pub fn files(socket: &Path, cleaned: &mut Cleaned) {
+    let paths: [PathBuf; 3] = [
+        socket.to_owned(),
+        Marker::path_beside(socket),
+        Drained::path_beside(socket),
+    ];
+    for path in paths {
+        match std::fs::remove_file(&path) {
+            Ok(()) => cleaned.removed.push(path.display().to_string()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => cleaned.failed.push(format!("{}: {error}", path.display())),
+        }
+    }
+}
