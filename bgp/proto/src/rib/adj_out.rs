@@ -22,7 +22,7 @@ use bytes::Bytes;
 
 use super::Rib;
 use super::export::{Target, transform};
-use super::loc::{LocRoute, Source};
+use super::loc::{LocChange, LocRoute, Source};
 use super::sweep::{Tellable, Undecided};
 use super::table::PrefixMap;
 use crate::attr::PathAttributes;
@@ -37,6 +37,9 @@ use walks::{Purpose, Walks};
 
 /// Prefixes that are looked at for one round of packing: bounds the messages that wait.
 const BATCH: usize = 4096;
+
+/// The route is another one than the peer has.
+const CHANGED: u32 = 1;
 
 /// Prefixes that go out with the same attributes.
 #[derive(Debug)]
@@ -93,16 +96,16 @@ impl Batch {
 /// The table and its backlog.
 #[derive(Debug, Default)]
 pub struct AdjRibOut {
-    /// The route's attributes before they were transformed: what came out of them is a function
-    /// of these, and they are shared with the Loc-RIB.
-    advertised: PrefixMap<Arc<PathAttributes>>,
+    /// What the peer has of us. Nothing but that: with the mark [`CHANGED`] it is, or may be, not
+    /// what the Loc-RIB has now. Such a prefix is dirty, or no route of it could be told yet.
+    advertised: PrefixMap<()>,
     /// How many of them are IPv6.
     advertised_v6: usize,
     /// The same of families in which the peer takes several paths of a prefix.
     several: Several,
     /// So many at most.
     most_paths: usize,
-    dirty: BTreeSet<Prefix>,
+    dirty: PrefixMap<()>,
     walks: Walks,
     end_of_rib: Vec<Family>,
     ready: VecDeque<Ready>,
@@ -164,16 +167,22 @@ impl AdjRibOut {
         Some((self.too_long.len(), *first))
     }
 
-    fn insert(&mut self, prefix: Prefix, attributes: Arc<PathAttributes>) {
-        if self.advertised.insert(prefix, attributes).is_none() && prefix.is_ipv6() {
+    fn insert(&mut self, prefix: Prefix) {
+        if self.advertised.insert(prefix, ()).is_none() && prefix.is_ipv6() {
             self.advertised_v6 += 1;
         }
+        // It may have changed while its message waited.
+        let mark = if self.dirty.get(&prefix).is_some() {
+            CHANGED
+        } else {
+            0
+        };
+        self.advertised.set_mark(&prefix, mark);
     }
 
     /// Has the peer been told just this?
-    fn has(&self, prefix: &Prefix, route: &LocRoute) -> bool {
-        let told = self.advertised.get(prefix);
-        told.is_some_and(|told| told.says_the_same(&route.attributes))
+    fn has(&self, prefix: &Prefix) -> bool {
+        self.advertised.mark(prefix) == Some(0)
     }
 
     /// Was it there?
@@ -188,14 +197,19 @@ impl AdjRibOut {
     /// The prefix' route has changed.
     pub fn mark(&mut self, prefix: Prefix) {
         if self.options.families.contains(&Family::of(&prefix)) {
-            self.dirty.insert(prefix);
+            self.advertised.set_mark(&prefix, CHANGED);
+            self.dirty.insert(prefix, ());
         }
     }
 
-    /// The prefix' paths have changed, but the best one has not.
-    pub fn mark_others(&mut self, prefix: Prefix) {
-        if self.tells_several(&prefix) {
-            self.dirty.insert(prefix);
+    /// The decision about a prefix, to be told.
+    pub fn note(&mut self, prefix: Prefix, change: &LocChange) {
+        if change.export {
+            self.mark(prefix);
+        } else if change.unsure && self.options.families.contains(&Family::of(&prefix))
+            || self.tells_several(&prefix)
+        {
+            self.dirty.insert(prefix, ());
         }
     }
 
@@ -234,9 +248,7 @@ impl AdjRibOut {
         self.ready.clear();
         self.advertised.pop_first(most);
         let several = self.several.shrink(most);
-        for _ in 0..most {
-            self.dirty.pop_first();
-        }
+        self.dirty.pop_first(most);
         several || !self.advertised.is_empty() || !self.dirty.is_empty()
     }
 
@@ -295,13 +307,8 @@ impl AdjRibOut {
     }
 
     fn take_dirty(&mut self) -> Vec<Prefix> {
-        let mut batch = Vec::new();
-        while batch.len() < BATCH
-            && let Some(prefix) = self.dirty.pop_first()
-        {
-            batch.push(prefix);
-        }
-        batch
+        let first = self.dirty.pop_first(BATCH).into_iter();
+        first.map(|(prefix, ())| prefix).collect()
     }
 
     fn pack(
@@ -360,7 +367,7 @@ impl AdjRibOut {
         let route = match routes.route(&prefix) {
             Ok(route) => route,
             // What the peer has it may have again.
-            Err(Undecided(route)) if telling.repeats() && self.has(&prefix, &route) => Some(route),
+            Err(Undecided(route)) if telling.repeats() && self.has(&prefix) => Some(route),
             Err(Undecided(_)) => return,
         };
         self.too_long.remove(&prefix);
@@ -375,7 +382,7 @@ impl AdjRibOut {
             return;
         };
         // Who told a path is not seen in what was told of it.
-        let same = !asker.cares_who() && self.has(&prefix, &route);
+        let same = !asker.cares_who() && self.has(&prefix);
         if !same || telling.must(&prefix, &route, set) {
             batch.announce(prefix.into(), &route, set);
         }
@@ -405,7 +412,7 @@ impl AdjRibOut {
         let told = group.prefixes.len() - rest.len();
         let one = !self.options.add_path.send.contains(&family);
         for nlri in group.prefixes.drain(..told).filter(|_| one) {
-            self.insert(nlri.prefix, Arc::clone(&group.attributes));
+            self.insert(nlri.prefix);
         }
         if told > 0 && !group.prefixes.is_empty() {
             group.encoded = Some(encoded);

@@ -47,8 +47,11 @@ pub struct LocRoute {
 pub struct LocChange {
     /// New next hops for the FIB, if they changed; empty: remove.
     pub fib: Option<NextHops>,
-    /// Peers may have to be told.
+    /// Peers see the difference.
     pub export: bool,
+    /// They do not, but they may be others who may have it, or were told nothing lately
+    /// ([`super::Tellable`]).
+    pub unsure: bool,
 }
 
 /// The first of all prefixes of its family.

@@ -189,8 +189,8 @@ impl Rib {
         // Own networks depend on nobody, also while nothing else is decided.
         self.routes = self.routes + self.networks.len() - before;
         let told = LocChange {
-            fib: None,
             export: true,
+            ..LocChange::default()
         };
         differ
             .into_iter()
@@ -464,13 +464,16 @@ impl Rib {
         self.adj_in.decided(&prefix, learned_statuses, hops);
         self.routes += usize::from(best.is_some());
         self.routes -= usize::from(before.best.is_some());
-        let mut change = LocChange {
-            fib: (!Hops::same(hops, before.hops)).then_some(next_hops),
-            export: best != before.best,
+        let same = best == before.best;
+        let says_the_same = match (&best, &before.best) {
+            (Some((_, now)), Some((_, before))) => same || now.says_the_same(before),
+            _ => same,
         };
-        // Whoever was to be told of it while its path was dead was not; see `Tellable`.
-        change.export |= sweeping;
-        change
+        LocChange {
+            fib: (!Hops::same(hops, before.hops)).then_some(next_hops),
+            export: !says_the_same,
+            unsure: says_the_same && (sweeping || !same),
+        }
     }
 
     fn next_hops(&self, candidates: &[Candidate<'_>], statuses: &[PathStatus]) -> Vec<NextHop> {

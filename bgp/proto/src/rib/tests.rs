@@ -252,7 +252,8 @@ fn only_what_changes_is_a_change() {
             prefix(1),
             LocChange {
                 fib: hops(),
-                export: true
+                export: true,
+                unsure: false
             }
         )]
     );
@@ -271,7 +272,8 @@ fn only_what_changes_is_a_change() {
             prefix(1),
             LocChange {
                 fib: None,
-                export: true
+                export: true,
+                unsure: false
             }
         )]
     );
@@ -292,6 +294,7 @@ fn only_what_changes_is_a_change() {
     let gone = LocChange {
         fib: Some(NextHops::default()),
         export: true,
+        unsure: false,
     };
     assert_eq!(settle(&mut rib), [(prefix(1), gone)]);
     rib.flush(PeerId(2));

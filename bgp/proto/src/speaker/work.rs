@@ -96,8 +96,8 @@ impl Speaker {
         self.event(now, None, EventKind::Synced { missing });
     }
 
-    pub(super) fn apply(&mut self, prefix: Prefix, change: LocChange) {
-        if let Some(next_hops) = change.fib {
+    pub(super) fn apply(&mut self, prefix: Prefix, mut change: LocChange) {
+        if let Some(next_hops) = change.fib.take() {
             self.outputs
                 .push_back(Output::Fib(FibChange { prefix, next_hops }));
         }
@@ -105,10 +105,7 @@ impl Speaker {
             .neighbors
             .iter_mut()
             .filter_map(|neighbor| neighbor.up.as_mut());
-        ups.for_each(|up| match change.export {
-            true => up.adj_out.mark(prefix),
-            false => up.adj_out.mark_others(prefix),
-        });
+        ups.for_each(|up| up.adj_out.note(prefix, &change));
     }
 
     fn ask(&mut self) {

@@ -204,17 +204,15 @@ fn decide_all(
 ) {
     let mut changes: Vec<_> = std::iter::from_fn(|| rib.decide_next()).collect();
     changes.extend(rib.sweep(most));
-    for (prefix, change) in changes {
-        if let Some(hops) = change.fib {
+    for (prefix, mut change) in changes {
+        if let Some(hops) = change.fib.take() {
             if hops.is_empty() {
                 assert!(fib.remove(&prefix).is_some(), "removed twice");
             } else {
                 fib.insert(prefix, hops);
             }
         }
-        if change.export {
-            out.mark(prefix);
-        }
+        out.note(prefix, &change);
     }
 }
 

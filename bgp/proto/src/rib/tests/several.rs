@@ -158,10 +158,7 @@ impl Peer {
 
 fn mark(rib: &mut Rib, out: &mut AdjRibOut) {
     for (prefix, change) in settle(rib) {
-        match change.export {
-            true => out.mark(prefix),
-            false => out.mark_others(prefix),
-        }
+        out.note(prefix, &change);
     }
 }
 
