@@ -9,6 +9,7 @@
 pub(crate) mod beside;
 pub(crate) mod cases;
 pub(crate) mod features;
+pub(crate) mod long_lived;
 
 use std::path::{Path, PathBuf};
 
@@ -412,7 +413,7 @@ macro_rules! tests_of {
     ($name:ident, $suite:expr) => {
         mod $name {
             use crate::tor::beside::{Neighbour, leave_each_other_alone};
-            use crate::tor::{Kind, Router, Suite, cases, features};
+            use crate::tor::{Kind, Router, Suite, cases, features, long_lived};
             use anyhow::Result;
 
             const fn router(kind: Kind) -> Router {
@@ -463,6 +464,11 @@ macro_rules! tests_of {
             #[test]
             fn four_routers_and_what_sessions_can() -> Result<()> {
                 features::four_routers($suite)
+            }
+
+            #[test]
+            fn three_routers_and_routes_that_are_kept_for_long() -> Result<()> {
+                long_lived::both_sides($suite)
             }
 
             #[test]
