@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use rcni_bgp_proto::Family;
 use rcni_bgp_proto::speaker::{
-    self, AddPath, GracefulRestartConfig, Offer, PeerConfig, Role, SpeakerConfig, Timers,
+    self, AddPath, GracefulRestartConfig, Knobs, NextHopMode, Offer, PeerConfig, RemovePrivate,
+    Role, SpeakerConfig, Timers,
 };
 use rcni_config::{AddressFamily, Asn, Cidr, Remote, RemoteAs};
 
@@ -21,8 +22,10 @@ pub fn speaker(config: &rcni_config::SpeakerConfig, restarting: bool, seed: u64)
     SpeakerConfig {
         asn: config.asn.get(),
         router_id: config.router_id,
+        cluster_id: config.cluster_id,
         networks: config.networks.iter().map(Cidr::network).collect(),
         maximum_paths: usize::from(config.maximum_paths),
+        multipath_relax: config.multipath_relax,
         graceful_restart: GracefulRestartConfig {
             restart_secs: config.graceful_restart.restart_secs,
             stale_secs: config.graceful_restart.stale_secs,
@@ -68,6 +71,7 @@ fn peer(peer: &rcni_config::PeerConfig) -> PeerConfig {
             .collect(),
         offer: offer(&peer.capabilities),
         enforce_first_as: peer.routes.enforce_first_as,
+        knobs: knobs(&peer.routes),
         import: direction(
             &peer.filters,
             "import",
@@ -80,6 +84,24 @@ fn peer(peer: &rcni_config::PeerConfig) -> PeerConfig {
             |filter| &filter.export_v4,
             |filter| &filter.export_v6,
         ),
+    }
+}
+
+fn knobs(routes: &rcni_config::RouteHandling) -> Knobs {
+    Knobs {
+        allow_own_as: routes.allowed_own_as,
+        as_override: routes.as_override,
+        remove_private: routes.remove_private_as.map(|mode| match mode {
+            rcni_config::RemovePrivateAs::Remove => RemovePrivate::Remove,
+            rcni_config::RemovePrivateAs::Replace => RemovePrivate::Replace,
+        }),
+        next_hop: match routes.next_hop {
+            rcni_config::NextHopMode::Auto => NextHopMode::Auto,
+            rcni_config::NextHopMode::Own => NextHopMode::Own,
+            rcni_config::NextHopMode::Keep => NextHopMode::Keep,
+        },
+        client: routes.reflector_client,
+        honor_graceful_shutdown: routes.honor_graceful_shutdown,
     }
 }
 

@@ -18,8 +18,8 @@ use rcni_bgp_proto::attr::{AsPath, NextHop, PathAttributes};
 use rcni_bgp_proto::message::{self, Message, pack_announcements};
 use rcni_bgp_proto::policy::Policy;
 use rcni_bgp_proto::speaker::{
-    ConnId, GracefulRestartConfig, Input, Output, PeerConfig, Remote, Speaker, SpeakerConfig,
-    Timers,
+    ConnId, GracefulRestartConfig, Input, Knobs, Output, PeerConfig, Remote, Speaker,
+    SpeakerConfig, Timers,
 };
 use rcni_bgp_proto::validate::{LocalOpen, Offer, SessionOptions};
 use rcni_bgp_proto::{Family, Prefix};
@@ -70,6 +70,7 @@ fn peer(last: u8) -> PeerConfig {
         families: vec![Family::IPV4_UNICAST],
         offer: Offer::default(),
         enforce_first_as: true,
+        knobs: Knobs::default(),
         import: Policy::accept_all(),
         export: Policy::accept_all(),
     }
@@ -82,8 +83,10 @@ fn established() -> (Speaker, [ConnId; 2], Instant) {
         SpeakerConfig {
             asn: 65_000,
             router_id: [10, 0, 0, 1].into(),
+            cluster_id: [10, 0, 0, 1].into(),
             networks: vec![],
             maximum_paths: 8,
+            multipath_relax: true,
             graceful_restart: GracefulRestartConfig::default(),
             restarting: false,
             peers: vec![peer(2), peer(3)],

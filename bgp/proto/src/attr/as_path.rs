@@ -1,5 +1,7 @@
 //! AS_PATH (RFC 4271 §4.3, §5.1.2) in one allocation.
 
+mod rewrite;
+
 use std::fmt;
 
 use bytes::{BufMut, BytesMut};
@@ -8,6 +10,8 @@ use nom::bytes::complete::take;
 use nom::number::complete::be_u8;
 
 use crate::iana::{AS_TRANS, segment_type};
+
+pub use rewrite::is_private;
 
 /// The most AS numbers that a segment can count.
 const SEGMENT_MAX: usize = 255;

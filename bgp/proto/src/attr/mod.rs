@@ -106,6 +106,10 @@ pub struct RareAttributes {
     pub unknown: Vec<UnknownAttribute>,
     /// Nothing of the wire: that these are not as received.
     pub changed: Option<Arc<Changed>>,
+    /// Nothing of the wire: the BGP Identifier of the internal peer that told the path, where it
+    /// may be reflected. It is the ORIGINATOR_ID then, unless there is one (RFC 4456 §8), and a part
+    /// of the attributes so that what others are told is a function of these alone.
+    pub told_by: Option<Ipv4Addr>,
 }
 
 /// What a path was before import rules changed it.
@@ -197,6 +201,12 @@ impl PathAttributes {
     #[must_use]
     pub fn only_to_customer(&self) -> Option<u32> {
         self.rare.as_ref()?.only_to_customer
+    }
+
+    /// Who told the path, where it may be reflected.
+    #[must_use]
+    pub fn told_by(&self) -> Option<Ipv4Addr> {
+        self.rare.as_ref()?.told_by
     }
 
     /// Attributes that are passed on without being understood.

@@ -11,8 +11,10 @@
 //! 5. lowest MED among the paths from one neighbouring AS, 0 where it is missing (c),
 //! 6. learned over eBGP before iBGP (d),
 //!
-//!    *what is left here is equal: the multipath set. The AS_PATHs may differ ("as-path relax"),
-//!    their lengths do not; all are external or all internal.*
+//!    *what is left here is equal: the multipath set, of which the first [`Multipath::most`] are used
+//!    in the order of what follows. All are external or all internal. The AS_PATHs have one length;
+//!    they may differ ([`Multipath::relax`]), or else only those paths are used beside the best one
+//!    that have the same.*
 //!
 //! 7. lowest BGP Identifier, ORIGINATOR_ID in its place if there is one (f, RFC 4456 §9),
 //! 8. shortest CLUSTER_LIST (RFC 4456 §9),
@@ -44,6 +46,8 @@ pub enum Teller {
     Peer {
         /// eBGP, else iBGP.
         external: bool,
+        /// A client of ours (RFC 4456); the decision does not care.
+        client: bool,
         /// Its BGP Identifier.
         bgp_id: Ipv4Addr,
         /// Its address.
@@ -64,8 +68,8 @@ pub struct Candidate<'a> {
     pub path_id: u32,
 }
 
-/// The step at which a path lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// The step at which a path lost, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Step {
     /// 1: there is an own network.
     OwnNetwork,
@@ -89,7 +93,9 @@ pub enum Step {
     PeerAddress,
     /// 10: higher path identifier.
     PathId,
-    /// Equal, but `maximum_paths` others are in use.
+    /// Equal, but the AS_PATH is another one and must be the same.
+    OtherAsPath,
+    /// Equal, but as many others as may be are in use.
     MaximumPaths,
 }
 
@@ -107,6 +113,7 @@ impl fmt::Display for Step {
             Self::ClusterList => "longer CLUSTER_LIST",
             Self::PeerAddress => "higher peer address",
             Self::PathId => "higher path identifier of the same peer",
+            Self::OtherAsPath => "equal, but with another AS_PATH (multipathRelax is false)",
             Self::MaximumPaths => "equal, but enough paths are in use",
         })
     }
@@ -125,6 +132,8 @@ pub enum Unusable {
     LinkLocalNextHop,
     /// ORIGINATOR_ID is our own BGP Identifier: a loop (RFC 4456 §8).
     OriginatorId,
+    /// The own cluster is in the CLUSTER_LIST: a loop (RFC 4456 §8).
+    ClusterList,
     /// OTC says that it cannot come from this peer (RFC 9234 §5).
     RouteLeak,
 }
@@ -137,6 +146,7 @@ impl fmt::Display for Unusable {
             Self::OwnNextHop => "next hop is an own address",
             Self::LinkLocalNextHop => "next hop is link-local and the peer is not on the link",
             Self::OriginatorId => "ORIGINATOR_ID is this speaker",
+            Self::ClusterList => "the own cluster is in the CLUSTER_LIST",
             Self::RouteLeak => "route leak: by its OTC this peer must not announce it",
         })
     }
@@ -195,9 +205,26 @@ pub struct Decision {
     pub statuses: Vec<PathStatus>,
 }
 
-/// Chooses among eligible paths. `maximum_paths` 0 and 1 both mean one.
+/// Which equal paths share a prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Multipath {
+    /// So many at most; 0 and 1 both mean one.
+    pub most: usize,
+    /// Their AS_PATHs may differ.
+    pub relax: bool,
+}
+
+impl Multipath {
+    /// The best path alone.
+    pub const ONE: Self = Self {
+        most: 1,
+        relax: true,
+    };
+}
+
+/// Chooses among eligible paths.
 #[must_use]
-pub fn decide(candidates: &[Candidate<'_>], maximum_paths: usize) -> Decision {
+pub fn decide(candidates: &[Candidate<'_>], multipath: Multipath) -> Decision {
     if candidates.len() <= 1 {
         let statuses = candidates.iter().map(|_| PathStatus::Best).collect();
         return Decision {
@@ -227,7 +254,7 @@ pub fn decide(candidates: &[Candidate<'_>], maximum_paths: usize) -> Decision {
             }
         ))
     });
-    field.finish(maximum_paths.max(1))
+    field.finish(multipath)
 }
 
 /// The paths that are still in, and the status of those that are not.
@@ -298,7 +325,7 @@ impl<'a, 'b> Field<'a, 'b> {
     }
 
     /// Steps 7 to 10 choose the best; the others of the field share with it or lost to it.
-    fn finish(mut self, maximum_paths: usize) -> Decision {
+    fn finish(mut self, multipath: Multipath) -> Decision {
         let candidates = self.candidates;
         self.alive
             .sort_by(|&a, &b| match (candidates.get(a), candidates.get(b)) {
@@ -306,17 +333,21 @@ impl<'a, 'b> Field<'a, 'b> {
                 _ => Ordering::Equal,
             });
         let best = self.alive.first().copied();
-        for (rank, &index) in self.alive.iter().enumerate().skip(1) {
-            let status = if rank < maximum_paths {
+        let winner = best.and_then(|best| candidates.get(best));
+        let mut used = 1;
+        for &index in self.alive.iter().skip(1) {
+            let Some((winner, loser)) = winner.zip(candidates.get(index)) else {
+                continue;
+            };
+            let status = if multipath.most <= 1 {
+                PathStatus::Lost(break_tie(winner, loser).1)
+            } else if !multipath.relax && loser.attributes.as_path != winner.attributes.as_path {
+                PathStatus::Lost(Step::OtherAsPath)
+            } else if used < multipath.most {
+                used += 1;
                 PathStatus::Multipath
-            } else if maximum_paths > 1 {
-                PathStatus::Lost(Step::MaximumPaths)
             } else {
-                let winner = best.and_then(|best| candidates.get(best));
-                let step = winner
-                    .zip(candidates.get(index))
-                    .map(|(w, l)| break_tie(w, l).1);
-                PathStatus::Lost(step.unwrap_or(Step::PeerAddress))
+                PathStatus::Lost(Step::MaximumPaths)
             };
             if let Some(slot) = self.statuses.get_mut(index) {
                 *slot = status;

@@ -1,116 +1,64 @@
 //! What a peer is told of a Loc-RIB route: whether at all, and with which attributes.
 //!
-//! Per prefix, in this order: never back to where it came from; iBGP does not pass on iBGP
-//! (RFC 4271 §9.2.1; there is no reflection yet); NO_ADVERTISE, NO_EXPORT (RFC 1997), NOPEER where
+//! Per prefix, in this order: never back to where it came from; from one internal peer to another
+//! only as a reflector (RFC 4271 §9.2.1, RFC 4456 §6); NO_ADVERTISE, NO_EXPORT (RFC 1997), NOPEER where
 //! the own role is that of a lateral peer (RFC 3765); long-lived stale routes only to who takes them
 //! (RFC 9494 §4.3); no route leak (RFC 9234 §5); not to an AS that
-//! is already in the path, which would only drop it; the export rules.
+//! is already in the path, which would only drop it, unless its number is overridden; not without a
+//! next hop; the export rules. Without rules:
+//!
+//! | learned from \ told to | client | other internal peer | external peer |
+//! | --- | --- | --- | --- |
+//! | here (own network) | yes | yes | yes |
+//! | client | yes | yes | if a rule says so |
+//! | other internal peer | yes | never | if a rule says so |
+//! | external peer | yes | if a rule says so | if a rule says so |
+//!
+//! The next hop of what was learned, by [`NextHopMode`](super::NextHopMode); what is ours has always our own:
+//!
+//! | | internal peer | external peer |
+//! | --- | --- | --- |
+//! | Auto | the learned one; our own where that cannot be told | the learned one if it is a third party's, on a network that both of us share; else our own |
+//! | Own | our own, also of what is reflected | our own |
+//! | Keep | the learned one, else nothing is told | the learned one wherever the peer is, else nothing is told |
+//!
+//! What cannot be told is a link-local address alone, and an IPv6 one of an IPv4 prefix to a peer that
+//! does not take it (RFC 8950). A peer is never told its own address (RFC 4271 §5.1.3).
+//!
+//! The AS_PATH for external peers, in this order: private numbers are taken out or replaced by ours,
+//! but for the peer's own; with AS override the peer's number is replaced by ours; what a rule says is
+//! put in front, then ours.
+//! AS4_PATH for 2-octet peers is made of what came out of that.
+
+mod target;
 
 use std::fmt;
 use std::sync::Arc;
 
 use super::decision::DEFAULT_LOCAL_PREF;
+use super::knobs::RemovePrivate;
 use super::leak;
 use super::loc::{LocRoute, Source};
-use crate::attr::{NextHop, PathAttributes};
+use crate::attr::as_path::is_private;
+use crate::attr::{AsPath, PathAttributes};
 use crate::iana::{Family, community};
-use crate::policy::{Changes, DecidedBy, Informant, Memo, NextHopChange, Policy, Subject};
-use crate::speaker::{OwnAddresses, PeerId, is_link_local};
+use crate::policy::{Changes, DecidedBy, Informant, Memo, Subject};
 use crate::validate::Role;
 use crate::wire::Prefix;
+pub use target::{Graceful, Target, Who};
 
 /// In the first octet of an extended community: not beyond the AS (RFC 4360 §2).
 const NON_TRANSITIVE: u8 = 0x40;
-
-/// The peer, as far as exporting to it cares.
-#[derive(Clone, Debug)]
-pub struct Target {
-    /// Which.
-    pub peer: PeerId,
-    /// Its AS number.
-    pub asn: u32,
-    /// Own AS number.
-    pub local_asn: u32,
-    /// Own addresses at the session: the next hops of what is ours.
-    pub own: OwnAddresses,
-    /// The peer is on the interface's link: link-local addresses mean something to it.
-    pub on_link: bool,
-    /// It takes IPv6 next hops of IPv4 prefixes (RFC 8950).
-    pub extended_next_hop: bool,
-    /// The own role towards it (RFC 9234).
-    pub role: Option<Role>,
-    /// The export rules.
-    pub policy: Policy,
-    /// What of restarts and shutdowns it is told.
-    pub graceful: Graceful,
-}
-
-/// What of restarts and shutdowns a peer is told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Graceful {
-    /// This speaker is about to go: everything carries GRACEFUL_SHUTDOWN (RFC 8326 §4), and to
-    /// internal peers the lowest LOCAL_PREF.
-    pub draining: bool,
-    /// The peer takes long-lived stale routes (RFC 9494 §4.3).
-    pub long_lived: bool,
-}
-
-impl Target {
-    fn external(&self) -> bool {
-        self.asn != self.local_asn
-    }
-
-    fn external_role(&self) -> Option<Role> {
-        self.role.filter(|_| self.external())
-    }
-
-    /// The next hop of what is ours: on a shared link the global address with the link-local one
-    /// (RFC 2545 §3); of IPv4 prefixes an IPv6 one where there is no other and the peer takes it.
-    #[must_use]
-    pub fn own_next_hop(&self, family: Family) -> Option<NextHop> {
-        let v6 = || {
-            let global = self.own.v6?;
-            let link_local = self.own.link_local().filter(|_| self.on_link);
-            Some(match link_local {
-                Some(link_local) => NextHop::V6LinkLocal { global, link_local },
-                None => NextHop::V6(global),
-            })
-        };
-        match family {
-            Family::IPV4_UNICAST => {
-                let v4 = self.own.v4.map(NextHop::V4);
-                v4.or_else(|| v6().filter(|_| self.extended_next_hop))
-            }
-            Family::IPV6_UNICAST => v6(),
-            _ => None,
-        }
-    }
-
-    /// Can it be told?
-    fn takes(&self, next_hop: &NextHop, family: Family) -> bool {
-        match next_hop {
-            NextHop::V4(_) => family == Family::IPV4_UNICAST,
-            _ => family != Family::IPV4_UNICAST || self.extended_next_hop,
-        }
-    }
-
-    /// The next hop of a path: of what internal peers are told of others' the one that was learned,
-    /// if it can be told, else our own.
-    fn next_hop(&self, attributes: &PathAttributes, own: bool, family: Family) -> Option<NextHop> {
-        let learned = attributes.next_hop.filter(|_| !own && !self.external());
-        let kept = learned.and_then(beyond_the_link);
-        let kept = kept.filter(|next_hop| self.takes(next_hop, family));
-        kept.or_else(|| self.own_next_hop(family))
-    }
-}
 
 /// Why a peer is not told a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Withheld {
     /// It came from this peer.
     SplitHorizon,
-    /// From one internal peer to another.
+    /// From one internal peer to another, and neither is a client.
     InternalToInternal,
+    /// Reflected, it would come back to where it entered the AS (RFC 4456 §8).
+    Originator,
     /// A community says so.
     Community,
     /// It is long-lived stale, and the peer does not take that (RFC 9494 §4.3).
@@ -123,6 +71,10 @@ pub enum Withheld {
     Policy(DecidedBy),
     /// The session's interface has no address of the family that could be the next hop.
     NoNextHop,
+    /// The learned next hop is to be kept, and cannot be told to this peer.
+    NextHopKept,
+    /// The next hop is the peer itself.
+    PeerNextHop,
 }
 
 impl fmt::Display for Withheld {
@@ -130,6 +82,7 @@ impl fmt::Display for Withheld {
         match self {
             Self::SplitHorizon => f.write_str("it came from this peer"),
             Self::InternalToInternal => f.write_str("learned from another internal peer"),
+            Self::Originator => f.write_str("the peer is its originator"),
             Self::Community => f.write_str("a community forbids it"),
             Self::LongLivedStale => {
                 f.write_str("long-lived stale, and the peer has no long-lived graceful restart")
@@ -138,6 +91,10 @@ impl fmt::Display for Withheld {
             Self::PeerAs => f.write_str("the peer's AS is in the path"),
             Self::Policy(by) => write!(f, "export: {by}"),
             Self::NoNextHop => f.write_str("no own address of its family on this session"),
+            Self::NextHopKept => {
+                f.write_str("its next hop is to be kept and means nothing to this peer")
+            }
+            Self::PeerNextHop => f.write_str("its next hop is the peer itself"),
         }
     }
 }
@@ -155,14 +112,23 @@ pub fn permit<'a>(
     memo: &mut Memo,
 ) -> Result<Option<&'a Arc<Changes>>, Withheld> {
     let external = to.external();
-    match route.source {
-        Source::Peer { id, .. } if id == to.peer => return Err(Withheld::SplitHorizon),
-        Source::Peer {
-            external: false, ..
-        } if !external => {
+    if matches!(route.source, Source::Peer { id, .. } if id == to.peer) {
+        return Err(Withheld::SplitHorizon);
+    }
+    if !external
+        && let Source::Peer {
+            external: false,
+            client,
+            ..
+        } = route.source
+    {
+        if !client && !to.knobs.client {
             return Err(Withheld::InternalToInternal);
         }
-        _ => {}
+        let originator = route.attributes.originator_id();
+        if originator.or(route.attributes.told_by()) == Some(to.who.bgp_id) {
+            return Err(Withheld::Originator);
+        }
     }
     let forbids = |community: &u32| match *community {
         community::NO_ADVERTISE => true,
@@ -180,44 +146,29 @@ pub fn permit<'a>(
     if to.external_role().is_some_and(leaks) {
         return Err(Withheld::RouteLeak);
     }
-    if external && route.attributes.as_path.contains(to.asn) {
+    if external && !to.knobs.as_override && route.attributes.as_path.contains(to.asn) {
         return Err(Withheld::PeerAs);
     }
     let own = route.source == Source::Own;
+    let by_default = own || reflects(route.source, to);
     let subject = Subject {
         prefix,
         attributes: &route.attributes,
         from,
     };
-    let verdict = to.policy.export(&subject, memo, own);
+    let verdict = to.policy.export(&subject, memo, by_default);
     if !verdict.accepted() {
         return Err(Withheld::Policy(verdict.by));
     }
-    let set = verdict.set.map(|set| &**set);
-    let next_hop = next_hop(&route.attributes, own, Family::of(prefix), to, set);
-    next_hop.map(|_| verdict.set).ok_or(Withheld::NoNextHop)
+    let set = verdict.set.and_then(|set| set.next_hop);
+    to.next_hop(&route.attributes, own, Family::of(prefix), set)?;
+    Ok(verdict.set)
 }
 
-/// As a rule has it, else as it is usual towards the peer.
-fn next_hop(
-    attributes: &PathAttributes,
-    own: bool,
-    family: Family,
-    to: &Target,
-    set: Option<&Changes>,
-) -> Option<NextHop> {
-    match set.and_then(|set| set.next_hop) {
-        Some(NextHopChange::Address(address)) => {
-            let next_hop = NextHop::from(address);
-            to.takes(&next_hop, family).then_some(next_hop)
-        }
-        Some(NextHopChange::Unchanged) if !own => {
-            let learned = attributes.next_hop.and_then(beyond_the_link);
-            learned.filter(|next_hop| to.takes(next_hop, family))
-        }
-        Some(NextHopChange::Own) => to.own_next_hop(family),
-        _ => to.next_hop(attributes, own, family),
-    }
+/// Is it a reflector's duty to tell? Then it is done where no rule says otherwise.
+fn reflects(source: Source, to: &Target) -> bool {
+    let from_client = matches!(source, Source::Peer { client: true, .. });
+    !to.external() && (from_client || to.knobs.client)
 }
 
 /// The attributes for the peer: a function of the route's attributes, of whether the route is our
@@ -237,7 +188,12 @@ pub fn transform(
 ) -> PathAttributes {
     let mut out = attributes.clone();
     out.forget_changed();
-    out.next_hop = next_hop(attributes, own, family, to, set);
+    let hop = set.and_then(|set| set.next_hop);
+    out.next_hop = to.next_hop(attributes, own, family, hop).ok();
+    let told_by = out.rare.as_mut().and_then(|rare| rare.told_by.take());
+    if to.external() {
+        out.as_path = rewritten(&out.as_path, to);
+    }
     let longer = set.and_then(|set| set.lengthened(&out.as_path, to.local_asn));
     out.as_path = longer.unwrap_or(out.as_path);
     if to.external() {
@@ -260,6 +216,12 @@ pub fn transform(
         }
     } else {
         out.local_pref = Some(out.local_pref.unwrap_or(DEFAULT_LOCAL_PREF));
+        // RFC 4456 §8: who told it first, and which clusters it has been through.
+        if let Some(told_by) = told_by {
+            let rare = out.rare_mut();
+            rare.originator_id.get_or_insert(told_by);
+            rare.cluster_list.insert(0, to.cluster_id);
+        }
     }
     if let Some(set) = set {
         set.apply(&mut out);
@@ -288,9 +250,16 @@ pub(super) fn is_long_lived_stale(attributes: &PathAttributes) -> bool {
     attributes.has_community(community::LLGR_STALE)
 }
 
-/// The next hop as it is told to internal peers (RFC 4271 §5.1.3: unchanged), who need not be on
-/// the link where it was learned: without its link-local address. `None` if it has no other.
-fn beyond_the_link(next_hop: NextHop) -> Option<NextHop> {
-    let address = next_hop.address();
-    (!is_link_local(address)).then(|| NextHop::from(address))
+/// See the [module](self).
+fn rewritten(path: &AsPath, to: &Target) -> AsPath {
+    let others_private = |asn| is_private(asn) && asn != to.asn;
+    let mut path = match to.knobs.remove_private {
+        Some(RemovePrivate::Remove) => path.without(others_private),
+        Some(RemovePrivate::Replace) => path.replace(others_private, to.local_asn),
+        None => path.clone(),
+    };
+    if to.knobs.as_override {
+        path = path.replace(|asn| asn == to.asn, to.local_asn);
+    }
+    path
 }

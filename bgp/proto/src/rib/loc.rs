@@ -27,7 +27,26 @@ pub enum Source {
         id: PeerId,
         /// eBGP, else iBGP.
         external: bool,
+        /// A client of ours (RFC 4456).
+        client: bool,
     },
+}
+
+impl Source {
+    /// A peer that is this teller.
+    #[must_use]
+    pub fn of(id: PeerId, teller: Teller) -> Self {
+        match teller {
+            Teller::Own => Self::Own,
+            Teller::Peer {
+                external, client, ..
+            } => Self::Peer {
+                id,
+                external,
+                client,
+            },
+        }
+    }
 }
 
 /// The best path of a prefix.
@@ -174,8 +193,12 @@ impl Rib {
         let best = best.map(|path| {
             let id = path.peer();
             let teller = self.tellers.get(id.index()).copied().flatten();
-            let external = matches!(teller, Some(Teller::Peer { external: true, .. }));
-            let source = Source::Peer { id, external };
+            let gone = Source::Peer {
+                id,
+                external: false,
+                client: false,
+            };
+            let source = teller.map_or(gone, |teller| Source::of(id, teller));
             (source, Arc::clone(&path.attributes))
         });
         Said { best, hops }

@@ -20,6 +20,7 @@ mod epochs;
 pub mod export;
 mod hops;
 mod intern;
+pub mod knobs;
 pub mod leak;
 pub mod loc;
 pub mod ranking;
@@ -35,9 +36,10 @@ use std::sync::Arc;
 
 pub use adj_in::{AdjRibIn, PATHS_OF_PREFIX, Path, PathCounts};
 pub use adj_out::AdjRibOut;
-pub use decision::{Candidate, Decision, PathStatus, Step, Teller, Unusable, decide};
+pub use decision::{Candidate, Decision, Multipath, PathStatus, Step, Teller, Unusable, decide};
 pub use epochs::Kept;
-pub use export::{Graceful, Target, Withheld};
+pub use export::{Graceful, Target, Who, Withheld};
+pub use knobs::{Knobs, NextHopMode, RemovePrivate};
 pub use loc::{LocChange, LocRib, LocRoute, Source};
 pub use ranking::Ranked;
 pub use reach::Reach;
@@ -77,7 +79,7 @@ pub struct Rib {
     tellers: Vec<Option<Teller>>,
     informants: Vec<Option<Arc<Informant>>>,
     reach: Vec<Reach>,
-    maximum_paths: usize,
+    multipath: Multipath,
     /// Prefixes with a best path.
     routes: usize,
     /// Changed by the last input, with what was said of them before.
@@ -92,7 +94,7 @@ pub struct Rib {
 impl Rib {
     /// Only the own networks, which are best at once: they depend on nobody.
     #[must_use]
-    pub fn new(networks: &[Prefix], peers: usize, maximum_paths: usize) -> Self {
+    pub fn new(networks: &[Prefix], peers: usize, multipath: Multipath) -> Self {
         let own = Arc::new(PathAttributes::default());
         let networks: BTreeSet<Prefix> = networks.iter().copied().collect();
         Self {
@@ -103,7 +105,7 @@ impl Rib {
             tellers: vec![None; peers],
             informants: vec![None; peers],
             reach: vec![Reach::default(); peers],
-            maximum_paths,
+            multipath,
             undecided: BTreeMap::new(),
             selecting: false,
             sweep: Sweep::new(peers),
@@ -198,10 +200,9 @@ impl Rib {
             .collect()
     }
 
-    /// So many paths may share a prefix from now on: all are decided anew, by the sweep.
-    pub fn set_maximum_paths(&mut self, maximum_paths: usize) {
-        if std::mem::replace(&mut self.maximum_paths, maximum_paths) != maximum_paths
-            && !self.adj_in.is_empty()
+    /// These paths may share a prefix from now on: all are decided anew, by the sweep.
+    pub fn set_multipath(&mut self, multipath: Multipath) {
+        if std::mem::replace(&mut self.multipath, multipath) != multipath && !self.adj_in.is_empty()
         {
             self.sweep.decide_all_anew();
         }
@@ -410,12 +411,12 @@ impl Rib {
     /// Decides the next prefix whose paths changed by the last input.
     pub fn decide_next(&mut self) -> Option<(Prefix, LocChange)> {
         let (prefix, before) = self.undecided.pop_first()?;
-        let change = self.decide(prefix, before);
+        let change = self.decide(prefix, &before);
         Some((prefix, change))
     }
 
     /// `before`: what was said of it before its paths were touched.
-    fn decide(&mut self, prefix: Prefix, before: Said) -> LocChange {
+    fn decide(&mut self, prefix: Prefix, before: &Said) -> LocChange {
         let sweeping = self.sweep.is_active();
         if sweeping {
             self.bury(&prefix);
@@ -430,16 +431,8 @@ impl Rib {
             .filter(|(path, _)| path.status.is_eligible());
         let learned = learned.filter_map(|(path, path_id)| {
             let teller = self.tellers.get(path.peer().index()).copied().flatten()?;
-            let external = matches!(teller, Teller::Peer { external: true, .. });
-            Some((
-                &path.attributes,
-                Source::Peer {
-                    id: path.peer(),
-                    external,
-                },
-                teller,
-                path_id,
-            ))
+            let source = Source::of(path.peer(), teller);
+            Some((&path.attributes, source, teller, path_id))
         });
         let paths: Vec<_> = own.into_iter().chain(learned).collect();
         let candidates: Vec<_> = paths
@@ -450,7 +443,7 @@ impl Rib {
                 path_id: *path_id,
             })
             .collect();
-        let decision = decide(&candidates, self.maximum_paths);
+        let decision = decide(&candidates, self.multipath);
         let best = decision.best.and_then(|best| paths.get(best));
         let best = best.map(|(attributes, source, ..)| (*source, Arc::clone(attributes)));
         let next_hops = self.next_hops(&candidates, &decision.statuses);

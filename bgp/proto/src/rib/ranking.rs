@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Candidate, LocRoute, PathStatus, Rib, Source, Teller, decide};
+use super::{Candidate, LocRoute, Multipath, PathStatus, Rib, Source, Teller, decide};
 use crate::speaker::NextHops;
 use crate::wire::Prefix;
 
@@ -43,8 +43,7 @@ impl Rib {
         let learned = learned.filter_map(|(path, path_id)| {
             let id = path.peer();
             let teller = self.tellers.get(id.index()).copied().flatten()?;
-            let external = matches!(teller, Teller::Peer { external: true, .. });
-            let source = Source::Peer { id, external };
+            let source = Source::of(id, teller);
             Some((ranked(source, &path.attributes, path_id), teller))
         });
         let all = own.into_iter().chain(learned);
@@ -52,7 +51,7 @@ impl Rib {
         let mut best = Vec::with_capacity(most.min(left.len()));
         while best.len() < most {
             let candidates: Vec<_> = left.iter().map(candidate).collect();
-            let Some(next) = decide(&candidates, 1).best else {
+            let Some(next) = decide(&candidates, Multipath::ONE).best else {
                 break;
             };
             best.push(left.remove(next).0);

@@ -160,7 +160,7 @@ impl Rib {
             });
             let wanted = adj_in.paths(&prefix).any(|path| sweep.wants(path));
             if self.selecting && (wanted || touched || involved || lost) {
-                changes.push((prefix, self.decide(prefix, before)));
+                changes.push((prefix, self.decide(prefix, &before)));
             }
         }
         self.sweep.cursor = last;

@@ -1,5 +1,7 @@
 //! Tests of the RIBs without sessions: the steps of the decision, what changes cause, packing.
 
+mod deciding;
+mod leaving;
 mod several;
 mod telling;
 
@@ -10,12 +12,18 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::attr::{AsPath, NextHop, Origin};
+use crate::attr::{AsPath, NextHop};
 use crate::message::{self, Message};
 use crate::policy::Policy;
 use crate::speaker::OwnAddresses;
 use crate::validate::SessionOptions;
 use crate::wire::Framer;
+
+/// Up to eight equal paths.
+const EIGHT: Multipath = Multipath {
+    most: 8,
+    relax: true,
+};
 
 fn attributes(path: &[u32]) -> PathAttributes {
     PathAttributes {
@@ -28,191 +36,10 @@ fn attributes(path: &[u32]) -> PathAttributes {
 fn teller(number: u8, external: bool) -> Teller {
     Teller::Peer {
         external,
+        client: false,
         bgp_id: [10, 255, 0, number].into(),
         address: IpAddr::from([10, 0, 0, number]),
         number: number.into(),
-    }
-}
-
-/// The second of two paths loses, at this step.
-#[expect(clippy::needless_pass_by_value, reason = "reads better at the calls")]
-fn loses(step: Step, winner: (PathAttributes, Teller), loser: (PathAttributes, Teller)) {
-    let (w, l) = (
-        Candidate {
-            attributes: &winner.0,
-            teller: winner.1,
-            path_id: 0,
-        },
-        Candidate {
-            attributes: &loser.0,
-            teller: loser.1,
-            path_id: 0,
-        },
-    );
-    let decision = decide(&[w, l], 1);
-    assert_eq!(decision.best, Some(0), "{step}");
-    assert_eq!(
-        decision.statuses,
-        [PathStatus::Best, PathStatus::Lost(step)]
-    );
-    let swapped = decide(&[l, w], 1);
-    assert_eq!(swapped.best, Some(1), "{step}");
-    assert_eq!(swapped.statuses, [PathStatus::Lost(step), PathStatus::Best]);
-}
-
-#[test]
-fn each_step_decides_and_is_the_reason() {
-    let plain = || attributes(&[65001, 65002]);
-    let with = |change: &dyn Fn(&mut PathAttributes)| {
-        let mut attributes = plain();
-        change(&mut attributes);
-        attributes
-    };
-    let (a, b) = (teller(1, true), teller(2, true));
-    loses(
-        Step::OwnNetwork,
-        (with(&|p| p.origin = Origin::Incomplete), Teller::Own),
-        (plain(), a),
-    );
-    let preferred = with(&|p| {
-        p.local_pref = Some(101);
-        p.as_path = AsPath::from_sequence(&[1, 2, 3, 4]);
-    });
-    loses(Step::LocalPref, (preferred, b), (plain(), a));
-    // 100 is what is meant where nothing is said.
-    loses(
-        Step::BgpId,
-        (with(&|p| p.local_pref = Some(100)), a),
-        (plain(), b),
-    );
-    let short = with(&|p| {
-        p.as_path = AsPath::from_sequence(&[65001]);
-        p.origin = Origin::Incomplete;
-    });
-    loses(Step::AsPathLength, (short, b), (plain(), a));
-    let far = with(&|p| p.med = Some(9));
-    loses(
-        Step::Origin,
-        (far.clone(), b),
-        (with(&|p| p.origin = Origin::Egp), a),
-    );
-    loses(Step::Med, (plain(), b), (far.clone(), a));
-    // Another neighbouring AS: MED does not compare.
-    let other = with(&|p| p.as_path = AsPath::from_sequence(&[65009, 65002]));
-    loses(Step::BgpId, (far, a), (other, b));
-    loses(Step::External, (plain(), b), (plain(), teller(1, false)));
-    loses(Step::BgpId, (plain(), a), (plain(), b));
-    let reflected = with(&|p| p.rare_mut().originator_id = Some([10, 255, 0, 1].into()));
-    let clusters = with(&|p| {
-        p.rare_mut().originator_id = Some([10, 255, 0, 1].into());
-        p.rare_mut().cluster_list = vec![[1, 1, 1, 1].into()];
-    });
-    loses(
-        Step::BgpId,
-        (reflected.clone(), teller(9, false)),
-        (plain(), teller(2, false)),
-    );
-    loses(
-        Step::ClusterList,
-        (reflected, teller(9, false)),
-        (clusters, teller(2, false)),
-    );
-    let Teller::Peer {
-        external,
-        address,
-        number,
-        ..
-    } = b
-    else {
-        unreachable!()
-    };
-    let twin = Teller::Peer {
-        external,
-        bgp_id: [10, 255, 0, 1].into(),
-        address,
-        number,
-    };
-    loses(Step::PeerAddress, (plain(), a), (plain(), twin));
-}
-
-#[test]
-fn equal_paths_share_up_to_the_limit_and_internal_ones_do_not_join_external_ones() {
-    let paths: Vec<_> = (1..=5).map(|n| attributes(&[65000 + n, 65100])).collect();
-    let candidates: Vec<_> = paths
-        .iter()
-        .zip([3, 1, 2, 4, 5])
-        .map(|(attributes, n)| Candidate {
-            attributes,
-            path_id: 0,
-            teller: teller(n, n != 5),
-        })
-        .collect();
-    let decision = decide(&candidates, 2);
-    assert_eq!(decision.best, Some(1));
-    assert_eq!(
-        decision.statuses,
-        [
-            PathStatus::Lost(Step::MaximumPaths),
-            PathStatus::Best,
-            PathStatus::Multipath,
-            PathStatus::Lost(Step::MaximumPaths),
-            PathStatus::Lost(Step::External),
-        ]
-    );
-    assert_eq!(decide(&[], 8), Decision::default());
-}
-
-fn any_path() -> impl Strategy<Value = (PathAttributes, bool)> {
-    (
-        prop::collection::vec(65001..65003_u32, 1..3),
-        prop::option::of(99..102_u32),
-        prop::option::of(0..3_u32),
-        0..3_u8,
-        any::<bool>(),
-    )
-        .prop_map(|(path, local_pref, med, origin, external)| {
-            let origin = [Origin::Igp, Origin::Egp, Origin::Incomplete][usize::from(origin)];
-            (
-                PathAttributes {
-                    local_pref,
-                    med,
-                    origin,
-                    ..attributes(&path)
-                },
-                external,
-            )
-        })
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-
-    /// The outcome of each path depends on the set of paths, not on their order.
-    #[test]
-    fn the_decision_does_not_depend_on_the_order(
-        paths in prop::collection::vec(any_path(), 1..8),
-        shuffle in any::<prop::sample::Index>(),
-        maximum_paths in 0..4_usize,
-    ) {
-        let candidates: Vec<Candidate<'_>> = (1..)
-            .zip(&paths)
-            .map(|(n, (attributes, external))| Candidate { attributes, teller: teller(n, *external), path_id: 0 })
-            .collect();
-        let decision = decide(&candidates, maximum_paths);
-        let by_teller = |candidates: &[Candidate<'_>], decision: &Decision| -> BTreeMap<String, _> {
-            let tellers = candidates.iter().map(|c| format!("{:?}", c.teller));
-            tellers.zip(decision.statuses.clone()).collect()
-        };
-        let mut turned = candidates.clone();
-        turned.rotate_left(shuffle.index(candidates.len()));
-        turned[..].reverse();
-        let again = decide(&turned, maximum_paths);
-        prop_assert_eq!(by_teller(&candidates, &decision), by_teller(&turned, &again));
-        let best = decision.statuses.iter().filter(|s| **s == PathStatus::Best).count();
-        let used = decision.statuses.iter().filter(|s| s.is_used()).count();
-        prop_assert_eq!(best, 1);
-        prop_assert!(used <= maximum_paths.max(1));
-        prop_assert_eq!(decision.best.map(|best| decision.statuses[best]), Some(PathStatus::Best));
     }
 }
 
@@ -221,7 +48,7 @@ fn prefix(n: u32) -> Prefix {
 }
 
 fn rib() -> Rib {
-    let mut rib = Rib::new(&[prefix(0)], 3, 8);
+    let mut rib = Rib::new(&[prefix(0)], 3, EIGHT);
     (0..3).for_each(|n| rib.set_teller(PeerId(n), teller(u8::try_from(n).unwrap(), true)));
     rib.select();
     rib
@@ -335,11 +162,18 @@ fn a_second_loss_flushes_what_was_stale_already() {
     assert_eq!(rib.adj_in().counts(PeerId(0)), PathCounts::default());
 }
 
+/// An external peer that takes everything.
 pub(super) fn target() -> Target {
     Target {
         peer: PeerId(2),
         asn: 65099,
+        who: Who {
+            address: [10, 0, 0, 2].into(),
+            bgp_id: [10, 255, 0, 2].into(),
+        },
         local_asn: 65000,
+        cluster_id: [10, 255, 0, 99].into(),
+        knobs: Knobs::default(),
         own: OwnAddresses::only(IpAddr::from([10, 0, 0, 1])),
         on_link: false,
         extended_next_hop: false,

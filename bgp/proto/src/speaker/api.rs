@@ -11,6 +11,7 @@ use crate::error::Notification;
 use crate::fsm::{LastError, State};
 use crate::iana::Family;
 use crate::policy::Policy;
+use crate::rib::{Knobs, Multipath};
 use crate::validate::{Offer, RemoteAs};
 use crate::wire::Prefix;
 
@@ -49,10 +50,16 @@ pub struct SpeakerConfig {
     pub asn: u32,
     /// BGP Identifier, never 0.0.0.0 (RFC 6286).
     pub router_id: Ipv4Addr,
+    /// Of the cluster whose reflector this is (RFC 4456 §8): the BGP Identifier, or what several
+    /// reflectors of one cluster agree on.
+    pub cluster_id: Ipv4Addr,
     /// Prefixes originated here, e.g. the node's pod CIDRs.
     pub networks: Vec<Prefix>,
     /// How many equal paths may share a prefix in the FIB; 0 and 1 both mean one.
     pub maximum_paths: usize,
+    /// Equal paths may share a prefix although their AS_PATHs differ; false: only if these are the
+    /// same.
+    pub multipath_relax: bool,
     /// Graceful restart, both roles (RFC 4724).
     pub graceful_restart: GracefulRestartConfig,
     /// True if the caller found and kept routes of an earlier run: OPENs carry the R bit, and
@@ -62,6 +69,23 @@ pub struct SpeakerConfig {
     pub peers: Vec<PeerConfig>,
     /// Seed of all jitter: the same seed and inputs give the same outputs.
     pub seed: u64,
+}
+
+impl SpeakerConfig {
+    /// Which equal paths share a prefix.
+    #[must_use]
+    pub fn multipath(&self) -> Multipath {
+        Multipath {
+            most: self.maximum_paths,
+            relax: self.multipath_relax,
+        }
+    }
+
+    /// Is this a route reflector: has it any clients?
+    #[must_use]
+    pub fn reflects(&self) -> bool {
+        self.peers.iter().any(|peer| peer.knobs.client)
+    }
 }
 
 /// Graceful restart times. `restart_secs` 0 switches graceful restart off in both roles.
@@ -112,6 +136,8 @@ pub struct PeerConfig {
     pub offer: Offer,
     /// An external peer's paths must begin with its AS (RFC 4271 §6.3); not so at a route server.
     pub enforce_first_as: bool,
+    /// What is set about its paths beside the rules.
+    pub knobs: Knobs,
     /// Import rules.
     pub import: Policy,
     /// Export rules.

@@ -17,6 +17,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 
 use super::api::{GracefulRestartConfig, PeerConfig, Remote, SpeakerConfig, Timers};
+use crate::rib::Knobs;
 use crate::validate::{AddPath, Offer};
 use crate::wire::Prefix;
 
@@ -31,6 +32,10 @@ pub enum Field {
     Networks,
     /// How many paths may share a prefix.
     MaximumPaths,
+    /// Whether their AS_PATHs may differ.
+    MultipathRelax,
+    /// The cluster that is reflected for (RFC 4456).
+    ClusterId,
     /// How long peers are asked to keep our routes.
     RestartTime,
     /// How long a peer's routes are kept.
@@ -75,6 +80,18 @@ pub enum Field {
     RoleStrict,
     /// Whether paths must begin with the peer's AS.
     EnforceFirstAs,
+    /// How many own AS numbers are no loop.
+    AllowOwnAs,
+    /// Whether the peer's AS number is overridden.
+    AsOverride,
+    /// What becomes of private AS numbers.
+    RemovePrivate,
+    /// Which next hop the peer is told.
+    NextHop,
+    /// Whether it is a client (RFC 4456).
+    Client,
+    /// Whether its GRACEFUL_SHUTDOWN is heeded (RFC 8326).
+    HonorShutdown,
     /// Import rules.
     Import,
     /// Export rules.
@@ -120,6 +137,14 @@ impl Field {
             | Self::Sockets => Effect::Reset,
             Self::Networks
             | Self::MaximumPaths
+            | Self::MultipathRelax
+            | Self::ClusterId
+            | Self::AllowOwnAs
+            | Self::AsOverride
+            | Self::RemovePrivate
+            | Self::NextHop
+            | Self::Client
+            | Self::HonorShutdown
             | Self::StaleTime
             | Self::Name
             | Self::Limit
@@ -306,8 +331,10 @@ fn of_speaker(before: &SpeakerConfig, after: &SpeakerConfig) -> Vec<Field> {
     let SpeakerConfig {
         asn,
         router_id,
+        cluster_id,
         networks,
         maximum_paths,
+        multipath_relax,
         graceful_restart,
         restarting: _,
         peers: _,
@@ -329,6 +356,11 @@ fn of_speaker(before: &SpeakerConfig, after: &SpeakerConfig) -> Vec<Field> {
         Field::MaximumPaths,
         (*maximum_paths).max(1) != before.maximum_paths.max(1),
     );
+    fields.add(
+        Field::MultipathRelax,
+        *multipath_relax != before.multipath_relax,
+    );
+    fields.add(Field::ClusterId, *cluster_id != before.cluster_id);
     fields.add(Field::RestartTime, restart_secs != graceful.restart_secs);
     fields.add(Field::StaleTime, stale_secs != graceful.stale_secs);
     fields.add(
@@ -350,6 +382,7 @@ fn of_peer(before: &PeerConfig, after: &PeerConfig) -> Vec<Field> {
         families,
         offer,
         enforce_first_as,
+        knobs,
         import,
         export,
     } = after;
@@ -367,6 +400,7 @@ fn of_peer(before: &PeerConfig, after: &PeerConfig) -> Vec<Field> {
         Field::EnforceFirstAs,
         *enforce_first_as != before.enforce_first_as,
     );
+    of_knobs(before.knobs, *knobs, &mut fields);
     fields.add(Field::Import, *import != before.import);
     fields.add(Field::Export, *export != before.export);
     fields.0
@@ -396,6 +430,27 @@ fn of_remote(before: Remote, after: Remote, fields: &mut Fields) {
         }
         _ => fields.add(Field::Place, true),
     }
+}
+
+fn of_knobs(before: Knobs, after: Knobs, fields: &mut Fields) {
+    let Knobs {
+        allow_own_as,
+        as_override,
+        remove_private,
+        next_hop,
+        client,
+        honor_graceful_shutdown,
+    } = after;
+    fields.add(Field::AllowOwnAs, allow_own_as != before.allow_own_as);
+    fields.add(Field::AsOverride, as_override != before.as_override);
+    fields.add(
+        Field::RemovePrivate,
+        remove_private != before.remove_private,
+    );
+    fields.add(Field::NextHop, next_hop != before.next_hop);
+    fields.add(Field::Client, client != before.client);
+    let honored = before.honor_graceful_shutdown;
+    fields.add(Field::HonorShutdown, honor_graceful_shutdown != honored);
 }
 
 fn of_timers(before: Timers, after: Timers, fields: &mut Fields) {

@@ -24,7 +24,7 @@ use super::own::{OwnAddresses, is_link_local};
 use crate::attr::{Changed, NextHop, PathAttributes};
 use crate::iana::community::GRACEFUL_SHUTDOWN;
 use crate::policy::{Changes, DecidedBy, Informant, Memo, Policy, Subject};
-use crate::rib::{PathStatus, Pool, Reach, Unusable, leak};
+use crate::rib::{Knobs, PathStatus, Pool, Reach, Unusable, leak};
 use crate::validate::Role;
 use crate::wire::Prefix;
 
@@ -33,63 +33,81 @@ const SHUTTING_DOWN: &str = "GRACEFUL_SHUTDOWN (RFC 8326)";
 
 /// This speaker, as loops are found by it.
 #[derive(Clone, Copy, Debug)]
-struct Ourselves {
+pub(super) struct Ourselves {
     /// The speaker's AS number.
     pub(super) asn: u32,
     /// The one that the peer sees.
     pub(super) local_asn: u32,
     /// BGP Identifier.
     pub(super) router_id: Ipv4Addr,
+    /// The cluster that it reflects for (RFC 4456).
+    pub(super) cluster_id: Ipv4Addr,
 }
 
 /// See the [module](self).
 #[derive(Clone, Debug)]
 pub(super) struct Judge {
-    ourselves: Ourselves,
+    pub(super) ourselves: Ourselves,
     /// Who tells it.
     pub(super) informant: Arc<Informant>,
     /// The own role towards the peer (RFC 9234).
     pub(super) role: Option<Role>,
+    /// Its BGP Identifier.
+    pub(super) bgp_id: Ipv4Addr,
+    /// Its paths may be reflected (RFC 4456).
+    pub(super) may_be_reflected: bool,
+    /// What is set about its paths.
+    pub(super) knobs: Knobs,
     /// Own addresses at the session.
     pub(super) own: OwnAddresses,
     /// How the peer's next hops are reached.
     pub(super) reach: Reach,
-    /// A path with GRACEFUL_SHUTDOWN gets LOCAL_PREF 0 (RFC 8326).
-    pub(super) honor_graceful_shutdown: bool,
     /// The import rules.
     pub(super) policy: Policy,
 }
 
 impl Judge {
-    /// Of the paths that `informant` tells in a session with these own addresses.
+    /// Of the paths that `informant`, with this BGP Identifier, tells in a session with these own
+    /// addresses.
     pub(super) fn new(
         config: &SpeakerConfig,
         neighbor: &Neighbor,
         informant: Arc<Informant>,
+        bgp_id: Ipv4Addr,
         own: &OwnAddresses,
-        reach: &Reach,
     ) -> Self {
         Self {
             ourselves: Ourselves {
                 asn: config.asn,
                 local_asn: neighbor.local_asn,
                 router_id: config.router_id,
+                cluster_id: config.cluster_id,
             },
-            role: neighbor.config.offer.role.filter(|_| informant.external),
-            informant,
+            role: neighbor.role(),
+            bgp_id,
+            may_be_reflected: !informant.external && config.reflects(),
+            knobs: neighbor.knobs(),
             own: own.clone(),
-            reach: reach.clone(),
-            honor_graceful_shutdown: true,
+            reach: own.reach(informant.address),
+            informant,
             policy: neighbor.config.import.clone(),
         }
     }
 
-    /// A path as it is kept: with what RFC 9234 puts in on the way.
+    /// A path as it is kept: with what RFC 9234 puts in on the way, and with who told it, where a
+    /// reflector has to say so.
     pub(super) fn received(&self, attributes: Arc<PathAttributes>) -> Arc<PathAttributes> {
-        match self.role {
+        let attributes = match self.role {
             Some(role) => leak::marked(role, self.informant.asn, attributes),
             None => attributes,
+        };
+        let told_by = self.may_be_reflected.then_some(self.bgp_id);
+        if attributes.told_by() == told_by {
+            return attributes;
         }
+        let mut attributes = Arc::unwrap_or_clone(attributes);
+        attributes.rare_mut().told_by = told_by;
+        Arc::new(attributes)
     }
 
     /// Begins with a path: what does not depend on the prefix is found out once.
@@ -120,7 +138,7 @@ impl Judge {
             }
         }
         let leaves = out.communities.contains(&GRACEFUL_SHUTDOWN);
-        if leaves && self.honor_graceful_shutdown && out.local_pref != Some(0) {
+        if leaves && self.knobs.honor_graceful_shutdown && out.local_pref != Some(0) {
             out.to_mut().local_pref = Some(0);
             by = Some(match by {
                 Some(rule) => format!("{rule}, {SHUTTING_DOWN}").into(),
@@ -136,12 +154,14 @@ impl Judge {
     /// Whatever the rules say.
     fn unusable(&self, received: &PathAttributes) -> Option<Unusable> {
         let leaks = |role| leak::is_leak(role, self.informant.asn, received);
-        let path = &received.as_path;
         let us = &self.ourselves;
-        if path.contains(us.asn) || path.contains(us.local_asn) {
+        let ours = |asn| asn == us.asn || asn == us.local_asn;
+        if received.as_path.count(ours) > self.knobs.allow_own_as.into() {
             Some(Unusable::OwnAs)
         } else if received.originator_id() == Some(us.router_id) {
             Some(Unusable::OriginatorId)
+        } else if received.cluster_list().contains(&us.cluster_id) {
+            Some(Unusable::ClusterList)
         } else if self.role.is_some_and(leaks) {
             Some(Unusable::RouteLeak)
         } else {

@@ -35,11 +35,13 @@ mod refresh;
 pub mod restart;
 mod routes;
 mod status;
+mod terms;
 mod work;
 
 #[cfg(test)]
 mod tests;
 
+pub use crate::rib::{Knobs, NextHopMode, RemovePrivate};
 pub use crate::validate::RemoteAs;
 pub use crate::validate::{AddPath, Offer, Role};
 pub use api::{
@@ -103,7 +105,7 @@ impl Speaker {
         let neighbors = Neighbors::new(&config, now);
         Self {
             links: BTreeMap::new(),
-            rib: Rib::new(&config.networks, neighbors.len(), config.maximum_paths),
+            rib: Rib::new(&config.networks, neighbors.len(), config.multipath()),
             neighbors,
             deferral: Deferral::Stopped,
             restarting: config.restarting,
@@ -285,7 +287,7 @@ impl Speaker {
         // Forgotten here, kept in the kernel.
         self.neighbors.forget_dynamic();
         let peers = self.neighbors.len();
-        self.rib = Rib::new(&self.config.networks, peers, self.config.maximum_paths);
+        self.rib = Rib::new(&self.config.networks, peers, self.config.multipath());
         self.discarded.clear();
         for neighbor in self.neighbors.iter_mut() {
             neighbor.helper.stop();

@@ -183,6 +183,7 @@ impl Neighbor {
                 asn: self.asn,
                 local_asn: self.local_asn,
                 external: self.is_external(),
+                client: self.is_client(),
                 dynamic: self.dynamic().is_some(),
                 held_down: self.machine.is_held_down(),
                 counters: *self.machine.counters(),

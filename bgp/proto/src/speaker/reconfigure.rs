@@ -81,7 +81,8 @@ impl Speaker {
         for (prefix, change) in self.rib.set_networks(&self.config.networks) {
             self.apply(prefix, change);
         }
-        self.rib.set_maximum_paths(self.config.maximum_paths);
+        self.rib.set_multipath(self.config.multipath());
+        self.refit();
     }
 
     /// Ends it and all that came from it.

@@ -16,7 +16,7 @@ use super::status::RouteStatus;
 use crate::attr::PathAttributes;
 use crate::fsm::{Cause, Session};
 use crate::iana::Family;
-use crate::rib::{AdjRibOut, Graceful, PATHS_OF_PREFIX, PathStatus, Target, Teller};
+use crate::rib::{AdjRibOut, PATHS_OF_PREFIX, PathStatus};
 use crate::validate::RouteUpdate;
 use crate::wire::Nlri;
 
@@ -83,43 +83,21 @@ impl Speaker {
         };
         let asn = session.received.asn();
         neighbor.asn = Some(asn);
-        let config = &neighbor.config;
-        let teller = Teller::Peer {
-            external: neighbor.is_external(),
-            bgp_id: session.received.bgp_id,
-            address: neighbor.address,
-            number: id.0,
-        };
         let own = self
             .links
             .get(&session.conn)
             .and_then(|link| link.own.clone());
         let own = own.unwrap_or_else(|| OwnAddresses::only(session.local.ip()));
         let reach = own.reach(session.remote.ip());
-        let role = config.offer.role.filter(|_| neighbor.is_external());
+        let bgp_id = session.received.bgp_id;
+        let teller = neighbor.teller(bgp_id);
         let informant = neighbor.informant(&name, asn);
-        let judge = Judge::new(&self.config, neighbor, Arc::clone(&informant), &own, &reach);
-        let target = Target {
-            peer: id,
-            asn,
-            local_asn: neighbor.local_asn,
-            own,
-            on_link: reach.is_on_link(),
-            extended_next_hop: session
-                .negotiated
-                .options
-                .extended_next_hop
-                .contains(&Family::IPV4_UNICAST),
-            role,
-            policy: config.export.clone(),
-            graceful: Graceful {
-                draining: self.drain == DrainState::Announcing,
-                long_lived: session.negotiated.peer_long_lived.is_some(),
-            },
-        };
+        let judge = Judge::new(&self.config, neighbor, Arc::clone(&informant), bgp_id, &own);
+        let draining = self.drain == DrainState::Announcing;
+        let target = neighbor.target(&self.config, &session, own, draining);
+        let most_paths = neighbor.config.offer.add_path.send.into();
         let is_kept = neighbor.helper.forwarding(&session.negotiated);
-        let adj_out = AdjRibOut::new(session.negotiated.options.clone())
-            .telling(config.offer.add_path.send.into());
+        let adj_out = AdjRibOut::new(session.negotiated.options.clone()).telling(most_paths);
         neighbor.progress.ended.clear();
         neighbor.helper.back(now + stale_for);
         neighbor.judge = Some(judge);

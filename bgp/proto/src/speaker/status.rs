@@ -83,6 +83,8 @@ pub struct PeerKind {
     pub local_asn: u32,
     /// eBGP, else iBGP.
     pub external: bool,
+    /// A client that we reflect for (RFC 4456).
+    pub client: bool,
     /// It came from a range.
     pub dynamic: bool,
     /// Shut down by command.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Speaker;
-use super::api::{EventKind, FibChange, Output, PeerId};
+use super::api::{EventKind, FibChange, Output};
 use super::import::Hearing;
 use super::restart::Deferral;
 use crate::attr::PathAttributes;
@@ -65,11 +65,16 @@ impl Speaker {
     /// A slice of the sweep. Neighbouring prefixes often have the same attributes.
     fn sweep(&mut self) -> Vec<(Prefix, LocChange)> {
         let Self { neighbors, rib, .. } = self;
-        let mut hearings: HashMap<(PeerId, *const PathAttributes), Hearing<'_>> = HashMap::new();
+        let mut hearings: HashMap<_, (Arc<PathAttributes>, Hearing<'_>)> = HashMap::new();
         rib.sweep_and_judge(self.slice, &mut |pool, peer, prefix, received| {
             let judge = neighbors.get(peer.index())?.judge.as_ref()?;
             let hearing = hearings.entry((peer, Arc::as_ptr(received)));
-            let hearing = hearing.or_insert_with(|| judge.hear(Arc::clone(received)));
+            // It stays, so that nothing else comes to lie at its address.
+            let (_, hearing) = hearing.or_insert_with(|| {
+                let marked = judge.received(Arc::clone(received));
+                let hearing = judge.hear(pool.intern(marked));
+                (Arc::clone(received), hearing)
+            });
             Some(hearing.judge(pool, prefix))
         })
     }

@@ -231,6 +231,7 @@ fn rare() -> impl Strategy<Value = Option<Box<RareAttributes>>> {
                 large_communities,
                 only_to_customer,
                 partial: vec![],
+                told_by: None,
                 unknown,
                 ..RareAttributes::default()
             };

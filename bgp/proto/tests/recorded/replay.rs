@@ -10,8 +10,8 @@ use rcni_bgp_proto::capability::Capability;
 use rcni_bgp_proto::message::{self, Message};
 use rcni_bgp_proto::policy::Policy;
 use rcni_bgp_proto::speaker::{
-    AddPath, CloseCause, ConnId, EventKind, GracefulRestartConfig, Input, Interface, Offer, Output,
-    OwnAddresses, PeerConfig, Remote, RemoteAs, Speaker, SpeakerConfig, Timers,
+    AddPath, CloseCause, ConnId, EventKind, GracefulRestartConfig, Input, Interface, Knobs, Offer,
+    Output, OwnAddresses, PeerConfig, Remote, RemoteAs, Speaker, SpeakerConfig, Timers,
 };
 use rcni_bgp_proto::validate::{self, SessionOptions};
 use rcni_bgp_proto::{Family, Open};
@@ -141,14 +141,17 @@ impl Player {
                 ..Offer::default()
             },
             enforce_first_as: true,
+            knobs: Knobs::default(),
             import: Policy::accept_all(),
             export: Policy::default(),
         };
         let config = SpeakerConfig {
             asn: 65001,
             router_id: [10, 0, 1, 11].into(),
+            cluster_id: [10, 0, 1, 11].into(),
             networks: vec![],
             maximum_paths: 8,
+            multipath_relax: true,
             graceful_restart: GracefulRestartConfig::default(),
             restarting: false,
             peers: vec![peer],

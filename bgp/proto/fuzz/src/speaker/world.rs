@@ -8,9 +8,9 @@ use rcni_bgp_proto::fsm::State;
 use rcni_bgp_proto::message::{self, Message};
 use rcni_bgp_proto::policy::Policy;
 use rcni_bgp_proto::speaker::{
-    AddPath, CloseCause, ConnId, ConnectError, GracefulRestartConfig, Input, Interface, Offer,
-    Output, OwnAddresses, PeerConfig, PeerId, PrefixCounts, Remote, Role, RouteStatus, Speaker,
-    SpeakerConfig, Timers,
+    AddPath, CloseCause, ConnId, ConnectError, GracefulRestartConfig, Input, Interface, Knobs,
+    Offer, Output, OwnAddresses, PeerConfig, PeerId, PrefixCounts, Remote, Role, RouteStatus,
+    Speaker, SpeakerConfig, Timers,
 };
 use rcni_bgp_proto::validate::{AddPathFamilies, SessionOptions};
 use rcni_bgp_proto::wire::{Framer, MAX_EXTENDED_MESSAGE_LEN};
@@ -92,6 +92,7 @@ fn peer_config(peer: u8) -> PeerConfig {
             ..Offer::default()
         },
         enforce_first_as: peer != 4,
+        knobs: Knobs::default(),
         import: Policy::accept_all(),
         export: Policy::accept_all(),
     }
@@ -104,8 +105,10 @@ impl World {
         let config = SpeakerConfig {
             asn: 65001,
             router_id: [10, 255, 0, 1].into(),
+            cluster_id: [10, 255, 0, 1].into(),
             networks: vec![messages::prefix(1), messages::prefix(5)],
             maximum_paths: if bit(2) { 1 } else { 8 },
+            multipath_relax: true,
             graceful_restart: GracefulRestartConfig {
                 restart_secs: if bit(1) { 0 } else { 120 },
                 long_lived_secs: 0,

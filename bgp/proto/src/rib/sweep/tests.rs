@@ -16,6 +16,10 @@ use crate::wire::Framer;
 
 const PEERS: u32 = 3;
 const PREFIXES: u32 = 8;
+const FOUR: Multipath = Multipath {
+    most: 4,
+    relax: true,
+};
 const V4: Family = Family::IPV4_UNICAST;
 
 fn prefix(number: u32) -> Prefix {
@@ -29,6 +33,7 @@ fn prefix(number: u32) -> Prefix {
 fn teller(number: u32, id: u8) -> Teller {
     Teller::Peer {
         external: true,
+        client: false,
         bgp_id: [10, 0, 0, id].into(),
         address: IpAddr::from([10, 0, 0, u8::try_from(number).unwrap()]),
         number,
@@ -96,7 +101,7 @@ fn apply(rib: &mut Rib, step: Step) {
 }
 
 fn rib() -> Rib {
-    let mut rib = Rib::new(&[prefix(PREFIXES)], PEERS as usize, 4);
+    let mut rib = Rib::new(&[prefix(PREFIXES)], PEERS as usize, FOUR);
     for peer in 0..PEERS {
         rib.set_teller(PeerId(peer), teller(peer, 1));
     }

@@ -96,7 +96,7 @@ fn the_last_step_is_the_identifier() {
         teller: teller(1, true),
         path_id,
     };
-    let decision = decide(&[candidate(7), candidate(2)], 1);
+    let decision = decide(&[candidate(7), candidate(2)], Multipath::ONE);
     assert_eq!(decision.best, Some(1));
     assert_eq!(decision.statuses[0], PathStatus::Lost(Step::PathId));
 }

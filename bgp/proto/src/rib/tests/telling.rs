@@ -12,15 +12,9 @@ fn permit(prefix: &Prefix, route: &LocRoute, to: &Target) -> Result<(), Withheld
 #[test]
 fn a_link_local_next_hop_does_not_leave_its_link() {
     let to = |asn| Target {
-        peer: PeerId(2),
         asn,
-        local_asn: 65000,
         own: OwnAddresses::only("2001:db8::1".parse().unwrap()),
-        on_link: false,
-        extended_next_hop: false,
-        role: None,
-        policy: Policy::accept_all(),
-        graceful: Graceful::default(),
+        ..target()
     };
     let (global, link_local) = ("2001:db8:9::1", "fe80::1");
     let v6 = |text: &str| NextHop::V6(text.parse().unwrap());
@@ -186,15 +180,9 @@ fn routes_with_otc_go_down_only() {
 #[test]
 fn each_reason_to_withhold_a_route_is_given() {
     let to = |asn: u32, policy: Policy| Target {
-        peer: PeerId(2),
         asn,
-        local_asn: 65000,
-        own: OwnAddresses::only(IpAddr::from([10, 0, 0, 1])),
-        on_link: false,
-        extended_next_hop: false,
-        role: None,
         policy,
-        graceful: Graceful::default(),
+        ..target()
     };
     let route = |source: Source, path: &[u32]| LocRoute {
         source,
@@ -205,6 +193,7 @@ fn each_reason_to_withhold_a_route_is_given() {
     let from = |id, external| Source::Peer {
         id: PeerId(id),
         external,
+        client: false,
     };
     let permitted = |route: &LocRoute, to: &Target| permit(&prefix(1), route, to);
     let learned = route(from(1, true), &[65001]);

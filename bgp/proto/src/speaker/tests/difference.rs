@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::{ip, only, peer, prefix, speaker};
 use crate::iana::Family;
 use crate::speaker::difference::{Change, Difference, Effect, Field};
-use crate::speaker::{PeerConfig, Remote, RemoteAs, Role, SpeakerConfig};
+use crate::speaker::{
+    NextHopMode, PeerConfig, Remote, RemoteAs, RemovePrivate, Role, SpeakerConfig,
+};
 
 fn config() -> SpeakerConfig {
     let mut config = speaker(65001, 1, &["10.244.1.0/24"]);
@@ -87,6 +89,22 @@ const PEER: &[(Field, Effect, OfPeer)] = &[
     (Field::EnforceFirstAs, Effect::Reset, |p| {
         p.enforce_first_as = false;
     }),
+    (Field::AllowOwnAs, Effect::Live, |p| {
+        p.knobs.allow_own_as = 1;
+    }),
+    (Field::AsOverride, Effect::Live, |p| {
+        p.knobs.as_override = true;
+    }),
+    (Field::RemovePrivate, Effect::Live, |p| {
+        p.knobs.remove_private = Some(RemovePrivate::Remove);
+    }),
+    (Field::NextHop, Effect::Live, |p| {
+        p.knobs.next_hop = NextHopMode::Keep;
+    }),
+    (Field::Client, Effect::Live, |p| p.knobs.client = true),
+    (Field::HonorShutdown, Effect::Live, |p| {
+        p.knobs.honor_graceful_shutdown = false;
+    }),
     (Field::Import, Effect::Live, |p| {
         p.import = only("10.0.0.0/8", 8, 24);
     }),
@@ -104,6 +122,12 @@ const SPEAKER: &[(Field, Effect, OfSpeaker)] = &[
         c.networks.push(prefix("10.244.2.0/24"));
     }),
     (Field::MaximumPaths, Effect::Live, |c| c.maximum_paths = 2),
+    (Field::MultipathRelax, Effect::Live, |c| {
+        c.multipath_relax = false;
+    }),
+    (Field::ClusterId, Effect::Live, |c| {
+        c.cluster_id = [1, 1, 1, 1].into();
+    }),
     (Field::RestartTime, Effect::Reset, |c| {
         c.graceful_restart.restart_secs = 60;
     }),

@@ -42,8 +42,10 @@ pub(super) fn speaker(asn: u32, id: u8, networks: &[&str]) -> SpeakerConfig {
     SpeakerConfig {
         asn,
         router_id: Ipv4Addr::new(10, 255, 0, id),
+        cluster_id: Ipv4Addr::new(10, 255, 0, id),
         networks: networks.iter().map(|text| prefix(text)).collect(),
         maximum_paths: 8,
+        multipath_relax: true,
         graceful_restart: GracefulRestartConfig::default(),
         restarting: false,
         peers: vec![],
@@ -67,6 +69,7 @@ pub(super) fn peer(address: &str, asn: u32) -> PeerConfig {
         families: vec![Family::IPV4_UNICAST],
         offer: Offer::default(),
         enforce_first_as: true,
+        knobs: Knobs::default(),
         import: Policy::accept_all(),
         export: Policy::default(),
     }

@@ -49,8 +49,10 @@ impl Fabric {
         self.world.add(SpeakerConfig {
             asn: asn.unwrap_or(4_200_000_000 + number),
             router_id: Ipv4Addr::from(0x0b00_0001 + number),
+            cluster_id: Ipv4Addr::from(0x0b00_0001 + number),
             networks: vec![],
             maximum_paths: 64,
+            multipath_relax: true,
             graceful_restart: GracefulRestartConfig::default(),
             restarting: false,
             peers: vec![],
