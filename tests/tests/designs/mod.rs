@@ -2,7 +2,9 @@
 //! in configurations only.
 
 mod as_per_node;
+mod as_per_rack;
 mod node_mesh;
+mod one_as;
 mod tor_reflector;
 
 use anyhow::{Result, ensure};
@@ -153,4 +155,44 @@ impl<'l> Racks<'l> {
         }
         Ok(())
     }
+}
+/// What FRR says that it tells a neighbour.
+fn told_by_frr(router: &Node, family: Family, neighbor: &str) -> Result<String> {
+    let family = family.pick("ipv4", "ipv6");
+    let question = format!("show bgp {family} unicast neighbors {neighbor} advertised-routes");
+    router.check(&["vtysh", "-c", &question])
+}
+
+/// FRR tells a node the node's own block, with that AS path behind its own AS.
+fn frr_echoes(lab: &Lab, (number, rack): (u8, u8), path: &str) -> Result<()> {
+    let leaf = lab.node(&format!("leaf{rack}"))?;
+    for &family in BOTH {
+        let block = family.block(number);
+        // IPv6 goes over the session of IPv4 addresses, too.
+        let told = told_by_frr(leaf, family, &node_address(Family::V4, (number, rack)))?;
+        let mut lines = told.split_once(&block).map(|(_, rest)| rest.lines());
+        let line = lines
+            .as_mut()
+            .and_then(|lines| lines.find(|line| line.len() > 2));
+        ensure!(
+            line.is_some_and(|line| line.contains(path)),
+            "{path}: {told}"
+        );
+    }
+    Ok(())
+}
+
+/// `as-override` towards the nodes of an FRR, or not.
+fn override_as(leaf: &Node, on: bool) -> Result<()> {
+    let asn = if leaf.name() == "leaf1" { 65101 } else { 65102 };
+    let router = format!("router bgp {asn}");
+    let line = format!("{}neighbor NODES as-override", if on { "" } else { "no " });
+    for family in ["ipv4", "ipv6"] {
+        let family = format!("address-family {family} unicast");
+        let lines = ["configure terminal", &router, &family, &line];
+        let mut argv = vec!["vtysh"];
+        lines.iter().for_each(|line| argv.extend(["-c", line]));
+        leaf.check(&argv)?;
+    }
+    Ok(())
 }
