@@ -10,6 +10,8 @@ pub(crate) mod beside;
 pub(crate) mod cases;
 pub(crate) mod features;
 pub(crate) mod long_lived;
+pub(crate) mod policies;
+pub(crate) mod reflection;
 
 use std::path::{Path, PathBuf};
 
@@ -413,7 +415,9 @@ macro_rules! tests_of {
     ($name:ident, $suite:expr) => {
         mod $name {
             use crate::tor::beside::{Neighbour, leave_each_other_alone};
-            use crate::tor::{Kind, Router, Suite, cases, features, long_lived};
+            use crate::tor::{
+                Kind, Router, Suite, cases, features, long_lived, policies, reflection,
+            };
             use anyhow::Result;
 
             const fn router(kind: Kind) -> Router {
@@ -467,8 +471,18 @@ macro_rules! tests_of {
             }
 
             #[test]
+            fn four_routers_and_what_rules_make_of_routes() -> Result<()> {
+                policies::between_four_routers($suite)
+            }
+
+            #[test]
             fn three_routers_and_routes_that_are_kept_for_long() -> Result<()> {
                 long_lived::both_sides($suite)
+            }
+
+            #[test]
+            fn four_routers_are_clients_of_a_reflector() -> Result<()> {
+                reflection::four_clients($suite)
             }
 
             #[test]

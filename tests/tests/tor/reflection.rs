@@ -1,0 +1,102 @@
+//! `tests/topologies/reflection`: BIRD, FRR, GoBGP and OpenBGPD as clients of a reflector of ours.
+
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+use rcni_tests::lab::process::check;
+use rcni_tests::status::{ESTABLISHED, Status};
+use rcni_tests::{Lab, Options, wait_until};
+
+use super::Kind::{Bird, Frr, Gobgp, Openbgpd};
+use super::{Router, Suite, gobgp, show};
+use crate::common::DEADLINE;
+
+/// By the numbers that are in their addresses and networks.
+const CLIENTS: [(&str, u8); 4] = [("bird", 1), ("frr", 2), ("gobgp", 3), ("openbgpd", 4)];
+
+fn network(number: u8) -> String {
+    format!("198.18.{number}.0/24")
+}
+
+fn in_lab(suite: Suite, test: impl FnOnce(&Lab) -> Result<()>) -> Result<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("topologies/reflection/.");
+    let copy = tempfile::tempdir()?;
+    let to = copy.path().to_string_lossy();
+    check("cp", &["-r", &folder.to_string_lossy(), &to])?;
+    let file = copy.path().join("topology.clab.yml");
+    let mut text = std::fs::read_to_string(&file)?;
+    for kind in [Frr, Bird, Gobgp, Openbgpd] {
+        text = Router { kind, suite }.chosen_in(&text)?;
+    }
+    std::fs::write(&file, text)?;
+    let lab = Lab::deploy(&file, &Options::default())?;
+    test(&lab).inspect_err(|_| show(&lab.report()))
+}
+
+/// All that a client says of a prefix.
+fn shown(lab: &Lab, client: &str, prefix: &str) -> Result<String> {
+    let node = lab.node(client)?;
+    let question = format!("show bgp ipv4 unicast {prefix}");
+    let said = match client {
+        "bird" => node.exec(&["birdc", "show", "route", prefix, "all"])?,
+        "frr" => node.exec(&["vtysh", "-c", &question])?,
+        "gobgp" => node.exec(&["gobgp", "global", "rib", prefix])?,
+        _ => node.exec(&["bgpctl", "show", "rib", "detail", prefix])?,
+    };
+    Ok(format!("{}{}", said.stdout, said.stderr))
+}
+
+/// Everybody has everybody's, with the reflector's marks and without its address.
+fn wait_reflected(lab: &Lab) -> Result<()> {
+    for (client, own) in CLIENTS {
+        for (_, other) in CLIENTS.into_iter().filter(|(_, other)| *other != own) {
+            let (prefix, originator) = (network(other), format!("10.0.1.{other}"));
+            wait_until(
+                DEADLINE,
+                &format!("{prefix} on {client}"),
+                || -> Result<()> {
+                    let said = shown(lab, client, &prefix)?;
+                    ensure!(said.contains("10.0.1.250"), "no cluster: {said}");
+                    // Originator and next hop.
+                    ensure!(said.matches(&originator).count() >= 2, "{said}");
+                    Ok(())
+                },
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// How many prefixes a client has been told.
+fn advertised(lab: &Lab, number: u8) -> Result<u64> {
+    let status = Status::of(lab.node("reflector")?)?;
+    let peer = status.peer(&format!("clients/10.0.1.{number}"))?;
+    ensure!(peer.state == ESTABLISHED, "{}", peer.describe());
+    Ok(peer.prefixes.advertised)
+}
+
+pub(crate) fn four_clients(suite: Suite) -> Result<()> {
+    in_lab(suite, |lab| {
+        wait_until(DEADLINE, "gobgpd", || {
+            let originate = gobgp("add", &network(3), "");
+            lab.node("gobgp")?.check(&originate).map(drop)
+        })?;
+        wait_reflected(lab)?;
+        for (client, number) in CLIENTS {
+            // The others' three; nobody is told his own.
+            let told = advertised(lab, number)?;
+            ensure!(told == 3, "{client} was told {told}");
+        }
+        lab.node("gobgp")?.check(&gobgp("del", &network(3), ""))?;
+        for (client, number) in CLIENTS.into_iter().filter(|(_, number)| *number != 3) {
+            wait_until(DEADLINE, "the withdrawal", || -> Result<()> {
+                let said = shown(lab, client, &network(3))?;
+                ensure!(!said.contains("10.0.1.250"), "{client}: {said}");
+                let told = advertised(lab, number)?;
+                ensure!(told == 2, "{client} was told {told}");
+                Ok(())
+            })?;
+        }
+        Ok(())
+    })
+}
