@@ -403,6 +403,7 @@ impl Core {
             CoreQuery::Drain { order, answer } => {
                 let _ = answer.send(self.drain(order));
             }
+            CoreQuery::Routes(query) => self.list(query),
             CoreQuery::Order {
                 peer,
                 order,

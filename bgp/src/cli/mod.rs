@@ -4,6 +4,7 @@ mod check;
 mod clean;
 mod drain;
 mod peer;
+mod routes;
 mod run;
 mod status;
 
@@ -33,6 +34,7 @@ Examples:
   rcni-bgp run                          run with /etc/rcni/bgp.yaml
   rcni-bgp status                       sessions, since when, and what is wrong
   rcni-bgp status -o json | jq .peers   the same for programs
+  rcni-bgp routes 10.244.2.0/24         every path of it, and why it is in use or not
   rcni-bgp peer shutdown tor --message \"new line card, back at 5\"
 
 Exit codes: 0 fine; 2 configuration or order refused, or the daemon cannot be asked; 1 everything else
@@ -57,6 +59,20 @@ Examples:
   rcni-bgp status
   rcni-bgp status -o json | jq '.peers[] | select(.state != \"Established\")'")]
     Status(status::Options),
+    /// Show every path of every prefix, what became of it and why
+    #[command(after_help = "\
+Of each path: whether it is in use, and if not, at which step of the decision it lost, why it is not
+usable, or which rule rejected it; where a rule changed it, which one, and what was received.
+
+Exit code: 0 fine; 1 there is no such prefix; 2 the daemon cannot be asked, or there is no such peer.
+
+Examples:
+  rcni-bgp routes
+  rcni-bgp routes 10.244.2.0/24
+  rcni-bgp routes 10.244.2.17                    the prefix that this address belongs to
+  rcni-bgp routes 10.244.0.0/16 --within --peer tor
+  rcni-bgp routes -o json | jq '.routes[] | select(.state == \"rejected\")'")]
+    Routes(routes::Options),
     /// Shut a session down, start it again, reset it
     #[command(
         subcommand,
@@ -122,6 +138,7 @@ pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(options) => run::run(&options),
         Command::Status(options) => status::run(&options),
+        Command::Routes(options) => routes::run(options),
         Command::Peer(options) => peer::run(options),
         Command::Drain(options) => drain::run(&options),
         Command::Undrain(options) => drain::undo(&options),

@@ -23,8 +23,8 @@ pub(super) struct Options {
     socket: PathBuf,
 }
 
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Output {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Output {
     Table,
     Json,
 }

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::drain::{DrainOrder, DrainStatus};
 use super::model::Status;
 use super::orders::PeerOrder;
+use super::routes::{RoutesPage, RoutesRequest};
 
 /// For the whole question; longer than the daemon's own deadline.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -87,6 +88,21 @@ pub async fn status(path: &Path) -> Result<(Status, Bytes), AskError> {
             source,
         }),
     }
+}
+
+/// Asks for a page of routes.
+///
+/// # Errors
+/// [`AskError`]; [`AskError::Rejected`] if there is no such peer.
+pub async fn routes(path: &Path, request: &RoutesRequest) -> Result<RoutesPage, AskError> {
+    // A query that cannot be made would be a mistake of ours: the whole table is asked for then.
+    let query = serde_urlencoded::to_string(request).unwrap_or_default();
+    let request = Request::get(format!("/v1/routes?{query}"));
+    let body = ask(path, request, Bytes::new()).await?;
+    serde_json::from_slice(&body).map_err(|source| AskError::Foreign {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Gives an order; what the daemon says to it.

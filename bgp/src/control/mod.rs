@@ -16,4 +16,5 @@ pub mod drain;
 pub mod model;
 pub mod orders;
 pub mod render;
+pub mod routes;
 pub mod server;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
@@ -23,6 +23,7 @@ use tracing::{debug, warn};
 use super::drain::{DrainError, DrainOrder, DrainStatus};
 use super::model::{Listener, Parts, Status};
 use super::orders::{self, PeerOrder};
+use super::routes::{Found, Route, RoutesPage, RoutesRequest, Wanted};
 use crate::fib::{self, FibStatus, Ownership, Prefix};
 use crate::jitter::jitter;
 use crate::transport::gate::Gate;
@@ -35,6 +36,10 @@ const REQUEST: Duration = Duration::from_secs(10);
 const HEADER: Duration = Duration::from_secs(2);
 /// For core and fib task together; the kernel's own deadline is 5 s.
 const ANSWER: Duration = Duration::from_secs(6);
+/// Routes in a page; a part more where one ends it.
+const PAGE: usize = 4096;
+/// A page that few routes are found for ends after so long.
+const PAGE_TIME: Duration = Duration::from_millis(500);
 /// After a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -141,6 +146,8 @@ pub enum CoreQuery {
         /// How far it is now.
         answer: oneshot::Sender<Result<DrainStatus, DrainError>>,
     },
+    /// About routes.
+    Routes(RoutesQuery),
     /// To one peer.
     Order {
         /// Its name.
@@ -160,6 +167,22 @@ pub struct StatusQuery {
     /// Where the answer goes.
     pub answer: oneshot::Sender<CoreAnswer>,
 }
+
+/// About routes: a part of them.
+#[derive(Debug)]
+pub struct RoutesQuery {
+    /// Which prefixes.
+    pub wanted: Wanted,
+    /// After this one.
+    pub after: Option<Prefix>,
+    /// Only of the peer with this name.
+    pub peer: Option<String>,
+    /// Where the answer goes; if there is no such peer, the names that there are.
+    pub answer: oneshot::Sender<Result<Part, Vec<String>>>,
+}
+
+/// A part of the routes: paths, and what the next part comes after, if there is one.
+pub type Part = (Vec<Found>, Option<Prefix>);
 
 /// The core's answer.
 #[derive(Debug)]
@@ -236,6 +259,39 @@ impl Asker {
         done.await.ok()
     }
 
+    /// As many parts as make a page.
+    async fn routes(
+        &self,
+        (wanted, mut after): (Wanted, Option<Prefix>),
+        peer: Option<String>,
+    ) -> Option<Result<RoutesPage, Vec<String>>> {
+        let mut routes: Vec<Route> = Vec::new();
+        let begun = Instant::now();
+        loop {
+            let (answer, part) = oneshot::channel();
+            let query = CoreQuery::Routes(RoutesQuery {
+                wanted,
+                after,
+                peer: peer.clone(),
+                answer,
+            });
+            self.core.send(query).await.ok()?;
+            let (found, next) = match part.await.ok()? {
+                Ok(part) => part,
+                Err(names) => return Some(Err(names)),
+            };
+            routes.extend(found.into_iter().map(Route::from));
+            after = next;
+            if after.is_none() || routes.len() >= PAGE || begun.elapsed() >= PAGE_TIME {
+                return Some(Ok(RoutesPage {
+                    version: super::routes::VERSION,
+                    routes,
+                    next: after.map(|prefix| prefix.to_string()),
+                }));
+            }
+        }
+    }
+
     async fn fib_status(&self) -> Option<FibStatus> {
         let (query, answer) = oneshot::channel();
         self.fib.send(query).await.ok()?;
@@ -251,6 +307,7 @@ pub async fn serve(socket: ControlSocket, asker: Asker) {
     } = socket;
     let router = Router::new()
         .route("/v1/status", get(status))
+        .route("/v1/routes", get(routes))
         .route("/v1/peer", post(peer))
         .route("/v1/drain", post(drain))
         .with_state(Arc::new(asker));
@@ -286,6 +343,26 @@ async fn client(stream: UnixStream, router: Router, _place: OwnedSemaphorePermit
 async fn status(State(asker): State<Arc<Asker>>) -> Response {
     match timeout(ANSWER, asker.status()).await {
         Ok(Some(status)) => Json(status).into_response(),
+        Ok(None) => (StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping\n").into_response(),
+        Err(_) => {
+            let text = "the daemon is busy: no answer within 6 s\n";
+            (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+        }
+    }
+}
+
+async fn routes(State(asker): State<Arc<Asker>>, Query(request): Query<RoutesRequest>) -> Response {
+    let wanted = match request.check() {
+        Ok(wanted) => wanted,
+        Err(text) => return (StatusCode::BAD_REQUEST, text).into_response(),
+    };
+    let name = request.peer.clone().unwrap_or_default();
+    match timeout(ANSWER, asker.routes(wanted, request.peer)).await {
+        Ok(Some(Ok(page))) => Json(page).into_response(),
+        Ok(Some(Err(names))) => {
+            let text = orders::no_such_peer(&name, &names);
+            (StatusCode::NOT_FOUND, text).into_response()
+        }
         Ok(None) => (StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping\n").into_response(),
         Err(_) => {
             let text = "the daemon is busy: no answer within 6 s\n";

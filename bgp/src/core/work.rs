@@ -4,16 +4,20 @@
 //! for answers. What must not wait (OPEN, KEEPALIVE, NOTIFICATION) is not here.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rcni_bgp_proto::speaker::{ConnId, Input};
+use rcni_bgp_proto::speaker::{ConnId, Input, Listing, PeerId};
 
 use super::Core;
-use crate::control::server::{CoreAnswer, StatusQuery};
+use crate::control::routes::{Found, Wanted};
+use crate::control::server::{CoreAnswer, Part, RoutesQuery, StatusQuery};
 use crate::fib::Prefix;
 
 /// How long routes are packed for one connection before it is another's turn.
 const TURN: Duration = Duration::from_millis(2);
+/// Prefixes whose paths are listed in a turn.
+const LISTED: usize = 512;
 /// Prefixes that are counted in a turn.
 const COUNTED: usize = 1024;
 
@@ -152,6 +156,44 @@ impl Core {
             not_installed: Vec::new(),
         });
         self.count();
+    }
+
+    /// Answers a question about routes: what is looked at is bounded.
+    pub(super) fn list(&mut self, query: RoutesQuery) {
+        let RoutesQuery {
+            wanted,
+            after,
+            peer,
+            answer,
+        } = query;
+        let only = peer.map(|name| self.speaker.find(&name));
+        let found = match only {
+            Some(None) => Err(self.speaker.names().map(str::to_owned).collect()),
+            only => Ok(self.listed(wanted, after, only.flatten())),
+        };
+        // Whoever asked may have given up.
+        let _ = answer.send(found);
+    }
+
+    fn listed(&self, wanted: Wanted, after: Option<Prefix>, only: Option<PeerId>) -> Part {
+        let speaker = &self.speaker;
+        let listing = match wanted {
+            Wanted::Listing(listing) => Some(listing),
+            Wanted::Covering(address) => speaker.covering(address).map(Listing::Exact),
+        };
+        let listed = listing.map(|listing| speaker.list(listing, after, LISTED));
+        let listed = listed.unwrap_or_default();
+        let routes = listed.routes.into_iter();
+        let routes = routes.filter(|route| only.is_none() || route.peer == only);
+        let found = routes.map(|route| Found {
+            peer: route.peer.map(|peer| match speaker.name_of(peer) {
+                Some(name) => name.to_owned(),
+                None => "a peer that is gone".to_owned(),
+            }),
+            rule: speaker.import_rule(&route).map(Arc::from),
+            route,
+        });
+        (found.collect(), listed.next)
     }
 
     fn count(&mut self) {

@@ -321,7 +321,7 @@ impl AdjRibIn {
 
     /// The prefixes of its family that are not before this one, and whether one of their paths is
     /// the best.
-    pub(super) fn from(&self, prefix: Prefix) -> impl Iterator<Item = (Prefix, bool)> + use<'_> {
+    pub(crate) fn from(&self, prefix: Prefix) -> impl Iterator<Item = (Prefix, bool)> + use<'_> {
         let from = self.table.range_from(prefix);
         from.map(|(prefix, paths)| (prefix, paths.best().is_some()))
     }

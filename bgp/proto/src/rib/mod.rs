@@ -32,6 +32,7 @@ pub mod table;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 pub use adj_in::{AdjRibIn, PATHS_OF_PREFIX, Path, PathCounts};
@@ -123,6 +124,17 @@ impl Rib {
     /// The own networks.
     pub fn networks(&self) -> impl Iterator<Item = Prefix> {
         self.networks.iter().copied()
+    }
+
+    /// The own networks from a given one on, in order.
+    pub(crate) fn networks_from(&self, from: Bound<Prefix>) -> impl Iterator<Item = Prefix> {
+        self.networks.range((from, Bound::Unbounded)).copied()
+    }
+
+    /// Is it an own network?
+    #[must_use]
+    pub fn is_own(&self, prefix: &Prefix) -> bool {
+        self.networks.contains(prefix)
     }
 
     /// The Adj-RIBs-In.

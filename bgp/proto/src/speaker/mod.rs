@@ -25,6 +25,7 @@ mod drain;
 mod dynamic;
 mod import;
 mod keep;
+mod listing;
 mod neighbor;
 mod neighbors;
 mod next_hops;
@@ -51,6 +52,7 @@ pub use api::{
 pub use conflict::{CONFLICTS_SHOWN, Conflict};
 pub use difference::Difference;
 pub use drain::DrainState;
+pub use listing::{Listed, Listing};
 pub use next_hops::NextHops;
 pub(crate) use own::is_link_local;
 pub use own::{Interface, OwnAddresses};

@@ -38,14 +38,8 @@ impl Speaker {
             stale: false,
             status: PathStatus::Best,
         });
-        let learned = self.rib.adj_in().iter().map(|(nlri, path)| RouteStatus {
-            prefix: nlri.prefix,
-            path_id: nlri.path_id,
-            peer: Some(path.peer()),
-            attributes: Arc::clone(&path.attributes),
-            stale: self.rib.adj_in().is_stale(&nlri.prefix, path),
-            status: path.status,
-        });
+        let learned = self.rib.adj_in().iter();
+        let learned = learned.map(|(nlri, path)| self.route(nlri, path));
         own.chain(learned)
     }
 

@@ -440,3 +440,70 @@ fn what_a_lost_peer_left_is_judged_by_new_rules_too() {
     assert!(net.fib(0).is_empty());
     assert_eq!(net.peer(0, 0).prefixes.stale, 2);
 }
+
+#[test]
+fn routes_are_listed_in_parts() {
+    use crate::speaker::Listing;
+    let mut solo = Solo::new();
+    let conn = solo.establish(PEER, 65002);
+    for text in [
+        "10.1.0.0/16",
+        "10.244.1.0/24",
+        "10.244.1.128/25",
+        "10.244.0.0/16",
+    ] {
+        announce(&mut solo, conn, text, &told(PEER, &[], &[65002]));
+    }
+    announce(&mut solo, conn, "0.0.0.0/0", &told(PEER, &[], &[65002]));
+    for most in 1..7 {
+        for (listing, expected) in [
+            (
+                Listing::All,
+                &[
+                    "0.0.0.0/0 learned",
+                    "10.1.0.0/16 learned",
+                    "10.244.0.0/16 learned",
+                    "10.244.1.0/24 own",
+                    "10.244.1.0/24 learned",
+                    "10.244.1.128/25 learned",
+                ][..],
+            ),
+            (
+                Listing::Within(prefix("10.244.0.0/20")),
+                &[
+                    "10.244.1.0/24 own",
+                    "10.244.1.0/24 learned",
+                    "10.244.1.128/25 learned",
+                ],
+            ),
+            (
+                Listing::Exact(prefix("10.244.1.0/24")),
+                &["10.244.1.0/24 own", "10.244.1.0/24 learned"],
+            ),
+            (Listing::Exact(prefix("10.3.0.0/16")), &[]),
+        ] {
+            let (mut found, mut after) = (Vec::new(), None);
+            loop {
+                let part = solo.speaker.list(listing, after, most);
+                found.extend(part.routes.iter().map(|route| {
+                    let who = route.peer.map_or("own", |_| "learned");
+                    format!("{} {who}", route.prefix)
+                }));
+                after = part.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(found, expected, "{listing:?} by {most}");
+        }
+    }
+    for (address, expected) in [
+        ("10.244.1.200", Some("10.244.1.128/25")),
+        ("10.244.1.1", Some("10.244.1.0/24")),
+        ("10.244.9.1", Some("10.244.0.0/16")),
+        ("192.0.2.1", Some("0.0.0.0/0")),
+        ("fd00::1", None),
+    ] {
+        assert_eq!(solo.speaker.covering(ip(address)), expected.map(prefix));
+    }
+}

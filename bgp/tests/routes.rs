@@ -1,0 +1,159 @@
+//! `rcni-bgp routes`, and what filters do to the routes of two daemons.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test that cannot go on fails, also in its helpers"
+)]
+
+mod common;
+
+use common::{Daemon, Namespace, PROGRAM, pair, wait};
+
+const A: &str = r#"
+apiVersion: rcni.io/v1alpha1
+kind: BGPConfiguration
+metadata: {name: default}
+spec:
+  asNumber: 65001
+  routerID: 10.0.0.1
+  networks: [{cidr: 10.244.1.0/24}, {cidr: 10.244.2.0/24}, {cidr: 10.244.3.0/24}]
+---
+apiVersion: rcni.io/v1alpha1
+kind: BGPPeer
+metadata: {name: b}
+spec: {peerIP: 10.0.0.2, asNumber: 65002, connectRetrySeconds: 1, filters: [marked]}
+---
+apiVersion: rcni.io/v1alpha1
+kind: BGPFilter
+metadata: {name: marked}
+spec:
+  importV4: [{action: Accept}]
+  exportV4:
+    - action: Accept
+      matchOperator: Equal
+      cidr: 10.244.1.0/24
+      set:
+        med: 5
+        prependASPath: {count: 2}
+        communities: {add: ["65001:100", "rt:65001:7", "65001:1:2", no-export]}
+    - action: Accept
+      matchOperator: Equal
+      cidr: 10.244.2.0/24
+      set: {communities: {add: [graceful-shutdown]}}
+    - {action: Accept}
+"#;
+
+const B: &str = r#"
+apiVersion: rcni.io/v1alpha1
+kind: BGPConfiguration
+metadata: {name: default}
+spec: {asNumber: 65002, routerID: 10.0.0.2, networks: [{cidr: 10.9.0.0/24}]}
+---
+apiVersion: rcni.io/v1alpha1
+kind: BGPPeer
+metadata: {name: a}
+spec: {peerIP: 10.0.0.1, asNumber: 65001, connectRetrySeconds: 1, filters: [from-a]}
+---
+apiVersion: rcni.io/v1alpha1
+kind: BGPFilter
+metadata: {name: from-a}
+spec:
+  importV4:
+    - action: Accept
+      communities: {allOf: ["65001:100", "rt:65001:7", "65001:1:2"]}
+      asPath: {regex: "^65001 65001_", maxLength: 3}
+      set: {localPreference: 200, communities: {remove: ["65001:*"], add: ["65002:1"]}}
+    - {action: Reject, matchOperator: Equal, cidr: 10.244.3.0/24}
+    - {action: Accept}
+"#;
+
+fn ask(
+    namespace: &Namespace,
+    socket: &std::path::Path,
+    arguments: &[&str],
+) -> (Option<i32>, String) {
+    let output = namespace
+        .command(PROGRAM)
+        .arg("routes")
+        .args(arguments)
+        .arg("--socket")
+        .arg(socket)
+        .output()
+        .unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(text).unwrap())
+}
+
+#[test]
+fn every_path_is_shown_with_what_became_of_it_and_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = pair();
+    let _first = Daemon::start(&a, folder.path(), "a", A);
+    let second = Daemon::start(&b, folder.path(), "b", B);
+    wait("all is there", || {
+        let json = second.json()?;
+        (json["peers"][0]["prefixes"]["received"] == 3).then_some(())
+    });
+    let ask = |arguments: &[&str]| ask(&b, &second.socket, arguments);
+    assert_eq!(
+        ask(&[]),
+        (
+            Some(0),
+            "\
+10.9.0.0/24
+  best      own network
+10.244.1.0/24
+  best      10.0.0.1 from a
+            AS path 65001 65001 65001, local pref 200, MED 5, communities no-export 65002:1 rt:65001:7 65001:1:2
+            changed by from-a importV4[0]
+            as received: local pref 100, communities 65001:100 no-export rt:65001:7 65001:1:2
+10.244.2.0/24
+  best      10.0.0.1 from a
+            AS path 65001, local pref 0, communities graceful-shutdown
+            changed by GRACEFUL_SHUTDOWN (RFC 8326)
+            as received: local pref 100
+10.244.3.0/24
+  rejected  10.0.0.1 from a: from-a importV4[1]
+            AS path 65001, local pref 100
+"
+            .to_owned()
+        )
+    );
+    let lines = |arguments: &[&str]| {
+        let (code, text) = ask(arguments);
+        let prefixes = text.lines().filter(|line| !line.starts_with(' '));
+        (code, prefixes.map(str::to_owned).collect::<Vec<_>>())
+    };
+    let found = |texts: &[&str]| (Some(0), texts.iter().map(|t| (*t).to_owned()).collect());
+    assert_eq!(lines(&["10.244.2.0/24"]), found(&["10.244.2.0/24"]));
+    assert_eq!(lines(&["10.244.2.77"]), found(&["10.244.2.0/24"]));
+    assert_eq!(
+        lines(&["10.244.2.0/23", "--within"]),
+        found(&["10.244.2.0/24", "10.244.3.0/24"])
+    );
+    assert_eq!(lines(&["10.9.0.0/24", "--peer", "a"]).0, Some(1));
+    assert_eq!(ask(&["10.1.0.0/16"]).0, Some(1));
+    let (code, text) = ask(&["--peer", "c"]);
+    assert_eq!(code, Some(2));
+    assert!(text.contains("no peer \"c\"; there are a"), "{text}");
+    assert_eq!(ask(&["10.1.0.1/16"]).0, Some(2));
+
+    let (code, text) = ask(&["-o", "json", "--peer", "a"]);
+    assert_eq!(code, Some(0));
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let routes = json["routes"].as_array().unwrap();
+    assert_eq!(routes.len(), 3);
+    assert_eq!(routes[0]["rule"], "from-a importV4[0]");
+    assert_eq!(routes[0]["received"]["communities"][0], "65001:100");
+    assert_eq!(routes[0]["localPreference"], 200);
+    assert_eq!(routes[2]["state"], "rejected");
+    assert_eq!(routes[2]["reason"], "from-a importV4[1]");
+    let (_, none) = ask(&["-o", "json", "10.1.0.0/16"]);
+    assert!(
+        none.starts_with("{\"version\":1,\"routes\":[\n]}"),
+        "{none}"
+    );
+}
