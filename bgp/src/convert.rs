@@ -3,12 +3,13 @@
 
 mod filter;
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use rcni_bgp_proto::Family;
 use rcni_bgp_proto::speaker::{
-    self, AddPath, GracefulRestartConfig, Knobs, NextHopMode, Offer, PeerConfig, RemovePrivate,
-    Role, SpeakerConfig, Timers,
+    self, AddPath, GracefulRestartConfig, Knobs, LimitAction, MaximumPrefixes, NextHopMode, Offer,
+    PeerConfig, RemovePrivate, Role, SpeakerConfig, Timers,
 };
 use rcni_config::{AddressFamily, Asn, Cidr, Remote, RemoteAs};
 
@@ -72,6 +73,7 @@ fn peer(peer: &rcni_config::PeerConfig) -> PeerConfig {
         offer: offer(&peer.capabilities),
         enforce_first_as: peer.routes.enforce_first_as,
         knobs: knobs(&peer.routes),
+        limits: peer.routes.maximum_prefixes.map(limits),
         import: direction(
             &peer.filters,
             "import",
@@ -102,6 +104,20 @@ fn knobs(routes: &rcni_config::RouteHandling) -> Knobs {
         },
         client: routes.reflector_client,
         honor_graceful_shutdown: routes.honor_graceful_shutdown,
+    }
+}
+
+fn limits(limits: rcni_config::MaximumPrefixes) -> MaximumPrefixes {
+    MaximumPrefixes {
+        ipv4: limits.ipv4.map(NonZeroU32::get),
+        ipv6: limits.ipv6.map(NonZeroU32::get),
+        warning_percent: limits.warning_percent,
+        action: match limits.action {
+            rcni_config::LimitAction::Restart(secs) => LimitAction::Restart(secs),
+            rcni_config::LimitAction::Shutdown => LimitAction::Shutdown,
+            rcni_config::LimitAction::Drop => LimitAction::Drop,
+            rcni_config::LimitAction::Warn => LimitAction::Warn,
+        },
     }
 }
 

@@ -58,6 +58,7 @@ enum Flood {
     Refused,
     Notification,
     Step,
+    Limit,
 }
 
 impl Flood {
@@ -65,6 +66,7 @@ impl Flood {
         match kind {
             EventKind::UpdateProblem(_) => Some(Self::UpdateProblem),
             EventKind::Refused(_) => Some(Self::Refused),
+            EventKind::Limit(_) => Some(Self::Limit),
             EventKind::NotificationSent(_) | EventKind::NotificationReceived(_) => {
                 Some(Self::Notification)
             }
@@ -81,7 +83,7 @@ impl Flood {
         match self {
             Self::UpdateProblem | Self::Refused => Quiet::new(1, Duration::from_secs(1)),
             // A session that comes up has some of them in a second.
-            Self::Notification | Self::Step => Quiet::default(),
+            Self::Notification | Self::Step | Self::Limit => Quiet::default(),
         }
     }
 
@@ -91,6 +93,7 @@ impl Flood {
             Self::Refused => "refused connections",
             Self::Notification => "NOTIFICATIONs",
             Self::Step => "changes of state",
+            Self::Limit => "lines about maximum prefixes",
         }
     }
 }
@@ -149,6 +152,7 @@ fn write(event: &Event) {
         | EventKind::NotificationReceived(_)
         | EventKind::Conflict { .. }
         | EventKind::LongLivedKept { .. }
+        | EventKind::Limit(_)
         | EventKind::UpdateProblem(_) => warn!(peer, "{text}"),
         EventKind::EndOfRib(_) | EventKind::Refreshed { .. } | EventKind::Refused(_) => {
             debug!(peer, "{text}");

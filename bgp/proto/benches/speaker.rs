@@ -71,6 +71,7 @@ fn peer(last: u8) -> PeerConfig {
         offer: Offer::default(),
         enforce_first_as: true,
         knobs: Knobs::default(),
+        limits: None,
         import: Policy::accept_all(),
         export: Policy::accept_all(),
     }

@@ -150,6 +150,29 @@ impl Notification {
         Self::new(error_code::CEASE, subcode, Bytes::new())
     }
 
+    /// A Cease/Maximum Number of Prefixes Reached with the family and its limit (RFC 4486 §4).
+    #[must_use]
+    pub fn maximum_prefixes(family: Family, limit: u32) -> Self {
+        let mut data = Vec::with_capacity(7);
+        data.extend(family.afi.to_be_bytes());
+        data.push(family.safi);
+        data.extend(limit.to_be_bytes());
+        Self::new(error_code::CEASE, cease_subcode::MAXIMUM_PREFIXES, data)
+    }
+
+    /// The family and the limit of a Cease/Maximum Number of Prefixes Reached, if it says them.
+    #[must_use]
+    pub fn prefix_limit(&self) -> Option<(Family, u32)> {
+        let about = (error_code::CEASE, cease_subcode::MAXIMUM_PREFIXES);
+        let [a, b, safi, limit @ ..] = &self.data[..] else {
+            return None;
+        };
+        let limit = u32::from_be_bytes(limit.try_into().ok()?);
+        let afi = u16::from_be_bytes([*a, *b]);
+        let family = Family { afi, safi: *safi };
+        ((self.code, self.subcode) == about).then_some((family, limit))
+    }
+
     /// A Cease/Administrative Shutdown with a text for the operator on the other side (RFC 9003);
     /// cut at 255 octets on a character boundary.
     #[must_use]
@@ -252,6 +275,9 @@ impl fmt::Display for Notification {
         write!(f, " ({}/{})", self.code, self.subcode)?;
         if let Some(inner) = self.encapsulated() {
             return write!(f, " for {inner}");
+        }
+        if let Some((family, limit)) = self.prefix_limit() {
+            return write!(f, ": at most {limit} of {family}");
         }
         match self.shutdown_text() {
             Some(text) => write!(f, ": \"{text}\""),

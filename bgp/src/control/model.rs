@@ -12,9 +12,11 @@ use serde::{Deserialize, Serialize};
 use super::drain::DrainStatus;
 use crate::fib::{FibStatus, Ownership, Prefix};
 
+mod limits;
 mod listener;
 mod session;
 
+pub use limits::{Limit, Limits};
 pub use listener::Listener;
 pub use session::{Both, Counts as MessageCounts, Details, Negotiated, Range, Stale};
 

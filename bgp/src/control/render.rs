@@ -160,6 +160,9 @@ fn peers(out: &mut String, peers: &[Peer], colour: bool) {
         }
         by_family(out, peer);
         stale(out, peer.details.stale);
+        if let Some(limits) = &peer.details.maximum_prefixes {
+            let _ = writeln!(out, "    maximum prefixes: {}", limits.text());
+        }
         if !peer.is_up() {
             trouble(out, peer);
         }
@@ -274,8 +277,14 @@ fn line(out: &mut String, cells: &[String], widths: &[usize; 9], up: Option<bool
 }
 
 fn trouble(out: &mut String, peer: &Peer) {
+    let limits = peer.details.maximum_prefixes.as_ref();
+    let limits = limits.filter(|limits| limits.down);
+    let back = limits.map(|limits| limits.restart_in_seconds);
     let next = match peer.next_attempt_seconds {
-        _ if peer.details.shut_down => format!("`rcni-bgp peer start {}` starts it", peer.name),
+        _ if peer.details.shut_down || back == Some(None) => {
+            format!("`rcni-bgp peer start {}` starts it", peer.name)
+        }
+        _ if let Some(Some(secs)) = back => format!("not again before {}", duration(secs)),
         Some(secs) => format!("next attempt in {}", duration(secs)),
         None => "waiting for the peer".to_owned(),
     };

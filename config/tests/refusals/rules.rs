@@ -82,6 +82,10 @@ fn communities() {
             ".communities.anyOf[7] 1:1 is listed twice; remove one of them",
         ],
     );
+}
+
+#[test]
+fn communities_that_contradict_each_other_or_are_too_many() {
     refuses(
         "Accept, communities: {noneOf: ['65000 100']}",
         &[

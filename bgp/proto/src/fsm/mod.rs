@@ -52,7 +52,7 @@ use std::fmt;
 pub use cause::{Cause, CauseClass, LastError};
 pub use connection::{Connection, ConnectionInput, ConnectionOutput, Initiator, SessionParams};
 pub use counters::{Counters, Messages};
-pub use peer::{ConnIds, Context, Identity, Peer, PeerInput, PeerOutput, Session};
+pub use peer::{ConnIds, Context, Held, Identity, Peer, PeerInput, PeerOutput, Session};
 pub use timers::{TimerKind, TimerTable};
 
 /// The session state as RFC 4271 §8.2.2 names it: the furthest that any of the peer's connections

@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use super::limits::{LimitNews, MaximumPrefixes};
 use super::next_hops::NextHops;
 use super::own::OwnAddresses;
 use crate::error::Notification;
@@ -138,6 +139,8 @@ pub struct PeerConfig {
     pub enforce_first_as: bool,
     /// What is set about its paths beside the rules.
     pub knobs: Knobs,
+    /// How many prefixes it may announce; `None`: any number.
+    pub limits: Option<MaximumPrefixes>,
     /// Import rules.
     pub import: Policy,
     /// Export rules.
@@ -497,6 +500,8 @@ pub enum EventKind {
     UpdateProblem(String),
     /// The peer's initial routes of this family are complete.
     EndOfRib(Family),
+    /// The peer announces nearly too much, or too much.
+    Limit(LimitNews),
     /// The session has ended in a way from which it may come back soon (RFC 4724 §4.2, RFC 8538 §4):
     /// this many routes are kept as stale.
     StaleKept {
@@ -570,6 +575,7 @@ impl fmt::Display for EventKind {
             }
             Self::UpdateProblem(text) => write!(f, "malformed UPDATE: {text}"),
             Self::EndOfRib(family) => write!(f, "End-of-RIB for {family}"),
+            Self::Limit(news) => news.fmt(f),
             Self::StaleKept { routes, secs } => {
                 write!(
                     f,

@@ -92,6 +92,8 @@ pub enum Field {
     Client,
     /// Whether its GRACEFUL_SHUTDOWN is heeded (RFC 8326).
     HonorShutdown,
+    /// How many prefixes it may announce.
+    MaximumPrefixes,
     /// Import rules.
     Import,
     /// Export rules.
@@ -152,6 +154,7 @@ impl Field {
             | Self::Keepalive
             | Self::ConnectRetry
             | Self::PathsTold
+            | Self::MaximumPrefixes
             | Self::Import
             | Self::Export => Effect::Live,
         }
@@ -383,6 +386,7 @@ fn of_peer(before: &PeerConfig, after: &PeerConfig) -> Vec<Field> {
         offer,
         enforce_first_as,
         knobs,
+        limits,
         import,
         export,
     } = after;
@@ -401,6 +405,7 @@ fn of_peer(before: &PeerConfig, after: &PeerConfig) -> Vec<Field> {
         *enforce_first_as != before.enforce_first_as,
     );
     of_knobs(before.knobs, *knobs, &mut fields);
+    fields.add(Field::MaximumPrefixes, *limits != before.limits);
     fields.add(Field::Import, *import != before.import);
     fields.add(Field::Export, *export != before.export);
     fields.0

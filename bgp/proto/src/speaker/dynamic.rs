@@ -9,7 +9,7 @@ use super::drain::DrainState;
 use super::neighbor::Neighbor;
 use super::status::RangeStatus;
 use crate::error::Notification;
-use crate::fsm::PeerInput;
+use crate::fsm::{Held, PeerInput};
 use crate::iana::cease_subcode;
 
 impl Speaker {
@@ -48,8 +48,8 @@ impl Speaker {
             // Until then the Loc-RIB may have what came from it.
             let deciding = self.rib.is_sweeping() || !self.rib.is_settled();
             let was_in = machine.is_in();
-            let held_down = machine.is_held_down() && !neighbor.is_gone();
-            if held_down || was_in && (has_routes || deciding) {
+            let held = machine.held().is_some() && !neighbor.is_gone();
+            if held || was_in && (has_routes || deciding) {
                 self.neighbors.keep_leaving(id);
                 continue;
             }
@@ -69,6 +69,7 @@ impl Speaker {
         let input = match order {
             Order::Shutdown(text) => PeerInput::HoldDown(Notification::shutdown(&text)),
             Order::Start => PeerInput::Release,
+            Order::Reset(_) if self.waits_for_limit(peer) => PeerInput::Release,
             Order::Reset(text) => PeerInput::Reset(Notification::reset(&text)),
         };
         let shuts_down = matches!(input, PeerInput::HoldDown(_));
@@ -80,6 +81,12 @@ impl Speaker {
             // It might come back, but not now.
             self.flush_stale(peer, |_| true, now);
         }
+    }
+
+    /// It announced too much and will be let in again.
+    fn waits_for_limit(&self, peer: PeerId) -> bool {
+        let peer = self.neighbors.get(peer.index());
+        peer.is_some_and(|peer| matches!(peer.machine.held(), Some(Held::Limit(Some(_)))))
     }
 
     pub(super) fn ranges(&self) -> Vec<RangeStatus> {
@@ -110,7 +117,7 @@ impl Speaker {
     #[must_use]
     pub fn is_shut_down(&self, peer: PeerId) -> bool {
         let peer = self.neighbors.get(peer.index());
-        peer.is_some_and(|peer| peer.machine.is_held_down())
+        peer.is_some_and(|peer| peer.machine.held() == Some(Held::Command))
     }
 
     /// The names of all peers.

@@ -25,6 +25,7 @@ mod drain;
 mod dynamic;
 mod import;
 mod keep;
+mod limits;
 mod listing;
 mod neighbor;
 mod neighbors;
@@ -52,6 +53,7 @@ pub use api::{
 pub use conflict::{CONFLICTS_SHOWN, Conflict};
 pub use difference::Difference;
 pub use drain::DrainState;
+pub use limits::{Crossing, Gauged, LimitAction, LimitNews, LimitStatus, MaximumPrefixes};
 pub use listing::{Listed, Listing};
 pub use next_hops::NextHops;
 pub(crate) use own::is_link_local;

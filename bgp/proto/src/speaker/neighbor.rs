@@ -9,12 +9,13 @@ use bytes::{Bytes, BytesMut};
 
 use super::api::{PeerConfig, PeerId, Remote, SpeakerConfig};
 use super::import::Judge;
+use super::limits::Gauges;
 use super::neighbors::{Dynamic, Standing};
 use super::own::OwnAddresses;
 use super::refresh::Refreshing;
 use super::restart::{Helper, Progress};
 use super::status::{KeptStatus, PeerKind, PeerPrefixes, PeerStatus, PrefixCounts, SessionStatus};
-use crate::fsm::{Peer, Session};
+use crate::fsm::{Held, Peer, Session};
 use crate::iana::Family;
 use crate::message::{Message, encode, notification};
 use crate::policy::Informant;
@@ -52,6 +53,8 @@ pub(super) struct Up {
     pub(super) refreshing: Refreshing,
     /// What in the peer's UPDATEs was discarded, or made their routes unusable (RFC 7606).
     pub(super) malformed: Malformed,
+    /// What has been said about how much it announces.
+    pub(super) gauges: Gauges,
 }
 
 /// See [`Up::malformed`].
@@ -185,7 +188,7 @@ impl Neighbor {
                 external: self.is_external(),
                 client: self.is_client(),
                 dynamic: self.dynamic().is_some(),
-                held_down: self.machine.is_held_down(),
+                held_down: self.machine.held() == Some(Held::Command),
                 counters: *self.machine.counters(),
             },
             state: self.machine.state(),
@@ -197,6 +200,7 @@ impl Neighbor {
             prefixes: PeerPrefixes {
                 total: counts(adj_in.counts(self.id), out.map_or(0, AdjRibOut::advertised)),
                 by_family: [Family::IPV4_UNICAST, Family::IPV6_UNICAST].map(in_family),
+                limits: self.limit_status(adj_in),
             },
             kept: self.kept(adj_in),
         }

@@ -151,6 +151,9 @@ impl Speaker {
         } else if fields.contains(&Field::PathsTold) {
             self.tell_others(id);
         }
+        if fields.contains(&Field::MaximumPrefixes) {
+            self.limits_changed(id, now);
+        }
         if fields.contains(&Field::RemoteAs) {
             // Whoever comes, it is not who told them.
             self.flush_stale(id, |_| true, now);

@@ -126,6 +126,15 @@ impl Speaker {
     /// Asks a peer for all routes of all families again.
     pub(super) fn request_refresh(&mut self, id: PeerId) {
         let neighbor = self.neighbors.get(id.index());
+        if let Some(session) = neighbor.and_then(|neighbor| neighbor.session()) {
+            let families = session.negotiated.families.clone();
+            self.ask_again(id, &families);
+        }
+    }
+
+    /// Asks a peer for all routes of these families again.
+    pub(super) fn ask_again(&mut self, id: PeerId, families: &[Family]) {
+        let neighbor = self.neighbors.get(id.index());
         let Some(session) = neighbor.and_then(|neighbor| neighbor.session()) else {
             return;
         };
@@ -136,7 +145,7 @@ impl Speaker {
             return;
         }
         let subtype = refresh_subtype::REQUEST;
-        for family in session.negotiated.families.iter().copied() {
+        for family in families.iter().copied() {
             link.push(&Message::RouteRefresh(RouteRefresh { family, subtype }));
         }
         if !std::mem::replace(&mut link.asked, true) {

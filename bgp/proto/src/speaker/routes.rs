@@ -8,6 +8,7 @@ use super::api::{ConnId, EventKind, PeerId};
 use super::drain::DrainState;
 use super::import::Judge;
 use super::keep::Keep;
+use super::limits::Gauges;
 use super::neighbor::{Malformed, Neighbor, Up};
 use super::own::OwnAddresses;
 use super::refresh::Refreshing;
@@ -101,6 +102,7 @@ impl Speaker {
             target,
             refreshing: Refreshing::default(),
             malformed: Malformed::default(),
+            gauges: Gauges::default(),
         });
         self.rib.set_teller(id, teller);
         self.rib.set_informant(id, informant);
@@ -153,9 +155,10 @@ impl Speaker {
         };
         self.discarded.push_back(up.adj_out);
         let negotiated = &up.session.negotiated;
-        let keep = match config.restart_secs {
-            0 => Keep::default(),
-            _ => Keep::of(negotiated, cause, &config),
+        let may_come_back = config.restart_secs > 0 && neighbor.machine.held().is_none();
+        let keep = match may_come_back {
+            false => Keep::default(),
+            true => Keep::of(negotiated, cause, &config),
         };
         let again = negotiated.graceful_notification;
         self.keep(id, &keep, again, now);
@@ -167,6 +170,11 @@ impl Speaker {
             let told: Vec<String> = problems.map(ToString::to_string).collect();
             self.update_problem(id, told.join("; "), now);
         }
+        let up = self.neighbors.get(id.index());
+        if up.is_none_or(|neighbor| neighbor.up.is_none()) {
+            // What came with that which ended the session.
+            return;
+        }
         for (_, prefixes) in &update.withdrawn {
             prefixes
                 .iter()
@@ -177,11 +185,19 @@ impl Speaker {
             if let Some(up) = up.and_then(|neighbor| neighbor.up.as_mut()) {
                 up.refreshing.came(announcement.family);
             }
-            self.announce(id, &announcement.prefixes, announcement.attributes, now);
+            let family = announcement.family;
+            self.announce(
+                id,
+                family,
+                &announcement.prefixes,
+                announcement.attributes,
+                now,
+            );
         }
         if let Some(family) = update.end_of_rib {
             self.end_of_rib(id, family, now);
         }
+        self.enforce_limits(id, now);
     }
 
     fn update_problem(&mut self, id: PeerId, text: String, now: Instant) {
@@ -195,6 +211,7 @@ impl Speaker {
     fn announce(
         &mut self,
         id: PeerId,
+        family: Family,
         prefixes: &[Nlri],
         attributes: Arc<PathAttributes>,
         now: Instant,
@@ -215,14 +232,21 @@ impl Speaker {
         let received = self.rib.intern(received);
         let mut hearing = judge.hear(received);
         let mut surplus = 0;
+        let mut room = neighbor.room(self.rib.adj_in(), family, prefixes.len());
+        let mut ignored = 0;
         for nlri in prefixes {
             if nlri.path_id != 0 && !self.rib.adj_in().has_room(id, nlri) {
                 surplus += 1;
                 continue;
             }
+            if !room.take(self.rib.adj_in(), id, nlri) {
+                ignored += 1;
+                continue;
+            }
             let (attributes, status) = hearing.judge(self.rib.pool(), &nlri.prefix);
             self.rib.announce(id, *nlri, attributes, status);
         }
+        self.not_taken(id, family, ignored);
         if let Some(kind) = conflict {
             self.event(now, Some(id), kind);
         }

@@ -8,6 +8,7 @@ use std::time::Instant;
 use super::api::PeerId;
 use super::conflict::Conflict;
 use super::drain::DrainState;
+use super::limits::LimitStatus;
 use crate::attr::PathAttributes;
 use crate::capability::Capability;
 use crate::fsm::{Counters, LastError, State};
@@ -100,6 +101,8 @@ pub struct PeerPrefixes {
     pub total: PrefixCounts,
     /// The same by family: IPv4, IPv6.
     pub by_family: [(Family, PrefixCounts); 2],
+    /// How many there may be, if there is a limit.
+    pub limits: Option<LimitStatus>,
 }
 
 impl Deref for PeerPrefixes {

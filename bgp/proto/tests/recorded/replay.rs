@@ -142,6 +142,7 @@ impl Player {
             },
             enforce_first_as: true,
             knobs: Knobs::default(),
+            limits: None,
             import: Policy::accept_all(),
             export: Policy::default(),
         };

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use super::Limits;
+
 /// What kind of peer it is, and what was said so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -22,6 +24,8 @@ pub struct Details {
     pub established: u64,
     /// Since the daemon's start.
     pub messages: Both,
+    /// How many prefixes it may announce; null: any number.
+    pub maximum_prefixes: Option<Limits>,
     /// Routes of an earlier session.
     pub stale: Stale,
 }
@@ -107,6 +111,7 @@ pub struct Range {
 impl Details {
     pub(super) fn new(peer: &PeerStatus, now: Instant) -> Self {
         let kind = &peer.kind;
+        let limits = peer.prefixes.limits.as_ref();
         let Counters { received, sent } = &kind.counters;
         Self {
             local_asn: kind.local_asn,
@@ -118,6 +123,7 @@ impl Details {
                 sent: sent.into(),
             },
             stale: Stale::new(peer, now),
+            maximum_prefixes: limits.map(|limits| Limits::new(limits, now)),
         }
     }
 }

@@ -9,8 +9,8 @@ use rcni_bgp_proto::message::{self, Message};
 use rcni_bgp_proto::policy::Policy;
 use rcni_bgp_proto::speaker::{
     AddPath, CloseCause, ConnId, ConnectError, GracefulRestartConfig, Input, Interface, Knobs,
-    Offer, Output, OwnAddresses, PeerConfig, PeerId, PrefixCounts, Remote, Role, RouteStatus,
-    Speaker, SpeakerConfig, Timers,
+    LimitAction, MaximumPrefixes, Offer, Output, OwnAddresses, PeerConfig, PeerId, PrefixCounts,
+    Remote, Role, RouteStatus, Speaker, SpeakerConfig, Timers,
 };
 use rcni_bgp_proto::validate::{AddPathFamilies, SessionOptions};
 use rcni_bgp_proto::wire::{Framer, MAX_EXTENDED_MESSAGE_LEN};
@@ -93,6 +93,16 @@ fn peer_config(peer: u8) -> PeerConfig {
         },
         enforce_first_as: peer != 4,
         knobs: Knobs::default(),
+        limits: (peer >= 3).then_some(MaximumPrefixes {
+            ipv4: Some(4),
+            ipv6: Some(2),
+            warning_percent: 75,
+            action: if peer == 3 {
+                LimitAction::Drop
+            } else {
+                LimitAction::Restart(30)
+            },
+        }),
         import: Policy::accept_all(),
         export: Policy::accept_all(),
     }

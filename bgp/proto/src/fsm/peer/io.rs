@@ -54,6 +54,9 @@ pub enum PeerInput<'a> {
     Reset(Notification),
     /// End all connections with this NOTIFICATION, and have none until `Release`.
     HoldDown(Notification),
+    /// End all connections with this NOTIFICATION, and have none until then, or until `Release`: the
+    /// peer has announced too many prefixes.
+    Limit(Notification, Option<Instant>),
     /// Go on.
     Release,
     /// A dial succeeded.

@@ -7,6 +7,7 @@
 mod collision;
 mod connections;
 mod dial;
+mod hold;
 mod identity;
 mod io;
 
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
+pub use hold::Held;
 pub use io::{ConnIds, Context, PeerInput, PeerOutput, Session};
 
 use super::connection::ConnectionInput;
@@ -23,6 +25,7 @@ use crate::error::Notification;
 use crate::iana::message_type;
 use crate::speaker::{ConnId, PeerConfig, SpeakerConfig, StopMode, Timers};
 use connections::Slot;
+use hold::Hold;
 pub use identity::Identity;
 
 /// Longest delay before a dial after errors.
@@ -52,8 +55,7 @@ impl TimerKind for Timer {
 pub struct Peer {
     identity: Identity,
     started: bool,
-    /// Until somebody says otherwise.
-    held_down: bool,
+    hold: Hold,
     backing_off: bool,
     dial: Option<ConnId>,
     slots: Vec<Slot>,
@@ -80,7 +82,7 @@ impl Peer {
         Self {
             identity: Identity::new(speaker, config),
             started: false,
-            held_down: false,
+            hold: Hold::default(),
             backing_off: false,
             dial: None,
             slots: Vec::new(),
@@ -119,7 +121,8 @@ impl Peer {
     /// When the next dial is due.
     #[must_use]
     pub fn next_attempt(&self) -> Option<Instant> {
-        self.timers.get(Timer::Redial)
+        let next = self.timers.get(Timer::Redial);
+        next.or_else(|| self.hold.until().filter(|_| !self.identity.passive))
     }
 
     /// Times it was Established.
@@ -139,10 +142,10 @@ impl Peer {
         self.counters.sent.count(message_type::UPDATE);
     }
 
-    /// Shut down by command.
+    /// Why it is left alone, if it is.
     #[must_use]
-    pub fn is_held_down(&self) -> bool {
-        self.held_down
+    pub fn held(&self) -> Option<Held> {
+        self.hold.why()
     }
 
     /// Its OPEN was accepted, now or earlier.
@@ -174,7 +177,10 @@ impl Peer {
             .slots
             .iter()
             .filter_map(|slot| slot.machine.next_timeout());
-        connections.chain(self.timers.next()).min()
+        connections
+            .chain(self.timers.next())
+            .chain(self.hold.until())
+            .min()
     }
 
     /// Takes one input.
@@ -187,24 +193,24 @@ impl Peer {
                     StopMode::Restart => None,
                     StopMode::Shutdown(text) => Some(Notification::shutdown(text)),
                 };
+                self.hold.set_wanted(false);
                 self.stop(words.as_ref(), ctx, &mut out);
             }
             PeerInput::Configure(identity) => self.configure(*identity, ctx, &mut out),
             PeerInput::Reset(words) => self.reset(&words, ctx, &mut out),
             PeerInput::HoldDown(words) => {
-                self.held_down = true;
-                let sent = !self.slots.is_empty();
-                self.stop(Some(&words), ctx, &mut out);
-                // Else it is known what was sent, perhaps within a Hard Reset.
-                if !sent {
-                    let mut error = Cause::Sent(words).describe(ctx.now);
-                    "shut down by command".clone_into(&mut error.text);
-                    self.last_error = Some(error);
-                }
+                self.hold.by_command();
+                self.hold_down(words, "shut down by command", ctx, &mut out);
+            }
+            PeerInput::Limit(words, until) => {
+                self.hold.by_limit(until);
+                self.hold_down(words, "too many prefixes", ctx, &mut out);
             }
             PeerInput::Release => {
-                self.held_down = false;
-                self.start(ctx, &mut out);
+                self.hold.release();
+                if self.hold.is_wanted() {
+                    self.start(ctx, &mut out);
+                }
             }
             PeerInput::Connected(conn, local, remote) => {
                 self.connected(conn, local, remote, ctx, &mut out);
@@ -261,9 +267,29 @@ impl Peer {
     }
 
     fn start(&mut self, ctx: &mut Context<'_>, out: &mut Vec<PeerOutput>) {
-        if !self.held_down && !std::mem::replace(&mut self.started, true) {
+        self.hold.set_wanted(true);
+        self.hold.take_due(ctx.now);
+        if self.hold.why().is_none() && !std::mem::replace(&mut self.started, true) {
             (self.errors, self.refusals) = (0, 0);
             self.dial(ctx, out);
+        }
+    }
+
+    /// `text`: why, if nothing could be said.
+    fn hold_down(
+        &mut self,
+        words: Notification,
+        text: &str,
+        ctx: &mut Context<'_>,
+        out: &mut Vec<PeerOutput>,
+    ) {
+        let sent = !self.slots.is_empty();
+        self.stop(Some(&words), ctx, out);
+        // Else it is known what was sent, perhaps within a Hard Reset.
+        if !sent {
+            let mut error = Cause::Sent(words).describe(ctx.now);
+            text.clone_into(&mut error.text);
+            self.last_error = Some(error);
         }
     }
 
@@ -333,6 +359,9 @@ impl Peer {
     fn tick(&mut self, ctx: &mut Context<'_>, out: &mut Vec<PeerOutput>) {
         for conn in self.conns() {
             self.feed(conn, ConnectionInput::Tick, ctx, out);
+        }
+        if self.hold.take_due(ctx.now) {
+            self.start(ctx, out);
         }
         if self.timers.take_due(Timer::Dial, ctx.now)
             && let Some(conn) = self.dial.take()

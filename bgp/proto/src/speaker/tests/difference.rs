@@ -7,7 +7,8 @@ use super::{ip, only, peer, prefix, speaker};
 use crate::iana::Family;
 use crate::speaker::difference::{Change, Difference, Effect, Field};
 use crate::speaker::{
-    NextHopMode, PeerConfig, Remote, RemoteAs, RemovePrivate, Role, SpeakerConfig,
+    LimitAction, MaximumPrefixes, NextHopMode, PeerConfig, Remote, RemoteAs, RemovePrivate, Role,
+    SpeakerConfig,
 };
 
 fn config() -> SpeakerConfig {
@@ -104,6 +105,14 @@ const PEER: &[(Field, Effect, OfPeer)] = &[
     (Field::Client, Effect::Live, |p| p.knobs.client = true),
     (Field::HonorShutdown, Effect::Live, |p| {
         p.knobs.honor_graceful_shutdown = false;
+    }),
+    (Field::MaximumPrefixes, Effect::Live, |p| {
+        p.limits = Some(MaximumPrefixes {
+            ipv4: Some(1000),
+            ipv6: None,
+            warning_percent: 75,
+            action: LimitAction::Warn,
+        });
     }),
     (Field::Import, Effect::Live, |p| {
         p.import = only("10.0.0.0/8", 8, 24);

@@ -311,6 +311,7 @@ fn solo(long_lived_secs: u32) -> Solo {
         speaker: Speaker::new(config, now),
         now,
         closed: vec![],
+        events: vec![],
     };
     solo.input(Input::Start);
     solo
@@ -564,6 +565,7 @@ fn the_capability_has_the_time_for_each_family_or_says_only_that_it_is_known() {
         speaker: Speaker::new(config, now),
         now,
         closed: vec![],
+        events: vec![],
     };
     without.input(Input::Start);
     assert_eq!(offered(&mut without), None);

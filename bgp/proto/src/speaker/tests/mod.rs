@@ -7,6 +7,7 @@ mod drain;
 mod dynamic;
 mod exports;
 mod families;
+mod limits;
 mod long_lived;
 mod many;
 mod net;
@@ -70,6 +71,7 @@ pub(super) fn peer(address: &str, asn: u32) -> PeerConfig {
         offer: Offer::default(),
         enforce_first_as: true,
         knobs: Knobs::default(),
+        limits: None,
         import: Policy::accept_all(),
         export: Policy::default(),
     }

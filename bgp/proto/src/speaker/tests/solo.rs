@@ -11,7 +11,7 @@ use crate::fsm::{CauseClass, State};
 use crate::iana::{AttributeCode, Family, attribute_flag};
 use crate::message::{self, Message, Open, pack_announcements};
 use crate::rib::{PathStatus, Unusable};
-use crate::speaker::{ConnId, Input, Output, PeerConfig, Speaker};
+use crate::speaker::{ConnId, EventKind, Input, Output, PeerConfig, Speaker, SpeakerConfig};
 use crate::validate::{LocalOpen, Offer, SessionOptions};
 use crate::wire::Framer;
 
@@ -22,6 +22,7 @@ pub(super) struct Solo {
     pub(super) speaker: Speaker,
     pub(super) now: Instant,
     pub(super) closed: Vec<ConnId>,
+    pub(super) events: Vec<EventKind>,
 }
 
 impl Solo {
@@ -33,11 +34,16 @@ impl Solo {
                 ..transit(address, asn)
             })
             .to_vec();
+        Self::with(config)
+    }
+
+    pub(super) fn with(config: SpeakerConfig) -> Self {
         let now = Instant::now();
         let mut solo = Self {
             speaker: Speaker::new(config, now),
             now,
             closed: vec![],
+            events: vec![],
         };
         solo.input(Input::Start);
         solo
@@ -46,8 +52,10 @@ impl Solo {
     pub(super) fn input(&mut self, input: Input<'_>) {
         self.speaker.handle(input, self.now);
         while let Some(output) = self.speaker.poll_output() {
-            if let Output::Close { conn } = output {
-                self.closed.push(conn);
+            match output {
+                Output::Close { conn } => self.closed.push(conn),
+                Output::Event(event) => self.events.push(event.kind),
+                _ => {}
             }
         }
     }
@@ -106,7 +114,7 @@ impl Solo {
     }
 }
 
-fn options() -> SessionOptions {
+pub(super) fn options() -> SessionOptions {
     SessionOptions {
         four_octet_as: true,
         families: vec![Family::IPV4_UNICAST],
@@ -239,6 +247,7 @@ fn garbage_on_incoming_connections_does_not_delay_the_own_dial() {
         speaker: Speaker::new(config, now),
         now,
         closed: vec![],
+        events: vec![],
     };
     solo.speaker.handle(Input::Start, now);
     let mut outputs = std::iter::from_fn(|| solo.speaker.poll_output());
