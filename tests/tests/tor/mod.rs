@@ -9,6 +9,7 @@
 pub(crate) mod beside;
 pub(crate) mod cases;
 pub(crate) mod features;
+pub(crate) mod limits;
 pub(crate) mod long_lived;
 pub(crate) mod policies;
 pub(crate) mod reflection;
@@ -416,7 +417,7 @@ macro_rules! tests_of {
         mod $name {
             use crate::tor::beside::{Neighbour, leave_each_other_alone};
             use crate::tor::{
-                Kind, Router, Suite, cases, features, long_lived, policies, reflection,
+                Kind, Router, Suite, cases, features, limits, long_lived, policies, reflection,
             };
             use anyhow::Result;
 
@@ -473,6 +474,11 @@ macro_rules! tests_of {
             #[test]
             fn four_routers_and_what_rules_make_of_routes() -> Result<()> {
                 policies::between_four_routers($suite)
+            }
+
+            #[test]
+            fn four_routers_and_limits_of_prefixes() -> Result<()> {
+                limits::four_actions($suite)
             }
 
             #[test]
