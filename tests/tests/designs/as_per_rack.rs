@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{Racks, frr_echoes, node, override_as, wait_fabric};
+use super::{Racks, echo_is_unused, node, override_as, wait_fabric};
 use crate::common::family::{BOTH, Family, first_packet};
 use crate::common::paths::wait_as_paths;
 use crate::common::{in_lab, wait_no_route};
@@ -26,8 +26,8 @@ fn one_as_for_a_rack() -> Result<()> {
         racks.without_the_spine(keeps)?;
         racks.learn_anew(keeps)?;
         // The ToR's fix and the node's: either way the own block comes back.
-        frr_echoes(lab, (11, 1), "65101 i")?;
-        frr_echoes(lab, (21, 2), "65202 i")?;
+        echo_is_unused(lab, 11, "65101 65101")?;
+        echo_is_unused(lab, 21, "65102 65202")?;
 
         // Without the ToR's fix the rack's blocks are loops, and only those.
         let leaf = lab.node("leaf1")?;

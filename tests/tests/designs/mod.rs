@@ -10,6 +10,7 @@ mod tor_reflector;
 use anyhow::{Result, ensure};
 use rcni_tests::status::Status;
 use rcni_tests::{Lab, Node, Pod, wait_until};
+use serde_json::Value;
 
 use crate::common::family::{BOTH, Family, first_packet};
 use crate::common::paths::wait_next_hops;
@@ -156,29 +157,32 @@ impl<'l> Racks<'l> {
         Ok(())
     }
 }
-/// What FRR says that it tells a neighbour.
-fn told_by_frr(router: &Node, family: Family, neighbor: &str) -> Result<String> {
-    let family = family.pick("ipv4", "ipv6");
-    let question = format!("show bgp {family} unicast neighbors {neighbor} advertised-routes");
-    router.check(&["vtysh", "-c", &question])
-}
-
-/// FRR tells a node the node's own block, with that AS path behind its own AS.
-fn frr_echoes(lab: &Lab, (number, rack): (u8, u8), path: &str) -> Result<()> {
-    let leaf = lab.node(&format!("leaf{rack}"))?;
+/// The node's own block comes back from its ToR with that AS path, is kept with its reason, is not
+/// used and not taken for a conflict.
+fn echo_is_unused(lab: &Lab, number: u8, path: &str) -> Result<()> {
+    let here = node(lab, number)?;
     for &family in BOTH {
-        let block = family.block(number);
-        // IPv6 goes over the session of IPv4 addresses, too.
-        let told = told_by_frr(leaf, family, &node_address(Family::V4, (number, rack)))?;
-        let mut lines = told.split_once(&block).map(|(_, rest)| rest.lines());
-        let line = lines
-            .as_mut()
-            .and_then(|lines| lines.find(|line| line.len() > 2));
-        ensure!(
-            line.is_some_and(|line| line.contains(path)),
-            "{path}: {told}"
+        let argv = ["rcni-bgp", "routes", &family.block(number), "-o", "json"];
+        let said: Value = serde_json::from_str(&here.check(&argv)?)?;
+        let routes = said.get("routes").and_then(Value::as_array);
+        let routes: Vec<&Value> = routes.into_iter().flatten().collect();
+        let word = |route: &Value, key: &str| route.get(key)?.as_str().map(str::to_owned);
+        let [own, echo] = routes[..] else {
+            anyhow::bail!("not the own network and its echo: {said}");
+        };
+        ensure!(word(own, "state").as_deref() == Some("best"), "{own}");
+        ensure!(own.get("peer") == Some(&Value::Null), "{own}");
+        ensure!(word(echo, "asPath").as_deref() == Some(path), "{echo}");
+        // FRR leaves us as next hop in the subnet of the session, and names itself in IPv6.
+        let wanted = family.pick(
+            ["unusable", "next hop is an own address"],
+            ["lost", "an own network is preferred"],
         );
+        let seen = ["state", "reason"].map(|key| word(echo, key).unwrap_or_default());
+        ensure!(seen == wanted, "{echo}");
     }
+    let conflicts = Status::of(here)?.conflicts;
+    ensure!(conflicts.is_empty(), "{conflicts:?}");
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{NODES, Racks, frr_echoes, node, override_as, wait_fabric};
+use super::{NODES, Racks, echo_is_unused, node, override_as, wait_fabric};
 use crate::common::family::{BOTH, Family};
 use crate::common::paths::wait_as_paths;
 use crate::common::{in_lab, wait_no_route};
@@ -31,8 +31,8 @@ fn one_as_for_all_nodes() -> Result<()> {
         }
         racks.without_the_spine(keeps)?;
         racks.learn_anew(keeps)?;
-        frr_echoes(lab, (11, 1), "65200 i")?;
-        frr_echoes(lab, (21, 2), "65102 i")?;
+        echo_is_unused(lab, 11, "65101 65200")?;
+        echo_is_unused(lab, 21, "65102 65102")?;
 
         // A ToR as it is: nodes that do not take their own AS know nobody.
         let leaf = lab.node("leaf2")?;
