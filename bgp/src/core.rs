@@ -25,6 +25,7 @@ use crate::control::orders;
 use crate::control::server::CoreQuery;
 use crate::fib::task::Command;
 use crate::log::Log;
+use crate::reload::plan::Plan;
 use crate::tasks;
 use crate::transport::Event;
 use crate::transport::connection::Handle;
@@ -424,6 +425,15 @@ impl Core {
         let done = orders::done(name, &order, self.speaker.is_shut_down(peer));
         self.input(Input::Order { peer, order });
         Ok(done)
+    }
+
+    /// Another configuration; the gate has its entries already.
+    pub fn reconfigure(&mut self, plan: Plan, settings: Vec<PeerSettings>) {
+        self.peers = by_network(settings);
+        self.input(Input::Reconfigure {
+            config: Box::new(plan.speaker),
+            sockets: plan.sockets,
+        });
     }
 
     /// Ends all sessions like for an upgrade: no Cease, and the kernel's routes stay, so that

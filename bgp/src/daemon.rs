@@ -6,9 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rcni_bgp_proto::speaker::Speaker;
-use rcni_config::{Security, SpeakerConfig};
+use rcni_config::SpeakerConfig;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -21,11 +20,12 @@ use crate::drained::Drained;
 use crate::fib::task::{Command, Fib};
 use crate::jitter::random;
 use crate::marker::Marker;
+use crate::reload::state::State;
+use crate::reload::{Change, Reloader};
 use crate::transport::Event;
-use crate::transport::gate::{Entry, Gate};
 use crate::transport::interfaces::{Interfaces, Watcher};
-use crate::transport::keys::KeyFor;
-use crate::transport::listener::{self, ListenError, Sockets};
+use crate::transport::listener::ListenError;
+use crate::transport::listening::{Listening, Wanted};
 use crate::transport::socket::Options;
 use crate::{convert, tasks};
 
@@ -70,6 +70,8 @@ pub enum DaemonError {
 struct Inlets {
     events: mpsc::Receiver<Event>,
     queries: mpsc::Receiver<CoreQuery>,
+    changes: mpsc::Receiver<Change>,
+    listening: Listening,
     fib: mpsc::Sender<Command>,
     fib_task: JoinHandle<io::Result<()>>,
     terminate: Signal,
@@ -80,10 +82,9 @@ struct Inlets {
 /// Runs until SIGTERM or SIGINT. Both are a stop as for an upgrade: sessions are closed without a
 /// NOTIFICATION and kernel routes stay, so that traffic flows until the next start adopts them.
 ///
-/// # Errors
-/// [`DaemonError`].
-pub async fn run(config: &SpeakerConfig, socket: &Path) -> Result<(), DaemonError> {
-    let (mut core, mut inlets) = start(config, socket).await?;
+/// `config` was read from `file`, which is watched from now on.
+pub async fn run(config: &SpeakerConfig, file: &Path, socket: &Path) -> Result<(), DaemonError> {
+    let (mut core, mut inlets) = start(config, file, socket).await?;
     core.start();
     let result = serve(&mut core, &mut inlets).await;
     core.stop();
@@ -101,15 +102,22 @@ pub async fn run(config: &SpeakerConfig, socket: &Path) -> Result<(), DaemonErro
     result
 }
 
-async fn start(config: &SpeakerConfig, socket: &Path) -> Result<(Core, Inlets), DaemonError> {
+async fn start(
+    config: &SpeakerConfig,
+    file: &Path,
+    socket: &Path,
+) -> Result<(Core, Inlets), DaemonError> {
     let started = Instant::now();
     let terminate = signal(SignalKind::terminate()).map_err(DaemonError::Signals)?;
     let interrupt = signal(SignalKind::interrupt()).map_err(DaemonError::Signals)?;
+    let hangup = signal(SignalKind::hangup()).map_err(DaemonError::Signals)?;
     let side = tasks::Side::start().map_err(DaemonError::Thread)?;
     let control = side.within(|| server::bind(socket))?;
     raise_descriptors();
     let settings = settings(config);
-    let (listeners, gate) = listen(config, &settings)?;
+    let (events, event_inlet) = mpsc::channel(tasks::EVENTS);
+    let listening = Listening::start(Wanted::new(config, &settings), events.clone())?;
+    let gate = listening.gate().clone();
     let mut watcher = Watcher::open().map_err(DaemonError::Netlink)?;
     let interfaces = watcher.read().await.map_err(DaemonError::Netlink)?;
     warn_of_absent(config, &interfaces);
@@ -126,15 +134,18 @@ async fn start(config: &SpeakerConfig, socket: &Path) -> Result<(Core, Inlets), 
     let restarting = adopted > 0 || marker.as_ref().is_some_and(Marker::is_left);
     let drained = Drained::beside(socket).ok();
     let speaker = convert::speaker(config, restarting, random());
-    let (events, event_inlet) = mpsc::channel(tasks::EVENTS);
     let (queries, query_inlet) = mpsc::channel(tasks::QUERIES);
     let (fib_queries, fib_query_inlet) = mpsc::channel(tasks::QUERIES);
     let (fib_commands, fib_command_inlet) = mpsc::channel(tasks::FIB_COMMANDS);
-    for listener in listeners {
-        tasks::spawn_accept(listener, gate.clone(), events.clone());
-    }
     tasks::spawn_addresses(watcher, interfaces.clone(), events.clone());
+    let (reloads, reload_inlet) = mpsc::channel(tasks::QUERIES);
+    let (changes, change_inlet) = mpsc::channel(1);
+    let state = Arc::new(State::new(file, config, started));
+    let reloader = Reloader::new(file, config.clone(), changes, state.clone());
+    tasks::spawn_reload(&side, reloader, reload_inlet, hangup);
     let asker = Asker {
+        reload: reloads,
+        configuration: state,
         core: queries,
         fib: fib_queries,
         owner,
@@ -154,6 +165,8 @@ async fn start(config: &SpeakerConfig, socket: &Path) -> Result<(Core, Inlets), 
     let inlets = Inlets {
         events: event_inlet,
         queries: query_inlet,
+        changes: change_inlet,
+        listening,
         fib: fib_commands,
         fib_task: tasks::spawn_fib(&side, fib, fib_command_inlet, fib_query_inlet),
         terminate,
@@ -182,36 +195,9 @@ fn raise_descriptors() {
     }
 }
 
-/// All listening sockets, and who may connect to them: those of `settings`.
-fn listen(
-    config: &SpeakerConfig,
-    settings: &[PeerSettings],
-) -> Result<(Vec<TcpListener>, Arc<Gate>), ListenError> {
-    let entry = |peer: &PeerSettings| Entry {
-        network: peer.network,
-        options: peer.options,
-    };
-    let gate = Gate::new(&settings.iter().map(entry).collect::<Vec<_>>());
-    let mut keys: Vec<KeyFor> = settings
-        .iter()
-        .filter(|peer| peer.security != Security::None)
-        .map(|peer| KeyFor {
-            name: peer.name.clone(),
-            network: peer.network,
-            security: peer.security.clone(),
-        })
-        .collect();
-    keys.sort_by_key(|key| key.network.prefix_len());
-    let sockets = Sockets {
-        addresses: &config.bind_addresses,
-        port: config.listen_port,
-        keys: &keys,
-        gate: &gate,
-    };
-    Ok((listener::bind(sockets)?, gate))
-}
-
-fn settings(config: &SpeakerConfig) -> Vec<PeerSettings> {
+/// What the transport must know of all peers, in their order.
+#[must_use]
+pub fn settings(config: &SpeakerConfig) -> Vec<PeerSettings> {
     let secs = |secs: u32| Duration::from_secs(u64::from(secs));
     let settings = |peer: &rcni_config::PeerConfig| {
         let timers = peer.timers;
@@ -267,6 +253,9 @@ async fn serve(core: &mut Core, inlets: &mut Inlets) -> Result<(), DaemonError> 
         tokio::select! {
             Some(event) = inlets.events.recv() => core.timed(|core| core.event(event)),
             Some(query) = inlets.queries.recv() => core.timed(|core| core.answer(query)),
+            Some(change) = inlets.changes.recv() => {
+                reconfigure(core, &mut inlets.listening, change).await;
+            }
             Ok(place) = inlets.fib.reserve(), if core.has_fib_command() => {
                 core.timed(|core| place.send(core.next_fib_command()));
             }
@@ -281,6 +270,23 @@ async fn serve(core: &mut Core, inlets: &mut Inlets) -> Result<(), DaemonError> 
             _ = inlets.interrupt.recv() => return Ok(()),
         }
     }
+}
+
+/// First what may be refused: then nothing has changed.
+async fn reconfigure(core: &mut Core, listening: &mut Listening, change: Change) {
+    let Change {
+        plan,
+        settings,
+        answer,
+    } = change;
+    let wanted = Wanted::new(&plan.config, &settings);
+    let done = listening.change(wanted).await;
+    let done = done.map_err(|error| error.to_string());
+    if done.is_ok() {
+        core.timed(|core| core.reconfigure(*plan, settings));
+    }
+    // Nobody asks who does not wait.
+    let _ = answer.send(done);
 }
 
 /// Before timers fire. A peer that has spoken is not dead, wherever its words are: who is about to

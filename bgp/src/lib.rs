@@ -22,6 +22,7 @@ pub mod fib;
 pub mod jitter;
 pub mod log;
 pub mod marker;
+pub mod reload;
 pub mod tasks;
 pub mod text;
 pub mod transport;

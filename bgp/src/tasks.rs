@@ -14,14 +14,17 @@
 //!                                               |  ^           |
 //!      signals: SIGTERM, SIGINT ----------------|->+           | fib::Command, 4 chunks;
 //!                                               |              | before that a map that keeps
-//!   control (one) --> client (16 at most)       |              | only the last word per prefix
+//!   reload (one) -- reload::Change, 1 ----------+              | only the last word per prefix
+//!      ^  file, SIGHUP                          |              |
+//!      +-- reload::Request, 16 --+              |              |
+//!   control (one) --> client (16 at most)       |              |
 //!                       | CoreQuery, 16 --------+              v
 //!                       | fib Query, 16 ------------------->  fib (owns kernel routes)
 //!                                                              ^
 //!                                        kernel notifications -+
 //! ```
 //!
-//! On the side: fib, control, client; and a third thread that waits for large writes to the kernel, and
+//! On the side: fib, control, client, reload; and a third thread that waits for large writes to the kernel, and
 //! a fourth that writes the log. Nobody waits for the core in a circle: the core itself never waits for a queue but in its one
 //! `select!`. If the fib task ends, the daemon ends.
 
@@ -32,11 +35,13 @@ use std::time::Duration;
 
 use rcni_bgp_proto::speaker::ConnId;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::Signal;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
 use crate::control::server::{Asker, ControlSocket, serve};
 use crate::fib::task::{Command, Fib, Query, run_without_kernel};
+use crate::reload::{Reloader, Request};
 use crate::transport::connection::{self, Handle};
 use crate::transport::dialler::{Dial, dial};
 use crate::transport::gate::{Evicted, Gate, Seat};
@@ -50,9 +55,24 @@ pub const FIB_COMMANDS: usize = 4;
 /// Questions that wait.
 pub const QUERIES: usize = 16;
 
-/// One per listening socket; the gate is one for all.
-pub fn spawn_accept(listener: TcpListener, gate: Arc<Gate>, events: mpsc::Sender<Event>) {
-    tokio::spawn(listener::accept(listener, gate, events));
+/// One per listening socket; the gate is one for all. Aborting it leaves the socket to its other owner.
+#[must_use]
+pub fn spawn_accept(
+    listener: Arc<TcpListener>,
+    gate: Arc<Gate>,
+    events: mpsc::Sender<Event>,
+) -> JoinHandle<()> {
+    tokio::spawn(listener::accept(listener, gate, events))
+}
+
+/// The configuration's file, read on threads of its own.
+pub fn spawn_reload(
+    side: &Side,
+    reloader: Reloader,
+    requests: mpsc::Receiver<Request>,
+    hangup: Signal,
+) {
+    side.tasks.spawn(reloader.run(requests, hangup));
 }
 
 /// The own addresses; `known` is what the core starts with.

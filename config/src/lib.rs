@@ -33,7 +33,9 @@ pub use cidr::Cidr;
 pub use community::{Community, CommunityPattern};
 pub use error::{ConfigError, ConfigErrors};
 pub use hold_time::HoldTime;
-pub use load::{load_felix, load_speaker, parse_felix, parse_speaker, readable_passwords};
+pub use load::{
+    load_felix, load_speaker, parse_felix, parse_speaker, read_text, readable_passwords,
+};
 pub use password::Password;
 pub use resolved::{
     Action, AddPath, AddressFamily, AoAlgorithm, AoKey, AsPathMatch, Capabilities, Changes,

@@ -4,16 +4,17 @@ mod check;
 mod clean;
 mod drain;
 mod peer;
+mod reload;
 mod routes;
 mod run;
 mod status;
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use rcni_config::{SpeakerConfig, paths};
+use rcni_config::SpeakerConfig;
 
 /// A refused configuration, or a question that cannot be asked.
 const REFUSED: u8 = 2;
@@ -32,6 +33,8 @@ Examples:
   rcni-bgp check /etc/rcni/bgp.yaml     is this configuration all right?
   rcni-bgp check - < bgp.yaml           the same from standard input
   rcni-bgp run                          run with /etc/rcni/bgp.yaml
+  rcni-bgp check new.yaml --against-running     what would it change, and reset?
+  rcni-bgp reload                       read the file again, now
   rcni-bgp status                       sessions, since when, and what is wrong
   rcni-bgp status -o json | jq .peers   the same for programs
   rcni-bgp routes 10.244.2.0/24         every path of it, and why it is in use or not
@@ -122,14 +125,22 @@ Example:
     /// Check a configuration file without using it
     #[command(after_help = "\
 Exit code: 0 it would be accepted; 2 it would be refused, each reason with file and line.
+With --against-running: 1 it would be accepted, and sessions would end for it.
+
+Examples:
+  rcni-bgp check /etc/rcni/bgp.yaml
+  rcni-bgp check new.yaml --against-running")]
+    Check(check::Options),
+    /// Have a running daemon read its configuration file now, and show what came of it
+    #[command(after_help = "\
+The daemon watches its file and reads it when it changes, also after SIGHUP; this waits for it. What
+is refused changes nothing. `rcni-bgp check FILE --against-running` shows before what would be reset.
+
+Exit code: 0 the file is in use; 2 it is refused, or the daemon cannot be asked.
 
 Example:
-  rcni-bgp check /etc/rcni/bgp.yaml")]
-    Check {
-        /// The file
-        #[arg(value_name = "FILE", default_value = paths::BGP_CONFIG)]
-        file: PathBuf,
-    },
+  rcni-bgp reload")]
+    Reload(reload::Options),
 }
 
 /// All of `main`.
@@ -143,7 +154,8 @@ pub fn main() -> ExitCode {
         Command::Drain(options) => drain::run(&options),
         Command::Undrain(options) => drain::undo(&options),
         Command::Clean(options) => clean::run(&options),
-        Command::Check { file } => check::run(&file),
+        Command::Check(options) => check::run(&options),
+        Command::Reload(options) => reload::run(&options),
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) fn run(options: &Options) -> ExitCode {
     let Some(runtime) = runtime() else {
         return ExitCode::FAILURE;
     };
-    let ended = runtime.block_on(daemon::run(&config, &options.socket));
+    let ended = runtime.block_on(daemon::run(&config, &options.config, &options.socket));
     // Before the last words.
     drop(flush);
     match ended {

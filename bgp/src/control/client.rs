@@ -16,6 +16,7 @@ use super::drain::{DrainOrder, DrainStatus};
 use super::model::Status;
 use super::orders::PeerOrder;
 use super::routes::{RoutesPage, RoutesRequest};
+use crate::reload::report::{Candidate, Report};
 
 /// For the whole question; longer than the daemon's own deadline.
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -131,6 +132,37 @@ pub async fn drain(path: &Path, order: &DrainOrder) -> Result<DrainStatus, AskEr
         path: path.to_owned(),
         source,
     })
+}
+
+/// Has the file read again; what came of it, also as it came.
+///
+/// # Errors
+/// [`AskError`]; [`AskError::Rejected`] with all errors of a file that is refused.
+pub async fn reload(path: &Path) -> Result<(Report, Bytes), AskError> {
+    report(path, Request::post("/v1/reload"), Bytes::new()).await
+}
+
+/// What a candidate would change.
+///
+/// # Errors
+/// Like [`reload`].
+pub async fn compare(path: &Path, candidate: &Candidate) -> Result<(Report, Bytes), AskError> {
+    // Strings always fit.
+    let body = serde_json::to_vec(candidate).unwrap_or_default();
+    let request =
+        Request::post("/v1/compare").header(hyper::header::CONTENT_TYPE, "application/json");
+    report(path, request, body.into()).await
+}
+
+async fn report(path: &Path, request: Builder, body: Bytes) -> Result<(Report, Bytes), AskError> {
+    let body = ask(path, request, body).await?;
+    match serde_json::from_slice(&body) {
+        Ok(report) => Ok((report, body)),
+        Err(source) => Err(AskError::Foreign {
+            path: path.to_owned(),
+            source,
+        }),
+    }
 }
 
 async fn ask(path: &Path, request: Builder, body: Bytes) -> Result<Bytes, AskError> {

@@ -12,10 +12,12 @@ use serde::{Deserialize, Serialize};
 use super::drain::DrainStatus;
 use crate::fib::{FibStatus, Ownership, Prefix};
 
+mod configuration;
 mod limits;
 mod listener;
 mod session;
 
+pub use configuration::{Configuration, Refused};
 pub use limits::{Limit, Limits};
 pub use listener::Listener;
 pub use session::{Both, Counts as MessageCounts, Details, Negotiated, Range, Stale};
@@ -58,6 +60,9 @@ pub struct Status {
     /// start: so late a KEEPALIVE may have been.
     #[serde(default)]
     pub slowest_step_micros: u64,
+    /// The file, and whether the daemon runs with what is in it.
+    #[serde(default)]
+    pub configuration: Configuration,
 }
 
 /// Whether routes are complete, and the node in use.
@@ -234,6 +239,8 @@ pub struct Parts {
     pub started: Instant,
     /// From the gate and the core.
     pub listener: Listener,
+    /// From the reloader.
+    pub configuration: Configuration,
 }
 
 impl Status {
@@ -292,6 +299,7 @@ impl Status {
             },
             ranges,
             listener: parts.listener,
+            configuration: parts.configuration,
             slowest_step_micros: u64::try_from(parts.slowest.as_micros()).unwrap_or(u64::MAX),
         }
     }

@@ -39,6 +39,7 @@ pub fn table(status: &Status, colour: bool) -> String {
         wrapped(&mut out, note);
     }
     conflicts(&mut out, status, colour);
+    configuration(&mut out, status, colour);
     out.push('\n');
     if status.peers.is_empty() {
         let none = match status.ranges.is_empty() {
@@ -212,6 +213,29 @@ fn conflicts(out: &mut String, status: &Status, colour: bool) {
     }
     if status.conflicts.len() > FAILED_SHOWN {
         out.push_str("  and more: `-o json` lists them\n");
+    }
+}
+
+/// Nothing, where the daemon runs with what its file says.
+fn configuration(out: &mut String, status: &Status, colour: bool) {
+    let known = &status.configuration;
+    let file = escape(&known.file);
+    if let Some(refused) = &known.refused {
+        let (paint, plain) = if colour { (RED, PLAIN) } else { ("", "") };
+        let since = duration(refused.since_seconds);
+        let _ = writeln!(
+            out,
+            "\n{paint}configuration refused{plain} for {since}, the one before it is in use:"
+        );
+        for error in refused.errors.iter().take(FAILED_SHOWN) {
+            wrapped(out, &escape(error));
+        }
+        if refused.error_count > FAILED_SHOWN {
+            let _ = writeln!(out, "  and more: `rcni-bgp check {file}` lists them");
+        }
+    }
+    for line in known.next_start.iter().chain(&known.warnings) {
+        wrapped(out, &escape(line));
     }
 }
 

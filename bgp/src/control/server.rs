@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::{Query, State};
+use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
@@ -17,6 +17,7 @@ use hyper_util::service::TowerToHyperService;
 use rcni_bgp_proto::speaker::{Order, PeerId, SpeakerStatus};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::time::error::Elapsed;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
@@ -26,6 +27,9 @@ use super::orders::{self, PeerOrder};
 use super::routes::{Found, Route, RoutesPage, RoutesRequest, Wanted};
 use crate::fib::{self, FibStatus, Ownership, Prefix};
 use crate::jitter::jitter;
+use crate::reload::Request;
+use crate::reload::report::{Candidate, Report};
+use crate::reload::state::State as FileState;
 use crate::transport::gate::Gate;
 
 /// Requests that are served at one time.
@@ -40,6 +44,8 @@ const ANSWER: Duration = Duration::from_secs(6);
 const PAGE: usize = 4096;
 /// A page that few routes are found for ends after so long.
 const PAGE_TIME: Duration = Duration::from_millis(500);
+/// Of a candidate in JSON: more than twice what a file may have.
+const CANDIDATE_BYTES: usize = 16 * 1024 * 1024;
 /// After a failed accept.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -216,6 +222,10 @@ pub struct Asker {
     pub started: Instant,
     /// Who may connect, and who was turned away.
     pub gate: Arc<Gate>,
+    /// The reloader's queue.
+    pub reload: mpsc::Sender<Request>,
+    /// What it says of the file.
+    pub configuration: Arc<FileState>,
 }
 
 impl Asker {
@@ -237,6 +247,7 @@ impl Asker {
             install: self.install,
             started: self.started,
             listener: Listener::new(self.gate.counts(), core.range_hints),
+            configuration: self.configuration.status(Instant::now()),
         };
         Some(Status::new(parts, Instant::now()))
     }
@@ -292,6 +303,15 @@ impl Asker {
         }
     }
 
+    async fn reload(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<Report, String>>) -> Request,
+    ) -> Option<Result<Report, String>> {
+        let (answer, done) = oneshot::channel();
+        self.reload.send(request(answer)).await.ok()?;
+        done.await.ok()
+    }
+
     async fn fib_status(&self) -> Option<FibStatus> {
         let (query, answer) = oneshot::channel();
         self.fib.send(query).await.ok()?;
@@ -310,6 +330,9 @@ pub async fn serve(socket: ControlSocket, asker: Asker) {
         .route("/v1/routes", get(routes))
         .route("/v1/peer", post(peer))
         .route("/v1/drain", post(drain))
+        .route("/v1/reload", post(reload))
+        .route("/v1/compare", post(compare))
+        .layer(DefaultBodyLimit::max(CANDIDATE_BYTES))
         .with_state(Arc::new(asker));
     let places = Arc::new(Semaphore::new(CLIENTS));
     loop {
@@ -363,6 +386,30 @@ async fn routes(State(asker): State<Arc<Asker>>, Query(request): Query<RoutesReq
             let text = orders::no_such_peer(&name, &names);
             (StatusCode::NOT_FOUND, text).into_response()
         }
+        Ok(None) => (StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping\n").into_response(),
+        Err(_) => {
+            let text = "the daemon is busy: no answer within 6 s\n";
+            (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+        }
+    }
+}
+
+async fn reload(State(asker): State<Arc<Asker>>) -> Response {
+    outcome(timeout(ANSWER, asker.reload(|answer| Request::Reload { answer })).await)
+}
+
+async fn compare(
+    State(asker): State<Arc<Asker>>,
+    Json(Candidate { name, text }): Json<Candidate>,
+) -> Response {
+    let request = |answer| Request::Compare { name, text, answer };
+    outcome(timeout(ANSWER, asker.reload(request)).await)
+}
+
+fn outcome(outcome: Result<Option<Result<Report, String>>, Elapsed>) -> Response {
+    match outcome {
+        Ok(Some(Ok(report))) => Json(report).into_response(),
+        Ok(Some(Err(text))) => (StatusCode::BAD_REQUEST, text).into_response(),
         Ok(None) => (StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping\n").into_response(),
         Err(_) => {
             let text = "the daemon is busy: no answer within 6 s\n";

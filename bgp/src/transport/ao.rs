@@ -19,6 +19,16 @@ use super::option::{self, Structure};
 /// `TCP_AO_ADD_KEY` of `linux/tcp.h`.
 const TCP_AO_ADD_KEY: libc::c_int = 38;
 
+/// `TCP_AO_DEL_KEY` of `linux/tcp.h`.
+const TCP_AO_DEL_KEY: libc::c_int = 39;
+
+/// `struct tcp_ao_del` of `linux/tcp.h`: a `sockaddr_storage`, an interface of four bytes, a word of
+/// bits, two bytes, then these; aligned to 8.
+const DEL_SIZE: usize = 144;
+const DEL_PREFIX: usize = 138;
+const DEL_SEND_ID: usize = 139;
+const DEL_RECEIVE_ID: usize = 140;
+
 /// `struct tcp_ao_add` of `linux/tcp.h`: a `sockaddr_storage`, then these; aligned to 8.
 const SIZE: usize = 288;
 const ALGORITHM: usize = 128;
@@ -62,6 +72,18 @@ pub fn set_keys(socket: &impl AsRawFd, peer: Cidr, keys: &[AoKey], side: Side) -
     Ok(())
 }
 
+/// Takes them away again.
+///
+/// # Errors
+/// The kernel's: ENOENT if there was none.
+pub fn remove_keys(socket: &impl AsRawFd, peer: Cidr, keys: &[AoKey]) -> io::Result<()> {
+    for key in keys {
+        let option = removal(peer, key);
+        option::set_bytes(socket, libc::IPPROTO_TCP, TCP_AO_DEL_KEY, &option)?;
+    }
+    Ok(())
+}
+
 /// What a refused key means and what to do.
 #[must_use]
 pub fn explain(error: &io::Error) -> String {
@@ -89,6 +111,14 @@ fn algorithm(key: &AoKey) -> &'static [u8] {
         // length is.
         AoAlgorithm::Aes128Cmac => b"cmac(aes128)",
     }
+}
+
+fn removal(peer: Cidr, key: &AoKey) -> [u8; DEL_SIZE] {
+    Structure::about(peer.ip())
+        .put(DEL_PREFIX, &[peer.prefix_len()])
+        .put(DEL_SEND_ID, &[key.send_id])
+        .put(DEL_RECEIVE_ID, &[key.receive_id])
+        .into_bytes()
 }
 
 fn option(peer: Cidr, key: &AoKey, preferred: bool) -> [u8; SIZE] {
@@ -120,6 +150,34 @@ mod tests {
             algorithm,
             secret: Password::new(secret).unwrap(),
         }
+    }
+
+    /// `struct tcp_ao_del`, likewise.
+    #[repr(C, align(8))]
+    struct TcpAoDel {
+        addr: libc::sockaddr_storage,
+        ifindex: i32,
+        bits: u32,
+        reserved2: u16,
+        prefix: u8,
+        sndid: u8,
+        rcvid: u8,
+        current_key: u8,
+        rnext: u8,
+        keyflags: u8,
+    }
+
+    #[test]
+    fn what_takes_a_key_away_is_laid_out_as_the_header_has_it() {
+        use std::mem::offset_of;
+        assert_eq!(size_of::<TcpAoDel>(), DEL_SIZE);
+        assert_eq!(offset_of!(TcpAoDel, prefix), DEL_PREFIX);
+        assert_eq!(offset_of!(TcpAoDel, sndid), DEL_SEND_ID);
+        assert_eq!(offset_of!(TcpAoDel, rcvid), DEL_RECEIVE_ID);
+        let key = key(7, 8, AoAlgorithm::HmacSha1, "geheim");
+        let bytes = removal("10.0.0.0/24".parse().unwrap(), &key);
+        assert_eq!(bytes[DEL_PREFIX..DEL_RECEIVE_ID + 1], [24, 7, 8]);
+        assert_eq!(bytes[DEL_RECEIVE_ID + 1..], [0; 3]);
     }
 
     /// `struct tcp_ao_add`, written down again as the header has it.

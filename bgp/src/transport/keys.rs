@@ -13,7 +13,7 @@ pub(super) const OPTION_MEMORY: &str = "the keys of all peers do not fit into th
      `sysctl -w net.core.optmem_max=4194304`, or use one peerRange instead of many peers";
 
 /// Whose connections are signed how.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyFor {
     /// The BGPPeer's name.
     pub name: String,
@@ -48,6 +48,23 @@ pub fn set(
         Security::Md5(password) => md5::set_key(socket, network, password),
         Security::Ao(keys) => ao::set_keys(socket, network, keys, side),
     }
+}
+
+/// Takes the keys for connections with `network` from a listening socket; those that it has accepted
+/// keep theirs.
+///
+/// # Errors
+/// The kernel's; what is not there is none.
+pub fn remove(socket: &impl AsRawFd, network: Cidr, security: &Security) -> io::Result<()> {
+    let removed = match security {
+        Security::None => Ok(()),
+        Security::Md5(_) => md5::remove_key(socket, network),
+        Security::Ao(keys) => ao::remove_keys(socket, network, keys),
+    };
+    removed.or_else(|error| match error.raw_os_error() {
+        Some(libc::ENOENT) => Ok(()),
+        _ => Err(error),
+    })
 }
 
 /// All keys of a listening socket; before it listens, so that nothing unsigned is ever accepted.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -88,7 +89,7 @@ pub fn bind(sockets: Sockets<'_>) -> Result<Vec<TcpListener>, ListenError> {
 
 /// Whether the kernel takes one key of each kind, so that a peer that is only dialled is not found out
 /// when it is.
-fn try_keys(keys: &[KeyFor]) -> Result<(), ListenError> {
+pub(super) fn try_keys(keys: &[KeyFor]) -> Result<(), ListenError> {
     let mut tried = Vec::new();
     for key in keys {
         let kind = (std::mem::discriminant(&key.security), key.network.is_ipv4());
@@ -109,7 +110,7 @@ fn try_keys(keys: &[KeyFor]) -> Result<(), ListenError> {
     Ok(())
 }
 
-fn bind_one(address: IpAddr, sockets: Sockets<'_>) -> Result<TcpListener, ListenError> {
+pub(super) fn bind_one(address: IpAddr, sockets: Sockets<'_>) -> Result<TcpListener, ListenError> {
     let port = sockets.port;
     let address = SocketAddr::new(address, port);
     let refused = |source: io::Error| match source.kind() {
@@ -141,15 +142,24 @@ fn bind_one(address: IpAddr, sockets: Sockets<'_>) -> Result<TcpListener, Listen
 fn prepare(socket: &Socket, address: IpAddr, gate: &Gate) -> io::Result<()> {
     socket::set_class(&SockRef::from(socket), address)?;
     socket::allow_foreign(socket, address)?;
-    let (least, most) = gate.min_ttls(address.is_ipv4());
+    let (_, most) = gate.min_ttls(address.is_ipv4());
     if most > 0 {
-        socket::set_ttl(socket, address, Some(TTL_SECURITY), least)?;
-        socket::keep_syn(socket)?;
+        set_ttls(socket, address, gate)?;
     }
     Ok(())
 }
 
-fn no_ipv6(error: &io::Error) -> bool {
+/// See [`prepare`]; also of a socket that listens already.
+pub(super) fn set_ttls(socket: &impl AsRawFd, address: IpAddr, gate: &Gate) -> io::Result<()> {
+    let (least, most) = gate.min_ttls(address.is_ipv4());
+    if most == 0 {
+        return socket::set_ttl(socket, address, None, 0);
+    }
+    socket::set_ttl(socket, address, Some(TTL_SECURITY), least)?;
+    socket::keep_syn(socket)
+}
+
+pub(super) fn no_ipv6(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
         Some(libc::EAFNOSUPPORT | libc::EADDRNOTAVAIL | libc::EPROTONOSUPPORT)
@@ -157,7 +167,7 @@ fn no_ipv6(error: &io::Error) -> bool {
 }
 
 /// Accepts for ever, and resets at once what the gate does not let in. Ends when the core is gone.
-pub async fn accept(listener: TcpListener, gate: Arc<Gate>, events: mpsc::Sender<Event>) {
+pub async fn accept(listener: Arc<TcpListener>, gate: Arc<Gate>, events: mpsc::Sender<Event>) {
     let mut told: Option<Instant> = None;
     loop {
         let (stream, remote) = match listener.accept().await {
@@ -280,7 +290,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (events, mut accepted) = mpsc::channel(16);
-        let task = tokio::spawn(accept(listener, gate.clone(), events));
+        let task = tokio::spawn(accept(Arc::new(listener), gate.clone(), events));
 
         let stranger = tokio::net::TcpSocket::new_v4().unwrap();
         stranger.bind("127.0.0.9:0".parse().unwrap()).unwrap();

@@ -31,7 +31,20 @@ const KEY: usize = 136;
 /// # Errors
 /// The kernel's; see [`explain`].
 pub fn set_key(socket: &impl AsRawFd, peer: Cidr, password: &Password) -> io::Result<()> {
-    let option = option(peer, password.expose().as_bytes());
+    set(socket, peer, password.expose().as_bytes())
+}
+
+/// Takes the key away.
+///
+/// # Errors
+/// The kernel's: ENOENT if there was none.
+pub fn remove_key(socket: &impl AsRawFd, peer: Cidr) -> io::Result<()> {
+    set(socket, peer, &[])
+}
+
+/// An empty secret removes the key.
+fn set(socket: &impl AsRawFd, peer: Cidr, secret: &[u8]) -> io::Result<()> {
+    let option = option(peer, secret);
     let name = if is_range(peer) {
         TCP_MD5SIG_EXT
     } else {

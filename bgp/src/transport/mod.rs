@@ -16,6 +16,7 @@ pub mod gate;
 pub mod interfaces;
 pub mod keys;
 pub mod listener;
+pub mod listening;
 pub mod md5;
 pub mod mtu;
 pub mod option;

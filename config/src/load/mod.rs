@@ -41,6 +41,15 @@ pub fn load_speaker(path: &Path) -> Result<SpeakerConfig, ConfigErrors> {
     parse_speaker(&name, &read(&name, path)?)
 }
 
+/// The text of a file, bounded like everything that is parsed; `-` is standard input. For whoever has it
+/// parsed elsewhere.
+///
+/// # Errors
+/// It cannot be read, is too large, or no text.
+pub fn read_text(path: &Path) -> Result<String, ConfigErrors> {
+    read(&path.display().to_string(), path)
+}
+
 /// Reads `felix-lite`'s file; `-` is standard input.
 ///
 /// # Errors

@@ -1,8 +1,8 @@
 use super::*;
 use crate::control::drain::DrainStatus;
 use crate::control::model::{
-    ByFamily, Conflict, Details, Failed, Kernel, LastError, Listener, Negotiated, Operation,
-    Prefixes, Range, VERSION,
+    ByFamily, Configuration, Conflict, Details, Failed, Kernel, LastError, Listener, Negotiated,
+    Operation, Prefixes, Range, Refused, VERSION,
 };
 
 fn peer(name: &str, address: &str) -> Peer {
@@ -53,6 +53,7 @@ fn down(name: &str, address: &str) -> Peer {
 fn status(peers: Vec<Peer>) -> Status {
     Status {
         slowest_step_micros: 1_500,
+        configuration: Configuration::default(),
         version: VERSION,
         asn: 65001,
         router_id: "10.0.1.11".parse().unwrap(),
@@ -295,4 +296,34 @@ fn who_is_shut_down_and_who_came_from_a_range_is_told() {
     assert!(text.contains(line), "{text}");
     status.peers.clear();
     assert!(table(&status, false).contains("nobody has come yet"));
+}
+
+#[test]
+fn a_refused_configuration_is_said_until_it_is_fine() {
+    let mut status = status(vec![peer("tor", "10.0.1.1")]);
+    assert!(!table(&status, false).contains("configuration"));
+    status.configuration = Configuration {
+        file: "/etc/rcni/bgp.yaml".to_owned(),
+        refused: Some(Refused {
+            since_seconds: 200,
+            error_count: 12,
+            errors: (1..=12)
+                .map(|line| format!("bgp.yaml:{line}: no\u{1b}"))
+                .collect(),
+        }),
+        next_start: vec!["spec.kernel.metric: takes effect at the next start".to_owned()],
+        ..Configuration::default()
+    };
+    let text = table(&status, false);
+    assert!(text.contains("configuration refused for 3m20s"), "{text}");
+    assert!(
+        text.contains("  bgp.yaml:10: no") && !text.contains("bgp.yaml:11"),
+        "{text}"
+    );
+    assert!(
+        text.contains("`rcni-bgp check /etc/rcni/bgp.yaml` lists them"),
+        "{text}"
+    );
+    assert!(text.contains("spec.kernel.metric: takes effect"), "{text}");
+    assert!(!text.contains('\u{1b}'));
 }

@@ -1,0 +1,227 @@
+//! The listening sockets of a daemon that runs, as its configuration changes.
+//!
+//! A socket whose address and port stay is kept, with whoever waits in it: keys and TTLs are set on it as
+//! it is. One that is not wanted any more is closed; what it has accepted lives on.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use rcni_config::{Cidr, Security, SpeakerConfig};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tracing::{debug, info};
+
+use super::Event;
+use super::gate::{Entry, Gate};
+use super::keys::{self, KeyFor};
+use super::listener::{self, ListenError, Sockets};
+use crate::core::PeerSettings;
+use crate::tasks;
+
+/// What is listened on, and for whom.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// None: all addresses of both families.
+    addresses: BTreeSet<IpAddr>,
+    port: u16,
+    /// Ranges before what is in them.
+    keys: Vec<KeyFor>,
+    entries: Vec<Entry>,
+}
+
+impl Wanted {
+    /// By a configuration, and what it says of peers.
+    #[must_use]
+    pub fn new(config: &SpeakerConfig, settings: &[PeerSettings]) -> Self {
+        let signed = settings
+            .iter()
+            .filter(|peer| peer.security != Security::None);
+        let key = |peer: &PeerSettings| KeyFor {
+            name: peer.name.clone(),
+            network: peer.network,
+            security: peer.security.clone(),
+        };
+        let mut keys: Vec<KeyFor> = signed.map(key).collect();
+        keys.sort_by_key(|key| key.network.prefix_len());
+        let entry = |peer: &PeerSettings| Entry {
+            network: peer.network,
+            options: peer.options,
+        };
+        Self {
+            addresses: config.bind_addresses.iter().copied().collect(),
+            port: config.listen_port,
+            keys,
+            entries: settings.iter().map(entry).collect(),
+        }
+    }
+
+    /// Each address that has a socket.
+    fn each(&self) -> BTreeSet<IpAddr> {
+        if self.addresses.is_empty() {
+            return [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()].into();
+        }
+        self.addresses.clone()
+    }
+
+    fn sockets<'a>(&'a self, gate: &'a Gate) -> Sockets<'a> {
+        Sockets {
+            addresses: &[],
+            port: self.port,
+            keys: &self.keys,
+            gate,
+        }
+    }
+}
+
+struct Listener {
+    address: IpAddr,
+    socket: Arc<TcpListener>,
+    task: JoinHandle<()>,
+}
+
+/// See the [module](self).
+pub struct Listening {
+    is: Wanted,
+    listeners: Vec<Listener>,
+    gate: Arc<Gate>,
+    events: mpsc::Sender<Event>,
+}
+
+impl Listening {
+    /// Binds them all, and accepts.
+    ///
+    /// # Errors
+    /// See [`listener::bind`].
+    pub fn start(wanted: Wanted, events: mpsc::Sender<Event>) -> Result<Self, ListenError> {
+        let mut listening = Self {
+            gate: Gate::new(&wanted.entries),
+            is: wanted,
+            listeners: Vec::new(),
+            events,
+        };
+        listener::try_keys(&listening.is.keys)?;
+        for address in listening.is.each() {
+            listening.open(address)?;
+        }
+        Ok(listening)
+    }
+
+    /// Who may connect.
+    #[must_use]
+    pub fn gate(&self) -> &Arc<Gate> {
+        &self.gate
+    }
+
+    /// All of it, or nothing: what cannot be had leaves everything as it was.
+    ///
+    /// # Errors
+    /// A port or an address that is not to be had, or a key that the kernel does not take.
+    pub async fn change(&mut self, wanted: Wanted) -> Result<(), ListenError> {
+        if wanted.keys != self.is.keys {
+            listener::try_keys(&wanted.keys)?;
+        }
+        let before = std::mem::replace(&mut self.is, wanted);
+        let done = self.become_wanted(&before).await;
+        if done.is_err() {
+            let failed = std::mem::replace(&mut self.is, before);
+            if let Err(error) = self.become_wanted(&failed).await {
+                tracing::error!(%error, "cannot listen as before, either");
+            }
+        }
+        done
+    }
+
+    async fn become_wanted(&mut self, before: &Wanted) -> Result<(), ListenError> {
+        self.gate.replace(&self.is.entries);
+        let each = self.is.each();
+        let same_port = self.is.port == before.port;
+        let listeners = std::mem::take(&mut self.listeners);
+        let stays = |listener: &Listener| same_port && each.contains(&listener.address);
+        let (stay, go): (Vec<_>, Vec<_>) = listeners.into_iter().partition(stays);
+        self.listeners = stay;
+        // First, since a socket for all addresses keeps others off the port.
+        for Listener {
+            address,
+            socket,
+            task,
+        } in go
+        {
+            task.abort();
+            // Aborted, or it had ended.
+            let _ = task.await;
+            drop(socket);
+            info!(%address, port = before.port, "not listened on any more");
+        }
+        for listener in &self.listeners {
+            rekey(listener, &before.keys, &self.is.keys)?;
+            if let Err(error) = listener::set_ttls(&*listener.socket, listener.address, &self.gate)
+            {
+                debug!(%error, "cannot change the TTL of a listening socket");
+            }
+        }
+        for address in each {
+            if !self
+                .listeners
+                .iter()
+                .any(|listener| listener.address == address)
+            {
+                self.open(address)?;
+                info!(%address, port = self.is.port, "listened on");
+            }
+        }
+        Ok(())
+    }
+
+    /// IPv6 only if the kernel has it, unless it is asked for.
+    fn open(&mut self, address: IpAddr) -> Result<(), ListenError> {
+        let any = self.is.addresses.is_empty() && address.is_ipv6();
+        let socket = match listener::bind_one(address, self.is.sockets(&self.gate)) {
+            Ok(socket) => Arc::new(socket),
+            Err(ListenError::Other { source, .. }) if any && listener::no_ipv6(&source) => {
+                info!("this kernel has no IPv6; listening on IPv4 only");
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let task = tasks::spawn_accept(socket.clone(), self.gate.clone(), self.events.clone());
+        self.listeners.push(Listener {
+            address,
+            socket,
+            task,
+        });
+        Ok(())
+    }
+}
+
+/// From the one keys to the others.
+fn rekey(listener: &Listener, before: &[KeyFor], after: &[KeyFor]) -> Result<(), ListenError> {
+    let of_family = |key: &&KeyFor| key.network.is_ipv4() == listener.address.is_ipv4();
+    let same = |key: &KeyFor, others: &[KeyFor]| {
+        let is = |other: &KeyFor| (other.network, &other.security) == (key.network, &key.security);
+        others.iter().any(is)
+    };
+    let md5 = |key: &KeyFor| matches!(key.security, Security::Md5(_));
+    let kept = after.iter().filter(|key| md5(key));
+    let kept: BTreeSet<Cidr> = kept.map(|key| key.network).collect();
+    for key in before.iter().filter(of_family) {
+        // An MD5 key is replaced in one step: nobody is let in without.
+        let replaced = md5(key) && kept.contains(&key.network);
+        if !same(key, after)
+            && !replaced
+            && let Err(error) = keys::remove(&*listener.socket, key.network, &key.security)
+        {
+            debug!(%error, network = %key.network, "cannot remove a key");
+        }
+    }
+    for key in after.iter().filter(of_family) {
+        if !same(key, before) {
+            keys::set_all(&*listener.socket, std::slice::from_ref(key))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
