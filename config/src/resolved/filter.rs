@@ -12,11 +12,13 @@ use crate::{AsPathRegex, Asn, Cidr, Community, CommunityPattern};
 /// | the peer's filters have | import, eBGP | import, iBGP | export |
 /// | --- | --- | --- | --- |
 /// | a rule for this direction and family | reject | reject | reject |
-/// | none | reject all (RFC 8212) | accept all | own `networks` only |
+/// | none | reject all (RFC 8212) | accept all | own `networks`; what a reflector reflects |
 ///
-/// With export rules, the candidates are all best routes and the own `networks`. Whatever the rules
-/// say, a route never returns to the peer that it came from, iBGP routes do not go to iBGP peers,
-/// and a path with the peer's own AS in it is not sent to that peer.
+/// What a reflector (RFC 4456) reflects: to a client everything, from a client everything to any iBGP
+/// peer. With export rules, the candidates are all best routes and the own `networks`. Whatever the
+/// rules say, a route never returns to the peer that it came from, iBGP routes go to iBGP peers only
+/// from or to a client, and a path with the peer's own AS in it is not sent to that peer unless that
+/// is overridden.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filter {
     /// `metadata.name`.

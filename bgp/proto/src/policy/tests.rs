@@ -1,5 +1,3 @@
-mod conditions;
-
 use super::*;
 use crate::attr::PathAttributes;
 

@@ -124,6 +124,8 @@ impl fmt::Display for Step {
 pub enum Unusable {
     /// The own AS is in the AS_PATH: a loop (RFC 4271 §9.1.2).
     OwnAs,
+    /// Our own announcement that comes back, of a network that is ours or was a moment ago.
+    Echo,
     /// The next hop is unspecified, multicast, loopback or missing (RFC 4271 §6.3).
     NextHop,
     /// The next hop is an own address (RFC 4271 §5.1.3).
@@ -142,6 +144,7 @@ impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::OwnAs => "own AS in the AS_PATH",
+            Self::Echo => "our own announcement comes back",
             Self::NextHop => "next hop is not usable",
             Self::OwnNextHop => "next hop is an own address",
             Self::LinkLocalNextHop => "next hop is link-local and the peer is not on the link",

@@ -18,6 +18,7 @@ pub mod adj_out;
 pub mod decision;
 mod epochs;
 pub mod export;
+mod homes;
 mod hops;
 mod intern;
 pub mod knobs;
@@ -34,6 +35,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
+use std::time::Instant;
 
 pub use adj_in::{AdjRibIn, PATHS_OF_PREFIX, Path, PathCounts};
 pub use adj_out::AdjRibOut;
@@ -52,6 +54,7 @@ use crate::iana::{Family, community};
 use crate::policy::Informant;
 use crate::speaker::{NextHop, NextHops, PeerId};
 use crate::wire::{Nlri, Prefix};
+pub(crate) use homes::Homes;
 use hops::Hops;
 pub(crate) use intern::Interner;
 use loc::Said;
@@ -64,6 +67,7 @@ pub(crate) type Pool = Interner<Arc<PathAttributes>>;
 /// given the attributes as received; `None`: it stays as it is.
 pub(crate) type Judging<'a> = dyn FnMut(
         &mut Pool,
+        &Homes,
         PeerId,
         &Prefix,
         &Arc<PathAttributes>,
@@ -74,7 +78,7 @@ pub(crate) type Judging<'a> = dyn FnMut(
 #[derive(Debug)]
 pub struct Rib {
     adj_in: AdjRibIn,
-    networks: BTreeSet<Prefix>,
+    networks: Homes,
     /// Attributes of all own networks: no path, no next hop yet.
     own: Arc<PathAttributes>,
     tellers: Vec<Option<Teller>>,
@@ -101,7 +105,7 @@ impl Rib {
         Self {
             adj_in: AdjRibIn::new(peers),
             routes: networks.len(),
-            networks,
+            networks: Homes::new(networks),
             own,
             tellers: vec![None; peers],
             informants: vec![None; peers],
@@ -148,9 +152,43 @@ impl Rib {
         self.interner.intern(attributes)
     }
 
-    /// Where attributes are shared.
-    pub(crate) fn pool(&mut self) -> &mut Pool {
-        &mut self.interner
+    /// Where attributes are shared, and what echoes are about.
+    pub(crate) fn pool_and_homes(&mut self) -> (&mut Pool, &Homes) {
+        (&mut self.interner, &self.networks)
+    }
+
+    /// When a former own network may be forgotten.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Instant> {
+        self.networks.next_timeout()
+    }
+
+    /// Former own networks of which paths may be used again from now on, once they are judged.
+    pub fn forget_networks(&mut self, now: Instant) -> Vec<Prefix> {
+        self.networks.take_due(now)
+    }
+
+    /// Judges the paths of a network and of its parts again.
+    pub(crate) fn judge_within(&mut self, network: Prefix, judge: &mut Judging<'_>) {
+        let within = self.adj_in.within(network);
+        let mut found: Vec<Prefix> = within.map(|(prefix, _)| prefix).collect();
+        found.dedup();
+        for prefix in found {
+            let before = self.before(&prefix);
+            let Self {
+                adj_in,
+                interner,
+                networks,
+                ..
+            } = self;
+            let involved = adj_in.judge(&prefix, |path| {
+                let received = path.attributes.received();
+                judge(interner, networks, path.peer(), &prefix, received)
+            });
+            if involved {
+                self.touched(prefix, before);
+            }
+        }
     }
 
     /// The peer's paths have to be judged again, by the sweep.
@@ -188,7 +226,7 @@ impl Rib {
 
     /// These are the own networks from now on. Returns what that changes at once; the rest is decided
     /// with what this input changes.
-    pub fn set_networks(&mut self, networks: &[Prefix]) -> Vec<(Prefix, LocChange)> {
+    pub fn set_networks(&mut self, networks: &[Prefix], now: Instant) -> Vec<(Prefix, LocChange)> {
         let networks: BTreeSet<Prefix> = networks.iter().copied().collect();
         let differ = self.networks.symmetric_difference(&networks);
         let differ: Vec<Prefix> = differ.copied().collect();
@@ -196,7 +234,7 @@ impl Rib {
             let before = self.before(prefix);
             self.touched(*prefix, before);
         }
-        let before = std::mem::replace(&mut self.networks, networks).len();
+        let before = self.networks.replace(networks, now).len();
         if self.selecting {
             return Vec::new();
         }

@@ -117,7 +117,7 @@ impl Rib {
 
     /// Visits up to so many prefixes. Returns what changed at those that were decided.
     pub fn sweep(&mut self, most: usize) -> Vec<(Prefix, LocChange)> {
-        self.sweep_and_judge(most, &mut |_, _, _, _| None)
+        self.sweep_and_judge(most, &mut |_, _, _, _, _| None)
     }
 
     /// The same, where paths may have to be judged.
@@ -146,20 +146,19 @@ impl Rib {
             let noted = self.undecided.remove(&prefix);
             let touched = noted.is_some();
             let before = noted.unwrap_or_else(|| self.said(&prefix));
+            let lost = self.bury(&prefix);
             let Self {
                 sweep,
                 adj_in,
                 interner,
+                networks,
                 ..
             } = self;
             let involved = adj_in.judge(&prefix, |path| {
                 let judged = sweep.is_judging(path.peer());
                 let received = judged.then(|| path.attributes.received())?;
-                judge(interner, path.peer(), &prefix, received)
+                judge(interner, networks, path.peer(), &prefix, received)
             });
-            // After it, so that what is long-lived says so whatever the rules are.
-            let lost = self.bury(&prefix);
-            let Self { sweep, adj_in, .. } = &*self;
             let wanted = adj_in.paths(&prefix).any(|path| sweep.wants(path));
             if self.selecting && (wanted || touched || involved || lost) {
                 changes.push((prefix, self.decide(prefix, &before)));

@@ -24,7 +24,7 @@ use super::own::{OwnAddresses, is_link_local};
 use crate::attr::{Changed, NextHop, PathAttributes};
 use crate::iana::community::GRACEFUL_SHUTDOWN;
 use crate::policy::{Changes, DecidedBy, Informant, Memo, Policy, Subject};
-use crate::rib::{Knobs, PathStatus, Pool, Reach, Unusable, leak};
+use crate::rib::{Homes, Knobs, PathStatus, Pool, Reach, Unusable, leak};
 use crate::validate::Role;
 use crate::wire::Prefix;
 
@@ -114,6 +114,7 @@ impl Judge {
     pub(super) fn hear(&self, received: Arc<PathAttributes>) -> Hearing<'_> {
         Hearing {
             unusable: self.unusable(&received),
+            may_be_echo: self.may_be_echo(&received),
             judge: self,
             received,
             memo: Memo::default(),
@@ -169,6 +170,16 @@ impl Judge {
         }
     }
 
+    /// Did the path begin in our AS: with our number in it, or with the first router's, which it then
+    /// put in the place of ours (AS override)? Others of our AS announce such paths, too; so it is an
+    /// echo only if it is about what is ours ([`Homes`]).
+    fn may_be_echo(&self, received: &PathAttributes) -> bool {
+        let path = &received.as_path;
+        let us = &self.ourselves;
+        let overridden = path.path_len() > 1 && path.origin_asn() == path.first();
+        path.contains(us.asn) || path.contains(us.local_asn) || overridden
+    }
+
     fn bad_next_hop(&self, next_hop: Option<&NextHop>) -> Option<Unusable> {
         let Some(next_hop) = next_hop.filter(|next_hop| next_hop.semantic_error().is_none()) else {
             return Some(Unusable::NextHop);
@@ -189,6 +200,7 @@ pub(super) struct Hearing<'a> {
     judge: &'a Judge,
     received: Arc<PathAttributes>,
     unusable: Option<Unusable>,
+    may_be_echo: bool,
     memo: Memo,
     /// What came of it, by family and rule.
     outcomes: Vec<((bool, DecidedBy), Outcome)>,
@@ -199,10 +211,13 @@ type Outcome = (Arc<PathAttributes>, PathStatus);
 
 impl Hearing<'_> {
     /// The attributes in use, and what becomes of the path.
-    pub(super) fn judge(&mut self, pool: &mut Pool, prefix: &Prefix) -> Outcome {
+    pub(super) fn judge(&mut self, pool: &mut Pool, homes: &Homes, prefix: &Prefix) -> Outcome {
         let received = &self.received;
         if let Some(why) = self.unusable {
             return (Arc::clone(received), PathStatus::Unusable(why));
+        }
+        if self.may_be_echo && homes.has(prefix) {
+            return (Arc::clone(received), PathStatus::Unusable(Unusable::Echo));
         }
         let subject = Subject {
             prefix,

@@ -23,7 +23,6 @@ mod conflict;
 pub mod difference;
 mod drain;
 mod dynamic;
-mod event;
 mod import;
 mod keep;
 mod limits;
@@ -201,6 +200,7 @@ impl Speaker {
         machines
             .chain(helpers)
             .chain(refreshes)
+            .chain(self.rib.next_timeout())
             .chain(self.deferred_until())
             .min()
     }
@@ -302,6 +302,9 @@ impl Speaker {
     }
 
     fn tick(&mut self, now: Instant) {
+        for network in self.rib.forget_networks(now) {
+            self.judge_within(network);
+        }
         for index in 0..self.neighbors.len() {
             let Some(neighbor) = self.neighbors.get_mut(index) else {
                 continue;

@@ -127,11 +127,9 @@ impl Speaker {
             return;
         };
         let reach = own.reach(up.session.remote.ip());
-        // A next hop may be an own address now, or none any more.
-        if let Some(judge) = neighbor.judge.as_mut().filter(|judge| judge.own != own) {
+        if let Some(judge) = &mut neighbor.judge {
             judge.own = own.clone();
             judge.reach = reach.clone();
-            self.rib.judge_anew(id);
         }
         let families = up.session.negotiated.families.iter().copied();
         let before: Vec<_> = families
@@ -245,7 +243,8 @@ impl Speaker {
                 ignored += 1;
                 continue;
             }
-            let (attributes, status) = hearing.judge(self.rib.pool(), &nlri.prefix);
+            let (pool, homes) = self.rib.pool_and_homes();
+            let (attributes, status) = hearing.judge(pool, homes, &nlri.prefix);
             self.rib.announce(id, *nlri, attributes, status);
         }
         self.not_taken(id, family, ignored);

@@ -66,7 +66,7 @@ impl Speaker {
     fn sweep(&mut self) -> Vec<(Prefix, LocChange)> {
         let Self { neighbors, rib, .. } = self;
         let mut hearings: HashMap<_, (Arc<PathAttributes>, Hearing<'_>)> = HashMap::new();
-        rib.sweep_and_judge(self.slice, &mut |pool, peer, prefix, received| {
+        rib.sweep_and_judge(self.slice, &mut |pool, homes, peer, prefix, received| {
             let judge = neighbors.get(peer.index())?.judge.as_ref()?;
             let hearing = hearings.entry((peer, Arc::as_ptr(received)));
             // It stays, so that nothing else comes to lie at its address.
@@ -75,8 +75,19 @@ impl Speaker {
                 let hearing = judge.hear(pool.intern(marked));
                 (Arc::clone(received), hearing)
             });
-            Some(hearing.judge(pool, prefix))
+            Some(hearing.judge(pool, homes, prefix))
         })
+    }
+
+    /// A network has become ours, or may be another's again.
+    pub(super) fn judge_within(&mut self, network: Prefix) {
+        let Self { neighbors, rib, .. } = self;
+        rib.judge_within(network, &mut |pool, homes, peer, prefix, received| {
+            let judge = neighbors.get(peer.index())?.judge.as_ref()?;
+            let marked = judge.received(Arc::clone(received));
+            let mut hearing = judge.hear(pool.intern(marked));
+            Some(hearing.judge(pool, homes, prefix))
+        });
     }
 
     /// Nothing more is waited for.

@@ -18,6 +18,8 @@ pub struct Details {
     pub local_asn: u32,
     /// It came from a peerRange.
     pub dynamic: bool,
+    /// We reflect for it (RFC 4456).
+    pub client: bool,
     /// By `rcni-bgp peer shutdown`.
     pub shut_down: bool,
     /// Times the session was Established since the daemon's start.
@@ -116,6 +118,7 @@ impl Details {
         Self {
             local_asn: kind.local_asn,
             dynamic: kind.dynamic,
+            client: kind.client,
             shut_down: kind.held_down,
             established: peer.established_count,
             messages: Both {

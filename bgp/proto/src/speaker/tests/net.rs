@@ -32,6 +32,12 @@ pub(super) struct Node {
     pub(super) sent: usize,
 }
 
+impl Node {
+    pub(super) fn config(&self) -> &SpeakerConfig {
+        &self.config
+    }
+}
+
 enum Delivery {
     Connect {
         from: usize,

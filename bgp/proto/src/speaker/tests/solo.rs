@@ -25,16 +25,21 @@ pub(super) struct Solo {
     pub(super) events: Vec<EventKind>,
 }
 
+/// What it is told.
+pub(super) fn config() -> SpeakerConfig {
+    let mut config = speaker(65001, 1, &["10.244.1.0/24"]);
+    config.peers = [(PEER, 65002), ("10.0.0.3", 65003), ("10.0.0.4", 65001)]
+        .map(|(address, asn)| PeerConfig {
+            passive: true,
+            ..transit(address, asn)
+        })
+        .to_vec();
+    config
+}
+
 impl Solo {
     pub(super) fn new() -> Self {
-        let mut config = speaker(65001, 1, &["10.244.1.0/24"]);
-        config.peers = [(PEER, 65002), ("10.0.0.3", 65003), ("10.0.0.4", 65001)]
-            .map(|(address, asn)| PeerConfig {
-                passive: true,
-                ..transit(address, asn)
-            })
-            .to_vec();
-        Self::with(config)
+        Self::with(config())
     }
 
     pub(super) fn with(config: SpeakerConfig) -> Self {
@@ -151,13 +156,18 @@ fn their_open(asn: u32, hold_time: u16) -> Open {
 
 /// An announcement of 192.0.2.0/24.
 fn update(change: impl Fn(&mut PathAttributes)) -> Vec<Bytes> {
+    announcement("192.0.2.0/24", change)
+}
+
+/// Of AS 65002.
+pub(super) fn announcement(network: &str, change: impl Fn(&mut PathAttributes)) -> Vec<Bytes> {
     let mut attributes = PathAttributes {
         as_path: AsPath::from_sequence(&[65002]),
         next_hop: Some(NextHop::V4([10, 0, 0, 2].into())),
         ..PathAttributes::default()
     };
     change(&mut attributes);
-    let prefixes = [prefix("192.0.2.0/24")];
+    let prefixes = [prefix(network)];
     pack_announcements(Family::IPV4_UNICAST, &attributes, &prefixes, &options()).unwrap()
 }
 
