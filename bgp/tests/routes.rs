@@ -157,3 +157,76 @@ fn every_path_is_shown_with_what_became_of_it_and_why() {
         "{none}"
     );
 }
+
+/// The files of two running daemons change: rules take effect where they are, and the sessions are the
+/// ones that there were.
+#[test]
+fn rules_in_the_file_take_effect_in_the_session() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = pair();
+    let first = Daemon::start(&a, folder.path(), "a", A);
+    let second = Daemon::start(&b, folder.path(), "b", B);
+    let counts = || Some(second.json()?["peers"][0]["prefixes"]["accepted"].clone());
+    wait("two of three", || (counts()? == 2).then_some(()));
+    let routes = |prefix: &str| {
+        let (_, text) = ask(&b, &second.socket, &["-o", "json", "--peer", "a", prefix]);
+        // What is said to stderr comes after it.
+        let mut said = serde_json::Deserializer::from_str(&text).into_iter();
+        let json: serde_json::Value = said.next()?.ok()?;
+        Some(json["routes"][0].clone())
+    };
+    let write = |name: &str, text: &str| {
+        let file = folder.path().join(format!("{name}.yaml"));
+        std::fs::write(file, text).unwrap();
+    };
+
+    // Import: what was rejected is used, what was used is rejected, and the other way of changing it.
+    let other = B.replace(
+        "{action: Reject, matchOperator: Equal, cidr: 10.244.3.0/24}",
+        "{action: Reject, communities: {anyOf: [graceful-shutdown]}}",
+    );
+    let other = other.replace("localPreference: 200", "localPreference: 300");
+    assert_ne!(other, B);
+    write("b", &other);
+    wait("10.244.3.0/24 is used", || {
+        (routes("10.244.3.0/24")?["state"] == "best").then_some(())
+    });
+    wait("10.244.2.0/24 is not", || {
+        (routes("10.244.2.0/24")?["reason"] == "from-a importV4[1]").then_some(())
+    });
+    wait("preferred more", || {
+        (routes("10.244.1.0/24")?["localPreference"] == 300).then_some(())
+    });
+    let via = |prefix| format!("{prefix} via 10.0.0.1 dev eth0 metric 77");
+    wait("the kernel has them", || {
+        let mut kernel = b.own_routes();
+        kernel.sort();
+        (kernel == ["10.244.1.0/24", "10.244.3.0/24"].map(via)).then_some(())
+    });
+
+    // Export: other marks, and one prefix less.
+    let other = A.replace("med: 5", "med: 6").replace(
+        "- {action: Accept}\n",
+        "- {action: Accept, matchOperator: Equal, cidr: 10.244.2.0/24}\n",
+    );
+    assert_ne!(other, A);
+    write("a", &other);
+    wait("told with another MED", || {
+        (routes("10.244.1.0/24")?["med"] == 6).then_some(())
+    });
+    wait("10.244.3.0/24 is withdrawn", || {
+        (routes("10.244.3.0/24")?.is_null()).then_some(())
+    });
+    for daemon in [&first, &second] {
+        let json = daemon.json().unwrap();
+        let peer = &json["peers"][0];
+        assert_eq!(
+            (&peer["state"], &peer["established"]),
+            (&"Established".into(), &1.into())
+        );
+        assert_eq!(
+            peer["messages"]["sent"]["notifications"],
+            serde_json::json!({})
+        );
+    }
+}
