@@ -140,7 +140,12 @@ fn u21_next_hop_multicast() {
 #[test]
 fn u22_next_hop_is_an_own_address() {
     let attributes = with_next_hop("400304 0a630001");
-    withdrawn(&attributes, "NEXT_HOP: the next hop is an own");
+    // Nothing is malformed: it is kept, with its reason, and not used.
+    let (lab, puppet) = Lab::with_route(Setup::external());
+    puppet.send(&update("", &attributes, P));
+    lab.gone();
+    lab.lives(&puppet);
+    lab.clean(&puppet);
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod endings;
 mod expect;
 mod header;
 mod lab;
+mod limits;
 mod lists;
 mod multiprotocol;
 mod negotiated;

@@ -91,7 +91,7 @@ spec: {{peerIP: '{address}', asNumber: {asn}, connectRetrySeconds: 1, filters: [
 apiVersion: rcni.io/v1alpha1
 kind: BGPPeer
 metadata: {{name: observer}}
-spec: {{peerIP: 10.99.0.3, asNumber: {}, passive: true, filters: [all]}}
+spec: {{peerIP: 10.99.0.3, asNumber: {}, passive: true, nextHopMode: Self, filters: [all]}}
 ---
 apiVersion: rcni.io/v1alpha1
 kind: BGPFilter

@@ -1,5 +1,5 @@
 //! `tests/topologies/policies` with `limits.yaml`: BIRD, FRR, GoBGP and OpenBGPD announce more than
-//! they may, and each limit has another action.
+//! they may, and each limit has another action; then the node is too much for BIRD and FRR.
 
 use std::time::Duration;
 
@@ -132,6 +132,45 @@ fn warn(lab: &Lab) -> Result<()> {
     Ok(())
 }
 
+/// FRR's and BIRD's own limits, which are one less than what the node announces.
+fn theirs(lab: &Lab) -> Result<()> {
+    let (node1, frr, bird) = (lab.node("node1")?, lab.node("frr")?, lab.node("bird")?);
+    let limit = |no: &str| {
+        let line = format!("{no}neighbor 10.0.2.11 maximum-prefix 1");
+        let lines = [
+            "configure terminal",
+            "router bgp 65020",
+            "address-family ipv4 unicast",
+            &line,
+            "end",
+            "clear bgp 10.0.2.11",
+        ];
+        let words = lines.iter().flat_map(|line| ["-c", line]);
+        let argv: Vec<&str> = ["vtysh"].into_iter().chain(words).collect();
+        frr.check(&argv).map(drop)
+    };
+    let configured = "sed 's/import all;/import all; receive limit 1 action disable;/' \
+                      /etc/bird/bird.conf >/run/bird/limited.conf && \
+                      birdc configure '\"/run/bird/limited.conf\"'";
+    limit("")?;
+    bird.check(&["sh", "-c", configured])?;
+    for name in ["frr", "bird"] {
+        wait_ended(lab, name)?;
+        let error = peer(lab, name)?.last_error;
+        let text = error.map(|error| error.text).unwrap_or_default();
+        ensure!(text.starts_with("received"), "{name}: {text}");
+    }
+    let text = node1.exec(&["rcni-bgp", "status"])?.stdout;
+    // Who says the limit is understood; BIRD does not.
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    ensure!(text.contains("(6/1): at most 1 of ipv4 unicast"), "{text}");
+    limit("no ")?;
+    bird.check(&["birdc", "configure", "\"/etc/bird/bird.conf\""])?;
+    bird.check(&["birdc", "enable", "node1"])?;
+    wait_established(node1, "frr")?;
+    wait_established(node1, "bird")
+}
+
 pub(crate) fn four_actions(suite: Suite) -> Result<()> {
     deployed(suite, Some("limits.yaml"), |lab| {
         let node1 = lab.node("node1")?;
@@ -141,6 +180,7 @@ pub(crate) fn four_actions(suite: Suite) -> Result<()> {
         warn(lab)?;
         drop_surplus(lab)?;
         restart(lab)?;
-        shutdown(lab)
+        shutdown(lab)?;
+        theirs(lab)
     })
 }
