@@ -1,3 +1,5 @@
+mod conditions;
+
 use super::*;
 use crate::attr::PathAttributes;
 

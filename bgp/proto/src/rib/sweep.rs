@@ -146,7 +146,6 @@ impl Rib {
             let noted = self.undecided.remove(&prefix);
             let touched = noted.is_some();
             let before = noted.unwrap_or_else(|| self.said(&prefix));
-            let lost = self.bury(&prefix);
             let Self {
                 sweep,
                 adj_in,
@@ -159,6 +158,9 @@ impl Rib {
                 let received = judged.then(|| path.attributes.received())?;
                 judge(interner, networks, path.peer(), &prefix, received)
             });
+            // After it, so that what is long-lived says so whatever the rules are.
+            let lost = self.bury(&prefix);
+            let Self { sweep, adj_in, .. } = &*self;
             let wanted = adj_in.paths(&prefix).any(|path| sweep.wants(path));
             if self.selecting && (wanted || touched || involved || lost) {
                 changes.push((prefix, self.decide(prefix, &before)));

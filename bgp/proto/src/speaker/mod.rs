@@ -23,6 +23,7 @@ mod conflict;
 pub mod difference;
 mod drain;
 mod dynamic;
+mod event;
 mod import;
 mod keep;
 mod limits;

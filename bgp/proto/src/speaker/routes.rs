@@ -127,9 +127,11 @@ impl Speaker {
             return;
         };
         let reach = own.reach(up.session.remote.ip());
-        if let Some(judge) = &mut neighbor.judge {
+        // A next hop may be an own address now, or none any more.
+        if let Some(judge) = neighbor.judge.as_mut().filter(|judge| judge.own != own) {
             judge.own = own.clone();
             judge.reach = reach.clone();
+            self.rib.judge_anew(id);
         }
         let families = up.session.negotiated.families.iter().copied();
         let before: Vec<_> = families

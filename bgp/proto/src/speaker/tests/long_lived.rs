@@ -570,3 +570,29 @@ fn the_capability_has_the_time_for_each_family_or_says_only_that_it_is_known() {
     without.input(Input::Start);
     assert_eq!(offered(&mut without), None);
 }
+
+#[test]
+fn other_rules_leave_the_mark() {
+    use crate::policy::{Action, Changes, Policy, Rule};
+    let mut solo = solo(HOUR);
+    let preferring = |local_pref| {
+        let changes = Changes {
+            local_pref,
+            ..Changes::default()
+        };
+        let rule = Rule::new("r", Action::Accept, None).set(changes);
+        Policy::new(vec![rule], vec![])
+    };
+    let conn = session(&mut solo, THEY, &[1]);
+    super::policies::set_rules(&mut solo, 0, preferring(Some(50)), Policy::accept_all());
+    lose(&mut solo, conn);
+    pass(&mut solo, 100);
+    assert_eq!(stale(&solo), (1, 1));
+    for local_pref in [Some(60), None, Some(70)] {
+        super::policies::set_rules(&mut solo, 0, preferring(local_pref), Policy::accept_all());
+        let route = super::policies::route(&solo.speaker, "192.0.1.0/24", 0);
+        assert_eq!(route.attributes.local_pref, local_pref);
+        assert_eq!(route.attributes.communities[..], [LLGR_STALE]);
+        assert!(is_last_resort(&route));
+    }
+}

@@ -14,7 +14,7 @@ use crate::policy::{
     DecidedBy, NextHopChange, Policy, Prepend, Rule,
 };
 use crate::rib::{PathStatus, Step, Unusable};
-use crate::speaker::{Input, PeerId, RouteStatus, Speaker};
+use crate::speaker::{Input, OwnAddresses, PeerId, RouteStatus, Speaker};
 use crate::validate::SessionOptions;
 
 const GSHUT: u32 = 0xffff_0000;
@@ -274,6 +274,36 @@ fn the_next_hop_that_counts_is_the_one_that_a_rule_sets() {
         set(&mut solo, 0, all(changes));
         let route = route(&solo.speaker, "10.9.0.0/16", 0);
         assert_eq!(route.status, expected, "{address}");
+    }
+}
+
+#[test]
+fn an_address_that_becomes_our_own_is_no_next_hop_any_more() {
+    let mut solo = Solo::new();
+    let conn = solo.establish(PEER, 65002);
+    announce(
+        &mut solo,
+        conn,
+        "10.9.0.0/16",
+        &told("10.0.0.9", &[], &[65002]),
+    );
+    let status = |solo: &Solo| route(&solo.speaker, "10.9.0.0/16", 0).status;
+    for (addresses, expected) in [
+        (
+            &["10.0.0.1", "10.0.0.9"][..],
+            PathStatus::Unusable(Unusable::OwnNextHop),
+        ),
+        (&["10.0.0.1"], PathStatus::Best),
+    ] {
+        let own = OwnAddresses {
+            addresses: addresses.iter().map(|text| ip(text)).collect(),
+            ..OwnAddresses::only(ip("10.0.0.1"))
+        };
+        solo.input(Input::OwnAddresses { conn, own });
+        while solo.speaker.has_work() {
+            solo.speaker.work(solo.now);
+        }
+        assert_eq!(status(&solo), expected, "{addresses:?}");
     }
 }
 
