@@ -6,6 +6,7 @@
 //! | another file is renamed over it | moved there |
 //! | a Kubernetes ConfigMap: `bgp.yaml -> ..data/bgp.yaml`, `..data -> ..2026_11_21` | `..data` moved there |
 //! | removed and made again | deleted, created |
+//! | in place, and mounted from elsewhere as a single file | nothing: the file itself is watched, too |
 //!
 //! Every symbolic link on the way is looked for in its own folder. A folder that is not there is waited
 //! for in the nearest one that is.
@@ -92,6 +93,11 @@ impl Watch {
             if let Ok(watch) = inotify::add_watch(self.events.get_ref(), &folder, flags) {
                 names.entry(watch).or_default().insert(name);
             }
+        }
+        // A file that is mounted tells its own folder, wherever that is, and not the one seen here.
+        let flags = flags - WatchFlags::ONLYDIR;
+        if let Ok(watch) = inotify::add_watch(self.events.get_ref(), file, flags) {
+            names.entry(watch).or_default();
         }
         for watch in self.names.keys() {
             if !names.contains_key(watch) {

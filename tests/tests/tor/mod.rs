@@ -13,6 +13,7 @@ pub(crate) mod limits;
 pub(crate) mod long_lived;
 pub(crate) mod policies;
 pub(crate) mod reflection;
+pub(crate) mod reload;
 
 use std::path::{Path, PathBuf};
 
@@ -418,6 +419,7 @@ macro_rules! tests_of {
             use crate::tor::beside::{Neighbour, leave_each_other_alone};
             use crate::tor::{
                 Kind, Router, Suite, cases, features, limits, long_lived, policies, reflection,
+                reload,
             };
             use anyhow::Result;
 
@@ -479,6 +481,11 @@ macro_rules! tests_of {
             #[test]
             fn four_routers_and_limits_of_prefixes() -> Result<()> {
                 limits::four_actions($suite)
+            }
+
+            #[test]
+            fn four_routers_and_another_configuration() -> Result<()> {
+                reload::of_the_node($suite)
             }
 
             #[test]

@@ -81,7 +81,11 @@ impl Speaker {
         for (prefix, change) in self.rib.set_networks(&self.config.networks, now) {
             self.apply(prefix, change);
         }
-        for network in difference.originated.into_iter().chain(difference.withdrawn) {
+        for network in difference
+            .originated
+            .into_iter()
+            .chain(difference.withdrawn)
+        {
             self.judge_within(network);
         }
         self.rib.set_multipath(self.config.multipath());

@@ -58,7 +58,8 @@ fn play(world: &mut World, step: u8, script: &mut Script<'_>) {
         9 => world.wait(Duration::from_millis(u64::from(script.word()) * 4)),
         10 => world.transmit(script.byte(), usize::from(script.byte())),
         11 => bring_up(world, script),
-        12 => world.work(1),
+        12 if step & 32 == 0 => world.work(1),
+        12 => world.reconfigure(script.byte()),
         _ => speak(world, step, script),
     }
 }

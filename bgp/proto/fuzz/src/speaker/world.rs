@@ -64,6 +64,10 @@ pub struct World {
     /// What it may have said since the last look, beyond what it was given.
     allowed: usize,
     running: bool,
+    /// What it began with.
+    config: SpeakerConfig,
+    /// Its own ones.
+    networks: Vec<Prefix>,
 }
 
 fn peer_config(peer: u8) -> PeerConfig {
@@ -130,7 +134,9 @@ impl World {
         };
         let now = Instant::now();
         Self {
-            speaker: Speaker::new(config, now),
+            speaker: Speaker::new(config.clone(), now),
+            networks: config.networks.clone(),
+            config,
             now,
             conns: BTreeMap::new(),
             fib: BTreeMap::new(),
@@ -235,6 +241,30 @@ impl World {
             ..OwnAddresses::only([10, 0, 0, 1].into())
         };
         self.input(Input::OwnAddresses { conn, own });
+    }
+
+    /// Another configuration: each bit is a difference to the first one. The peers stay.
+    pub fn reconfigure(&mut self, choice: u8) {
+        let mut config = self.config.clone();
+        let bit = |bit: u8| choice & (1 << bit) != 0;
+        let differences: [fn(&mut SpeakerConfig); 8] = [
+            |config| config.networks[0] = messages::prefix(2),
+            |config| config.networks.truncate(1),
+            |config| config.maximum_paths = 9 - config.maximum_paths,
+            |config| config.peers[0].import = Policy::default(),
+            |config| config.peers[1].export = Policy::default(),
+            |config| config.peers[1].timers.hold_time_secs = 30,
+            |config| config.peers[2].name = "other".to_owned(),
+            |config| config.router_id = [10, 255, 0, 9].into(),
+        ];
+        for (number, change) in (0..).zip(differences) {
+            if bit(number) {
+                change(&mut config);
+            }
+        }
+        self.networks.clone_from(&config.networks);
+        let (config, sockets) = (Box::new(config), BTreeSet::new());
+        self.input(Input::Reconfigure { config, sockets });
     }
 
     pub fn receive(&mut self, back: u8, bytes: &[u8]) {
@@ -362,8 +392,9 @@ impl World {
                     assert!(!stopped, "a route while stopped");
                     let hops = change.next_hops.to_vec();
                     assert!(hops.is_sorted() && hops.windows(2).all(|pair| pair[0] != pair[1]));
-                    let own = [messages::prefix(1), messages::prefix(5)];
-                    assert!(!own.contains(&change.prefix), "an own network");
+                    // But for what was learned before it became one.
+                    let own = self.networks.contains(&change.prefix);
+                    assert!(hops.is_empty() || !own, "an own network");
                     if hops.is_empty() {
                         let known = self.fib.remove(&change.prefix);
                         assert!(known.is_some(), "removed what was never said");
@@ -455,6 +486,7 @@ impl World {
     /// Whatever was, every peer can come with a clean session at once; and when it goes, nothing
     /// is left.
     pub fn finish(&mut self) {
+        self.reconfigure(0);
         self.input(Input::Start);
         self.close_all();
         let target: Prefix = "198.51.100.0/24".parse().expect("a prefix");

@@ -342,7 +342,12 @@ impl Peer {
     /// The next dial comes soon: nobody has made an error. One that is only waited for, after errors
     /// up to a minute, is made now: whoever asks has mended something.
     fn reset(&mut self, words: &Notification, ctx: &mut Context<'_>, out: &mut Vec<PeerOutput>) {
-        if self.is_quiet() && self.timers.get(Timer::Redial).is_some() {
+        // One that is under way may be made with what is no longer so.
+        let dialling = self.dial.take();
+        self.timers.stop(Timer::Dial);
+        out.extend(dialling.map(PeerOutput::Close));
+        let waits = self.timers.get(Timer::Redial).is_some();
+        if self.is_quiet() && (waits || dialling.is_some()) {
             (self.errors, self.refusals) = (0, 0);
             self.dial(ctx, out);
         }

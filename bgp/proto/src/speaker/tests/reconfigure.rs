@@ -1,7 +1,7 @@
 //! Another configuration while sessions are up: what stays, what goes, and with which words.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::net::Net;
 use super::{ip, only, peer, prefix, speaker, transit};
@@ -10,7 +10,8 @@ use crate::fsm::State;
 use crate::iana::{Family, cease_subcode};
 use crate::policy::Policy;
 use crate::speaker::{
-    EventKind, Input, Order, PeerConfig, PeerId, Remote, RemoteAs, SpeakerConfig, StopMode,
+    EventKind, Input, Order, Output, PeerConfig, PeerId, Remote, RemoteAs, Speaker, SpeakerConfig,
+    StopMode,
 };
 
 /// A hub at 10.0.`n`.1 with peers at 10.0.`n`.2, AS 65010 + n, which announces 10.`n`.0.0/16 and
@@ -323,6 +324,33 @@ fn a_shorter_pause_between_dials_begins_at_once() {
     });
     let sooner = net.peer(0, 0).next_attempt.unwrap();
     assert!(wait - sooner > Duration::from_secs(1000));
+}
+
+#[test]
+fn a_dial_under_way_is_made_anew() {
+    let mut config = speaker(65001, 1, &[]);
+    config.peers = vec![spoke_of_hub(1)];
+    let now = Instant::now();
+    let mut speaker = Speaker::new(config.clone(), now);
+    speaker.handle(Input::Start, now);
+    let outputs = |speaker: &mut Speaker| -> Vec<Output> {
+        let all = std::iter::from_fn(|| speaker.poll_output());
+        let others = |output: &Output| !matches!(output, Output::Event(_) | Output::FibSynced);
+        all.filter(others).collect()
+    };
+    let first = outputs(&mut speaker);
+    let Some(Output::Dial { conn: old, .. }) = first.first() else {
+        panic!("{first:?}")
+    };
+    let (address, port) = (ip("10.0.1.2"), 1179);
+    config.peers[0].remote = Remote::Address { address, port };
+    let (config, sockets) = (Box::new(config), BTreeSet::new());
+    speaker.handle(Input::Reconfigure { config, sockets }, now);
+    let then = outputs(&mut speaker);
+    let [Output::Close { conn }, Output::Dial { remote, .. }] = &then[..] else {
+        panic!("{then:?}")
+    };
+    assert_eq!((conn, remote.port()), (old, 1179));
 }
 
 #[test]
