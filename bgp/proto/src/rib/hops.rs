@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::table::MARK_MAX;
-use crate::speaker::NextHops;
+use crate::speaker::{NextHop, NextHops};
 
 /// One set.
 #[derive(Debug)]
@@ -30,17 +30,19 @@ pub(super) struct Hops {
 const BEYOND: u32 = MARK_MAX;
 
 impl Hops {
-    /// The number of a set, with one more user.
-    pub(super) fn take(&mut self, hops: &NextHops) -> u32 {
+    /// The number of a set that is sorted and without duplicates, with one more user; and the shared
+    /// copy of it.
+    pub(super) fn take(&mut self, hops: Vec<NextHop>) -> (u32, NextHops) {
         if hops.is_empty() {
-            return 0;
+            return (0, NextHops::default());
         }
-        if let Some(number) = self.numbers.get(hops).copied() {
-            if let Some(slot) = self.slot_mut(number) {
-                slot.users += 1;
-            }
-            return number;
+        if let Some(number) = self.numbers.get(&hops[..]).copied()
+            && let Some(slot) = self.slot_mut(number)
+        {
+            slot.users += 1;
+            return (number, slot.hops.clone());
         }
+        let hops = NextHops::from(hops);
         let slot = Slot {
             hops: hops.clone(),
             users: 1,
@@ -55,14 +57,14 @@ impl Hops {
             None => {
                 let next = u32::try_from(self.slots.len() + 1).unwrap_or(BEYOND);
                 if next >= BEYOND {
-                    return BEYOND;
+                    return (BEYOND, hops);
                 }
                 self.slots.push(slot);
                 next
             }
         };
         self.numbers.insert(hops.clone(), number);
-        number
+        (number, hops)
     }
 
     /// One user less.
@@ -103,7 +105,6 @@ mod tests {
     use std::net::Ipv4Addr;
 
     use super::*;
-    use crate::speaker::NextHop;
 
     fn set(last: &[u8]) -> NextHops {
         let hop = |last: &u8| NextHop::from(std::net::IpAddr::from(Ipv4Addr::new(10, 0, 0, *last)));
@@ -113,14 +114,22 @@ mod tests {
     #[test]
     fn a_number_stays_while_it_is_used_and_is_another_sets_then() {
         let mut hops = Hops::default();
-        let (one, two) = (hops.take(&set(&[1])), hops.take(&set(&[1, 2])));
-        assert_eq!((hops.take(&set(&[])), one, two), (0, 1, 2));
-        assert_eq!(hops.take(&set(&[1])), one);
+        let take = |hops: &mut Hops, last: &[u8]| {
+            let (number, shared) = hops.take(set(last).to_vec());
+            assert_eq!(shared, set(last));
+            number
+        };
+        let (one, two) = (take(&mut hops, &[1]), take(&mut hops, &[1, 2]));
+        assert_eq!((take(&mut hops, &[]), one, two), (0, 1, 2));
+        assert_eq!(take(&mut hops, &[1]), one);
+        let (_, copy) = hops.take(set(&[1]).to_vec());
+        assert_eq!(copy.copies(), 3, "the slot, the key and this one");
+        hops.give_back(one);
         hops.give_back(one);
         assert_eq!(hops.get(one), set(&[1]), "there is another user");
         hops.give_back(one);
         hops.give_back(0);
-        assert_eq!(hops.take(&set(&[3])), one);
+        assert_eq!(take(&mut hops, &[3]), one);
         assert_eq!((hops.get(one), hops.get(two)), (set(&[3]), set(&[1, 2])));
         assert_eq!((hops.get(0), hops.get(BEYOND)), (set(&[]), set(&[])));
         assert!(Hops::same(one, one) && !Hops::same(one, two) && !Hops::same(BEYOND, BEYOND));

@@ -33,6 +33,10 @@ impl Shared for NextHops {
 pub(crate) struct Interner<S> {
     parts: Vec<Part<S>>,
     hasher: RandomState,
+    /// Users that went since a part was swept for that.
+    released: usize,
+    /// The part whose turn it is then.
+    turn: usize,
 }
 
 /// It also holds what nobody uses any more, until as much has come in as it held after the last
@@ -80,6 +84,8 @@ impl<S> Default for Interner<S> {
         Self {
             parts: std::iter::repeat_with(part).take(PARTS).collect(),
             hasher: RandomState::new(),
+            released: 0,
+            turn: 0,
         }
     }
 }
@@ -88,6 +94,25 @@ impl<S: Shared> Interner<S>
 where
     S::Target: Eq + Hash,
 {
+    /// Somebody uses something no more. When as many have said so as a quarter of a part has, one is
+    /// swept: so what a lost table leaves is given back without a look at more than was lost.
+    pub(crate) fn released(&mut self) {
+        self.released += 1;
+        let Some(Part { pool, sweep_at }) = self.parts.get_mut(self.turn) else {
+            return;
+        };
+        if self.released < (pool.len() / 4).max(SMALL) {
+            return;
+        }
+        pool.retain(|_, shared| shared.is_used());
+        *sweep_at = pool.len() * 2;
+        if pool.capacity() > 4 * pool.len().max(SMALL) {
+            pool.shrink_to(2 * pool.len());
+        }
+        self.released = 0;
+        self.turn = (self.turn + 1) % PARTS;
+    }
+
     /// The shared copy of what is equal.
     pub(crate) fn intern<V: Borrow<S::Target> + Into<S>>(&mut self, value: V) -> S {
         let hash = self.hasher.hash_one(value.borrow());
@@ -125,6 +150,23 @@ mod tests {
             med: Some(med),
             ..PathAttributes::default()
         })
+    }
+
+    #[test]
+    fn what_was_given_up_is_given_back() {
+        let mut interner = Interner::<Arc<PathAttributes>>::default();
+        let used: Vec<_> = (0..100_000)
+            .map(|med| interner.intern(attributes(med)))
+            .collect();
+        for one in used {
+            drop(one);
+            interner.released();
+        }
+        let parts = interner.parts.iter();
+        let (kept, room) = parts.fold((0, 0), |(kept, room), part| {
+            (kept + part.pool.len(), room + part.pool.capacity())
+        });
+        assert!(kept < 20_000 && room < 40_000, "{kept}, {room}");
     }
 
     #[test]

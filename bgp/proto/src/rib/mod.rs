@@ -10,6 +10,10 @@
 //!                       every path         hops -> FIB
 //! ```
 //!
+//! Of each path there is one copy: Adj-RIBs-In and Loc-RIB are one table, and what a peer was told is
+//! a set of prefixes. An IPv4 prefix with one path costs 24 octets, 8 more for each peer that has it,
+//! and its share of the attributes (`tests/memory` measures it).
+//!
 //! [`Rib`] is the middle: it gathers the prefixes whose paths changed by one input and decides them
 //! together. What concerns whole tables is done in slices by the [`sweep`].
 
@@ -52,7 +56,7 @@ pub use table::PrefixMap;
 use crate::attr::PathAttributes;
 use crate::iana::{Family, community};
 use crate::policy::Informant;
-use crate::speaker::{NextHop, NextHops, PeerId};
+use crate::speaker::{NextHop, PeerId};
 use crate::wire::{Nlri, Prefix};
 pub(crate) use homes::Homes;
 use hops::Hops;
@@ -326,6 +330,7 @@ impl Rib {
         if self.adj_in.withdraw(peer, &nlri) {
             self.touched(nlri.prefix, before);
         }
+        self.interner.released();
     }
 
     /// To be called before a prefix' paths change: what is said of it until now, where that is not
@@ -387,6 +392,7 @@ impl Rib {
 
     fn bury(&mut self, prefix: &Prefix) -> bool {
         let interner = &mut self.interner;
+        interner.released();
         self.adj_in.bury(prefix, |attributes| {
             let mut marked = attributes.clone();
             marked.add_community(community::LLGR_STALE);
@@ -501,8 +507,7 @@ impl Rib {
             .statuses
             .into_iter()
             .skip(usize::from(own.is_some()));
-        let next_hops = NextHops::from(next_hops);
-        let hops = self.hops.take(&next_hops);
+        let (hops, next_hops) = self.hops.take(next_hops);
         self.hops.give_back(before.hops);
         self.adj_in.decided(&prefix, learned_statuses, hops);
         self.routes += usize::from(best.is_some());

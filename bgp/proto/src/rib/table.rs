@@ -6,7 +6,8 @@
 //!  chunks  [ (key, value) x 1..=64, sorted, in one allocation ]
 //! ```
 //!
-//! An IPv4 prefix is one word as a key. Prefixes that come in order leave full chunks behind;
+//! An IPv4 prefix is one word as a key, with 24 bits to spare: its *mark*, a number that whoever has the
+//! map may keep with it. Prefixes that come in order leave full chunks behind;
 //! others leave them three quarters full on average.
 
 use std::cmp::Ordering;

@@ -15,6 +15,7 @@ use super::*;
 use crate::attr::{AsPath, NextHop};
 use crate::message::{self, Message};
 use crate::policy::Policy;
+use crate::speaker::NextHops;
 use crate::speaker::OwnAddresses;
 use crate::validate::SessionOptions;
 use crate::wire::Framer;

@@ -11,6 +11,7 @@ use rand::{Rng as _, SeedableRng as _};
 use super::super::*;
 use crate::attr::{AsPath, NextHop};
 use crate::message::{self, Message};
+use crate::speaker::NextHops;
 use crate::validate::SessionOptions;
 use crate::wire::Framer;
 
