@@ -14,6 +14,7 @@ pub(crate) mod long_lived;
 pub(crate) mod policies;
 pub(crate) mod reflection;
 pub(crate) mod reload;
+pub(crate) mod third_party;
 
 use std::path::{Path, PathBuf};
 
@@ -419,7 +420,7 @@ macro_rules! tests_of {
             use crate::tor::beside::{Neighbour, leave_each_other_alone};
             use crate::tor::{
                 Kind, Router, Suite, cases, features, limits, long_lived, policies, reflection,
-                reload,
+                reload, third_party,
             };
             use anyhow::Result;
 
@@ -496,6 +497,11 @@ macro_rules! tests_of {
             #[test]
             fn four_routers_are_clients_of_a_reflector() -> Result<()> {
                 reflection::four_clients($suite)
+            }
+
+            #[test]
+            fn three_routers_on_one_network_have_each_others_next_hops() -> Result<()> {
+                third_party::next_hops_of_others($suite)
             }
 
             #[test]
