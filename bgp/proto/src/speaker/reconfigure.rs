@@ -154,7 +154,7 @@ impl Speaker {
         }
         if fields.iter().any(|field| field.effect() == Effect::Reset) {
             let words = cease(cease_subcode::OTHER_CONFIGURATION_CHANGE);
-            self.feed_peer(id.index(), PeerInput::Reset(words), now);
+            self.feed_peer(id.index(), PeerInput::Renew(words), now);
         } else if fields.contains(&Field::PathsTold) {
             self.tell_others(id);
         }

@@ -52,6 +52,8 @@ pub enum PeerInput<'a> {
     Configure(Box<Identity>),
     /// End all connections with this NOTIFICATION, and go on.
     Reset(Notification),
+    /// The same, and a dial that is under way is made anew.
+    Renew(Notification),
     /// End all connections with this NOTIFICATION, and have none until `Release`.
     HoldDown(Notification),
     /// End all connections with this NOTIFICATION, and have none until then, or until `Release`: the

@@ -198,6 +198,7 @@ impl Peer {
             }
             PeerInput::Configure(identity) => self.configure(*identity, ctx, &mut out),
             PeerInput::Reset(words) => self.reset(&words, ctx, &mut out),
+            PeerInput::Renew(words) => self.renew(&words, ctx, &mut out),
             PeerInput::HoldDown(words) => {
                 self.hold.by_command();
                 self.hold_down(words, "shut down by command", ctx, &mut out);
@@ -342,18 +343,28 @@ impl Peer {
     /// The next dial comes soon: nobody has made an error. One that is only waited for, after errors
     /// up to a minute, is made now: whoever asks has mended something.
     fn reset(&mut self, words: &Notification, ctx: &mut Context<'_>, out: &mut Vec<PeerOutput>) {
-        // One that is under way may be made with what is no longer so.
-        let dialling = self.dial.take();
-        self.timers.stop(Timer::Dial);
-        out.extend(dialling.map(PeerOutput::Close));
-        let waits = self.timers.get(Timer::Redial).is_some();
-        if self.is_quiet() && (waits || dialling.is_some()) {
+        if self.is_quiet() && self.timers.get(Timer::Redial).is_some() {
             (self.errors, self.refusals) = (0, 0);
             self.dial(ctx, out);
         }
         for conn in self.conns() {
             self.errors = 0;
             self.feed(conn, ConnectionInput::Stop(words.clone()), ctx, out);
+        }
+    }
+
+    /// The same after another configuration: a dial that is under way is made anew, since it may be one
+    /// with what is no longer so.
+    fn renew(&mut self, words: &Notification, ctx: &mut Context<'_>, out: &mut Vec<PeerOutput>) {
+        let alone = self.slots.is_empty();
+        let dialling = self.dial.take();
+        if dialling.is_some() {
+            self.timers.stop(Timer::Dial);
+        }
+        out.extend(dialling.map(PeerOutput::Close));
+        self.reset(words, ctx, out);
+        if dialling.is_some() && alone {
+            self.dial(ctx, out);
         }
     }
 
