@@ -65,6 +65,15 @@ fn no_packet_is_lost_while_one_of_two_goes_and_comes_back() -> Result<()> {
         }
         let both = NODES.map(|(_, address)| address);
         wait_used(lab, &both)?;
+        // Answers go by what the router announces, which may come a second after the session.
+        for (name, _) in NODES {
+            let node = lab.node(name)?;
+            wait_until(DEADLINE, &format!("{name} has a default route"), || {
+                let routes = node.check(&["ip", "route", "show", "default"])?;
+                ensure!(routes.contains("via"), "{routes}");
+                Ok(())
+            })?;
+        }
         // Different sources take different nodes.
         let others = ["10.0.3.1", "10.0.4.1", "10.0.5.1"];
         for source in others {
