@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! owner --stdin--> outer --fork--> init (PID 1 of the node's namespaces)
-//!   spec\n            |              mounts, pivot_root, "ready\n"
+//!   spec\n            "pid N\n"  ->  mounts, pivot_root, "ready\n"
 //!   (kept open)       waits          reaps orphans; ends when stdin closes
 //!   "keep\n"                         from here on outlives the owner
 //! ```
@@ -11,17 +11,18 @@
 //! kernel ends every process of the node and removes its namespaces and links.
 
 use std::fs::File;
-use std::io::{BufRead, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io::{BufRead, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::{ForkResult, Pid, fork, sethostname, setsid};
+use nix::unistd::{ForkResult, Pid, fork, pipe2, sethostname, setsid};
 
 use super::{InitSpec, InitSysctl, mounts};
 
@@ -47,21 +48,28 @@ pub fn run() -> Result<ExitCode> {
             | CloneFlags::CLONE_NEWUTS,
     )
     .context("unshare: making namespaces needs root")?;
+    // Both talk to the owner: the init only when the other has done.
+    let (told, telling) = pipe2(OFlag::O_CLOEXEC).context("pipe")?;
     // SAFETY: this program has not started any thread, so the child may do whatever it likes.
     match unsafe { fork() }.context("fork")? {
-        ForkResult::Parent { child } => outer(child),
+        ForkResult::Parent { child } => outer(child, telling),
         ForkResult::Child => {
             nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).context("prctl")?;
+            drop(telling);
+            File::from(told)
+                .read_to_end(&mut Vec::new())
+                .context("pipe")?;
             init(&spec)?;
             Ok(ExitCode::SUCCESS)
         }
     }
 }
 
-fn outer(child: Pid) -> Result<ExitCode> {
+fn outer(child: Pid, telling: OwnedFd) -> Result<ExitCode> {
     let mut out = std::io::stdout();
     writeln!(out, "pid {child}")?;
     out.flush()?;
+    drop(telling);
     detach_stdout()?;
     loop {
         match waitpid(child, None) {
