@@ -7,16 +7,22 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::sleep;
 
 use crate::drained::Drained;
 use crate::fib::Ownership;
 use crate::fib::change::{Change, Outcome};
+use crate::fib::former::Former;
 use crate::fib::netlink::Netlink;
 use crate::fib::netlink::leftovers::{Stranger, removable};
 use crate::marker::Marker;
 
 /// Dump and delete again where something was not answered.
 const ROUNDS: usize = 3;
+/// A daemon that runs puts routes back sooner.
+const AGAIN: Duration = Duration::from_millis(500);
 /// Routes that are named.
 const NAMED: usize = 3;
 
@@ -31,15 +37,25 @@ pub struct Cleaned {
     pub failed: Vec<String>,
 }
 
-/// Removes everything in the kernel.
+/// Removes everything in the kernel. `former`: marks of earlier configurations, whose routes go, too.
 ///
 /// # Errors
 /// No netlink, or not permitted.
-pub async fn kernel(owner: &Ownership) -> io::Result<Cleaned> {
+pub async fn kernel(owner: &Ownership, former: &[Ownership]) -> io::Result<Cleaned> {
     let mut cleaned = Cleaned::default();
     let mut netlink = Netlink::open()?;
     netlink.probe(owner).await?;
-    routes(&mut netlink, owner, &mut cleaned).await?;
+    let former = former.iter().filter(|former| *former != owner);
+    let owners: Vec<&Ownership> = [owner].into_iter().chain(former).collect();
+    for owner in &owners {
+        routes(&mut netlink, owner, &mut cleaned).await?;
+    }
+    if !cleaned.removed.is_empty() {
+        sleep(AGAIN).await;
+    }
+    for owner in &owners {
+        still_there(&mut netlink, owner, &mut cleaned).await?;
+    }
     let strangers = netlink.strangers(owner).await?;
     nexthops(&mut netlink, owner, &strangers, &mut cleaned).await?;
     rules(&mut netlink, owner, &mut cleaned).await?;
@@ -63,6 +79,22 @@ pub async fn kernel(owner: &Ownership) -> io::Result<Cleaned> {
         ));
     }
     Ok(cleaned)
+}
+
+/// Whoever runs with these marks has put his routes back by now.
+async fn still_there(
+    netlink: &mut Netlink,
+    owner: &Ownership,
+    cleaned: &mut Cleaned,
+) -> io::Result<()> {
+    let count = netlink.find(owner, false).await?.ours.len();
+    if count > 0 {
+        cleaned.failed.push(format!(
+            "{count} routes ({owner}): they are there again. Does rcni-bgp run, with another --socket? \
+             `pgrep -a rcni-bgp` shows it; stop it first"
+        ));
+    }
+    Ok(())
 }
 
 async fn routes(netlink: &mut Netlink, owner: &Ownership, cleaned: &mut Cleaned) -> io::Result<()> {
@@ -92,16 +124,7 @@ async fn routes(netlink: &mut Netlink, owner: &Ownership, cleaned: &mut Cleaned)
         }
     }
     if count > 0 {
-        let Ownership {
-            protocol,
-            metric,
-            default_route_metric,
-            table,
-        } = owner;
-        cleaned.removed.push(format!(
-            "{count} routes (proto {protocol} metric {metric}, defaults {default_route_metric}, \
-             table {table})"
-        ));
+        cleaned.removed.push(format!("{count} routes ({owner})"));
     }
     if let Some((prefix, errno)) = refused {
         let error = io::Error::from_raw_os_error(errno);
@@ -158,10 +181,11 @@ async fn rules(netlink: &mut Netlink, owner: &Ownership, cleaned: &mut Cleaned) 
 
 /// Removes the control socket, which nobody answers on, and the marks beside it.
 pub fn files(socket: &Path, cleaned: &mut Cleaned) {
-    let paths: [PathBuf; 3] = [
+    let paths: [PathBuf; 4] = [
         socket.to_owned(),
         Marker::path_beside(socket),
         Drained::path_beside(socket),
+        Former::path_beside(socket),
     ];
     for path in paths {
         match std::fs::remove_file(&path) {

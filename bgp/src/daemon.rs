@@ -17,6 +17,8 @@ use tracing::{debug, info, warn};
 use crate::control::server::{self, Asker, CoreQuery, SocketError};
 use crate::core::{Core, Marks, PeerSettings};
 use crate::drained::Drained;
+use crate::fib::Ownership;
+use crate::fib::former::Former;
 use crate::fib::task::{Command, Fib};
 use crate::jitter::random;
 use crate::marker::Marker;
@@ -122,6 +124,7 @@ async fn start(
     let interfaces = watcher.read().await.map_err(DaemonError::Netlink)?;
     warn_of_absent(config, &interfaces);
     let owner = convert::ownership(&config.kernel);
+    let former = former(socket, config.kernel.install.then_some(owner));
     let (fib, adopted) = if config.kernel.install {
         let (fib, adopted) = side.run(Fib::open(owner)).await.map_err(netlink_error)?;
         (Some(fib), adopted)
@@ -131,7 +134,7 @@ async fn start(
     let marker = Marker::beside(socket)
         .inspect_err(|error| warn!("cannot tell a restart from a first start: {error}"))
         .ok();
-    let restarting = adopted > 0 || marker.as_ref().is_some_and(Marker::is_left);
+    let restarting = adopted > 0 || is_kept_by_peers(config, marker.as_ref());
     let drained = Drained::beside(socket).ok();
     let speaker = convert::speaker(config, restarting, random());
     let (queries, query_inlet) = mpsc::channel(tasks::QUERIES);
@@ -168,12 +171,31 @@ async fn start(
         changes: change_inlet,
         listening,
         fib: fib_commands,
-        fib_task: tasks::spawn_fib(&side, fib, fib_command_inlet, fib_query_inlet),
+        fib_task: tasks::spawn_fib(&side, fib, former, fib_command_inlet, fib_query_inlet),
         terminate,
         interrupt,
         _side: side,
     };
     Ok((core, inlets))
+}
+
+/// What earlier runs have marked their routes with; from now on with these marks, too.
+fn former(socket: &Path, owner: Option<Ownership>) -> Option<Former> {
+    let former = Former::beside(socket).and_then(|mut former| {
+        former.begin(owner)?;
+        Ok(former)
+    });
+    former
+        .inspect_err(|error| {
+            warn!("another spec.kernel will leave the routes of this one: {error}");
+        })
+        .ok()
+}
+
+/// Whether peers may have what a run before has told: none does without graceful restart, and nobody
+/// gains by a wait then.
+fn is_kept_by_peers(config: &SpeakerConfig, marker: Option<&Marker>) -> bool {
+    config.graceful_restart.restart_secs > 0 && marker.is_some_and(Marker::is_left)
 }
 
 fn netlink_error(error: io::Error) -> DaemonError {

@@ -6,9 +6,11 @@
 //! of this daemon touches, and peers that kept them as stale must be told so (F bit).
 
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
-use std::os::unix::fs::MetadataExt as _;
+use crate::transport::option;
 
 /// See the [module](self).
 #[derive(Debug)]
@@ -23,12 +25,9 @@ impl Marker {
     /// # Errors
     /// `/proc` cannot be read.
     pub fn beside(socket: &Path) -> io::Result<Self> {
-        let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
-        // A container that is started again may keep its files, and has a fresh, empty kernel.
-        let namespace = std::fs::metadata("/proc/self/ns/net")?.ino();
         Ok(Self {
             path: Self::path_beside(socket),
-            text: format!("{} {namespace}\n", boot.trim()),
+            text: format!("{}\n", place()?),
         })
     }
 
@@ -63,6 +62,33 @@ impl Marker {
         }
         crate::drained::replace(&self.path, &self.text)
     }
+}
+
+/// This boot and this network namespace, as a line of a mark: a container that is started again may keep
+/// its files, and has a fresh, empty kernel.
+///
+/// # Errors
+/// `/proc` cannot be read.
+pub fn place() -> io::Result<String> {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    let namespace = std::fs::metadata("/proc/self/ns/net")?.ino();
+    // The number is given to the next namespace when this one is gone, the cookie never again.
+    // Before Linux 5.14 there is none.
+    let cookie = UnixDatagram::unbound().and_then(|socket| {
+        let mut cookie = [0; 8];
+        option::get_bytes(
+            &socket,
+            libc::SOL_SOCKET,
+            libc::SO_NETNS_COOKIE,
+            &mut cookie,
+        )?;
+        Ok(u64::from_ne_bytes(cookie))
+    });
+    let boot = boot.trim();
+    Ok(match cookie {
+        Ok(cookie) => format!("{boot} {namespace} {cookie}"),
+        Err(_) => format!("{boot} {namespace}"),
+    })
 }
 
 #[cfg(test)]

@@ -40,6 +40,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
 use crate::control::server::{Asker, ControlSocket, serve};
+use crate::fib::former::Former;
 use crate::fib::task::{Command, Fib, Query, run_without_kernel};
 use crate::reload::{Reloader, Request};
 use crate::transport::connection::{self, Handle};
@@ -182,17 +183,21 @@ impl Side {
     }
 }
 
-/// The owner of kernel routes; `None`: routes are not installed.
+/// The owner of kernel routes; `None`: routes are not installed. `former`: marks of earlier runs, whose
+/// routes go.
 #[must_use]
 pub fn spawn_fib(
     side: &Side,
     fib: Option<Fib>,
+    former: Option<Former>,
     commands: mpsc::Receiver<Command>,
     queries: mpsc::Receiver<Query>,
 ) -> JoinHandle<io::Result<()>> {
     match fib {
-        Some(fib) => side.tasks.spawn(fib.run(commands, queries)),
-        None => side.tasks.spawn(run_without_kernel(commands, queries)),
+        Some(fib) => side.tasks.spawn(fib.after(former).run(commands, queries)),
+        None => side
+            .tasks
+            .spawn(run_without_kernel(former, commands, queries)),
     }
 }
 

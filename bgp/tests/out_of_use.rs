@@ -205,7 +205,7 @@ fn a_mark_is_removed_without_a_daemon_too() {
 }
 
 /// What is not ours, and looks more or less like it.
-const FOREIGN: [&str; 12] = [
+const FOREIGN: [&str; 17] = [
     "route add blackhole 10.244.1.0/24 proto 77 metric 4278198272",
     "route add 10.244.1.7/32 dev eth0 proto 77",
     "route add 10.77.0.0/16 via 10.0.0.2 proto static metric 77",
@@ -216,11 +216,24 @@ const FOREIGN: [&str; 12] = [
     "nexthop add id 11 via 10.0.0.2 dev eth0 proto 77",
     "nexthop add id 12 group 11/9 proto zebra",
     "route add 10.79.0.0/16 nhid 8 proto static",
+    // The kernel keeps it apart from ours by its class.
+    "route add 10.244.2.0/24 via 10.0.0.2 proto 77 metric 77 tos 0x10",
+    "-6 route add fd00:99::/64 via fd00::2 proto static metric 77",
+    "-6 route add fd00:98::/64 via fd00::2 proto 77 metric 78",
+    "-6 route add blackhole fd00:97::/64 proto 77 metric 77",
+    // In one route with ours later.
+    "-6 route add fd00:2::/64 via fd00::3 proto static metric 77",
     "rule add from 10.244.1.0/24 table 100 prio 1001",
     "-6 rule add from fd00::/64 table 100 prio 1001 protocol zebra",
 ];
 
-const OURS: [&str; 6] = [
+const OURS: [&str; 11] = [
+    // The kernel says of all gateways of a route the protocol of the first.
+    "-6 route del fd00:2::/64 proto static",
+    "-6 route add fd00:2::/64 via fd00::2 proto 77 metric 77",
+    "-6 route append fd00:2::/64 via fd00::3 proto static metric 77",
+    "-6 route add fd00:4::/64 via fd00::2 proto 77 metric 77",
+    "-6 route add default via fd00::2 proto 77 metric 20077",
     "route add default via 10.0.0.2 proto 77 metric 20077",
     "nexthop add id 7 via 10.0.0.2 dev eth0 proto 77",
     "nexthop add id 10 group 7 proto 77",
@@ -261,6 +274,7 @@ fn clean_removes_what_is_ours_and_nothing_else() {
         "route del {}",
         A_ROUTE.replace(" metric", " proto 77 metric")
     ));
+    two.a.ip("address add fd00::1/64 dev eth0 nodad");
     FOREIGN.iter().for_each(|line| drop(two.a.ip(line)));
     let before = everything(&two.a);
     two.a.ip(&format!(
@@ -273,12 +287,13 @@ fn clean_removes_what_is_ours_and_nothing_else() {
     let said = two.ok(&clean);
     assert_eq!(everything(&two.a), before, "{said}");
     for words in [
-        "removed 2 routes",
+        // Not counted is the one that was another's, too: of that the kernel refuses a part.
+        "removed 4 routes",
         "removed 2 nexthop objects",
         "removed 3 rules",
         "a.sock.ran",
         "left nexthop objects 8, 11",
-        "left 3 routes of protocol 77",
+        "left 6 routes of protocol 77",
     ] {
         assert!(said.contains(words), "{words}: {said}");
     }
@@ -286,6 +301,24 @@ fn clean_removes_what_is_ours_and_nothing_else() {
     let again = two.ok(&clean);
     assert!(again.starts_with("nothing to remove\n"), "{again}");
     assert_eq!(everything(&two.a), before);
+}
+
+/// It would have its routes back before anybody has noticed that they were gone.
+#[test]
+fn clean_does_not_claim_what_a_daemon_with_another_socket_puts_back() {
+    let two = Two::start();
+    let none = two.folder.path().join("none.sock");
+    let mut command = two.a.command(PROGRAM);
+    let cleaned = command
+        .args(["clean", "--socket"])
+        .arg(&none)
+        .arg("--config")
+        .arg(two.folder.path().join("a.yaml"));
+    let cleaned = cleaned.output().unwrap();
+    assert_eq!(cleaned.status.code(), Some(1), "{cleaned:?}");
+    let text = String::from_utf8(cleaned.stderr).unwrap();
+    assert!(text.contains("they are there again"), "{text}");
+    two.up();
 }
 
 #[test]

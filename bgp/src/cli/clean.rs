@@ -10,6 +10,7 @@ use crate::clean::{self, Cleaned};
 use crate::control::client::{self, AskError};
 use crate::convert;
 use crate::fib::Ownership;
+use crate::fib::former::Former;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
@@ -48,7 +49,9 @@ pub(super) fn run(options: &Options) -> ExitCode {
             return REFUSED.into();
         }
     }
-    match runtime.block_on(clean::kernel(&owner)) {
+    let former = Former::beside(socket);
+    let former = former.as_ref().map_or(&[][..], Former::others);
+    match runtime.block_on(clean::kernel(&owner, former)) {
         Ok(mut cleaned) => {
             clean::files(socket, &mut cleaned);
             report(&cleaned)

@@ -13,11 +13,14 @@
 //! ever written, replaced or deleted.
 
 pub mod change;
+pub mod former;
 pub mod message;
 pub mod monitor;
 pub mod netlink;
 pub mod reconcile;
 pub mod task;
+
+use std::fmt;
 
 use ipnetwork::IpNetwork;
 pub use rcni_bgp_proto::speaker::{NextHop, NextHops};
@@ -48,6 +51,22 @@ impl Default for Ownership {
             default_route_metric: kernel::BGP_DEFAULT_ROUTE_METRIC,
             table: kernel::TABLE_MAIN,
         }
+    }
+}
+
+impl fmt::Display for Ownership {
+    /// As `ip route` has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            protocol,
+            metric,
+            default_route_metric,
+            table,
+        } = self;
+        write!(
+            f,
+            "proto {protocol} metric {metric}, defaults {default_route_metric}, table {table}"
+        )
     }
 }
 
@@ -87,7 +106,7 @@ pub struct KernelRoute {
     pub metric: u32,
     /// `RTA_TABLE`, else `rtm_table`.
     pub table: u32,
-    /// Type is `unicast` (no blackhole, local, …).
+    /// Type is `unicast` (no blackhole, local, …), for all sources and classes.
     pub unicast: bool,
     /// Interface of a route that is not multipath.
     pub interface: Option<u32>,

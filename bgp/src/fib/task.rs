@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
 use super::change::{Change, Drift, Outcome, Reason};
+use super::former::{Former, Leftovers};
 use super::monitor::{Monitor, Observed};
 use super::netlink::{BATCH, Netlink};
 use super::reconcile::Table;
@@ -43,6 +44,7 @@ pub struct Fib {
     netlink: Netlink,
     monitor: Monitor,
     table: Table,
+    leftovers: Leftovers,
     resync_at: Option<Instant>,
     /// The next dump must tell whose routes stand in the way.
     name_foreign: bool,
@@ -72,12 +74,20 @@ impl Fib {
             netlink,
             monitor,
             table,
+            leftovers: Leftovers::default(),
             resync_at: None,
             name_foreign: false,
             last_dump: Instant::now(),
             quiet: Quiet::default(),
         };
         Ok((fib, adopted))
+    }
+
+    /// Routes with older marks are removed when own ones are complete.
+    #[must_use]
+    pub fn after(mut self, former: Option<Former>) -> Self {
+        self.leftovers = Leftovers::new(former);
+        self
     }
 
     /// Runs until the core is gone. What was not written by then is left: the kernel's routes
@@ -92,7 +102,8 @@ impl Fib {
     ) -> io::Result<()> {
         loop {
             let timer = self.next_timer();
-            let work = self.table.has_work() || self.table.has_suspects();
+            let work =
+                self.table.has_work() || self.table.has_suspects() || self.leftovers.has_work();
             // Not biased: neither commands nor notifications nor writing can starve the others.
             tokio::select! {
                 command = commands.recv(), if self.table.has_room() => match command {
@@ -119,6 +130,7 @@ impl Fib {
             }
             Command::Synced => {
                 let stale = self.table.synced();
+                self.leftovers.begin();
                 if stale > 0 {
                     info!(
                         routes = stale,
@@ -133,6 +145,13 @@ impl Fib {
         self.write_batch().await;
         if self.table.has_suspects() {
             self.judge().await;
+        }
+        // What takes their place comes first.
+        if self.leftovers.has_work() && !self.table.has_work() {
+            for prefix in self.leftovers.step(&mut self.netlink).await {
+                // Ours may have waited for it.
+                self.table.foreign_vanished(prefix);
+            }
         }
         // Notifications and sessions get their turn between two batches.
         tokio::task::yield_now().await;
@@ -299,19 +318,41 @@ fn report(drift: &Drift) {
     }
 }
 
-/// Stands in for [`Fib::run`] where routes are not to be installed.
+/// Stands in for [`Fib::run`] where routes are not to be installed, but for those of an earlier run: they go.
 pub async fn run_without_kernel(
+    former: Option<Former>,
     mut commands: mpsc::Receiver<Command>,
     mut queries: mpsc::Receiver<Query>,
 ) -> io::Result<()> {
+    let mut leftovers = Leftovers::new(former);
     loop {
         tokio::select! {
-            command = commands.recv() => if command.is_none() {
-                return Ok(());
+            command = commands.recv() => match command {
+                None => return Ok(()),
+                Some(Command::Want(_)) => {}
+                Some(Command::Synced) => {
+                    leftovers.begin();
+                    remove(&mut leftovers).await;
+                }
             },
             Some(query) = queries.recv() => {
                 let _ = query.send(FibStatus::default());
             }
         }
+    }
+}
+
+/// All that is left, where there is no socket for it yet.
+async fn remove(leftovers: &mut Leftovers) {
+    if !leftovers.has_work() {
+        return;
+    }
+    match Netlink::open() {
+        Ok(mut netlink) => {
+            while leftovers.has_work() {
+                leftovers.step(&mut netlink).await;
+            }
+        }
+        Err(error) => warn!(%error, "cannot remove the routes of an earlier run"),
     }
 }

@@ -15,7 +15,7 @@ const DEAD: u8 = 1;
 #[must_use]
 pub fn parse_route(payload: &[u8]) -> Option<KernelRoute> {
     let header: &[u8; ROUTE_LEN] = payload.first_chunk()?;
-    let [family, length, _, _, table, protocol, _, kind, ..] = *header;
+    let [family, length, from, tos, table, protocol, _, kind, ..] = *header;
     // IPv6's cached (cloned) routes are not in a table.
     if u32_at(header, 8)? & libc::RTM_F_CLONED != 0 {
         return None;
@@ -30,7 +30,8 @@ pub fn parse_route(payload: &[u8]) -> Option<KernelRoute> {
         protocol,
         metric: 0,
         table: u32::from(table),
-        unicast: kind == UNICAST,
+        // By its source or class it is another one at the same place.
+        unicast: kind == UNICAST && from == 0 && tos == 0,
         interface: None,
         next_hops: Vec::new(),
     };
