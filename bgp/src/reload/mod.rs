@@ -34,7 +34,7 @@ use tracing::{info, warn};
 
 use crate::core::PeerSettings;
 use plan::Plan;
-use report::{Effect, Report};
+use report::{Effect, PeerReport, Report};
 use state::State;
 use watch::{Stamp, Watch};
 
@@ -114,7 +114,12 @@ impl Reloader {
         let mut watch = Watch::open()
             .inspect_err(|error| warn!(%error, "cannot watch the configuration file; SIGHUP and `rcni-bgp reload` work"))
             .ok();
+        if let Some(watch) = &mut watch {
+            watch.follow(&self.file);
+        }
         let mut seen = Stamp::of(&self.file);
+        // Since it was read for the start nobody has watched it.
+        let _ = self.reload().await;
         let mut look = Instant::now() + LOOK;
         let mut writing: Option<Writing> = None;
         loop {
@@ -273,6 +278,15 @@ impl Writing {
     }
 }
 
+/// Those whose sessions end come first.
+fn told(report: &Report) -> impl Iterator<Item = &PeerReport> {
+    let peers = |ends| {
+        let peers = report.peers.iter();
+        peers.filter(move |peer| peer.effect.ends_session() == ends)
+    };
+    peers(true).chain(peers(false))
+}
+
 /// The log of what has been done.
 fn tell(report: &Report) {
     let count = |effect| {
@@ -289,15 +303,17 @@ fn tell(report: &Report) {
     for line in report.speaker.iter().chain(&report.sockets) {
         info!("{line}");
     }
-    for peer in report.peers.iter().take(PEERS_LOGGED) {
-        match peer.effect {
-            Effect::Reset | Effect::Anew | Effect::Removed => {
-                warn!(peer = peer.name, "{}", peer.says());
-            }
-            Effect::Live | Effect::Added => info!(peer = peer.name, "{}", peer.says()),
+    for peer in told(report).take(PEERS_LOGGED) {
+        if peer.effect.ends_session() {
+            warn!(peer = peer.name, "{}", peer.says());
+        } else {
+            info!(peer = peer.name, "{}", peer.says());
         }
     }
     if report.peers.len() > PEERS_LOGGED {
         info!("and {} more peers", report.peers.len() - PEERS_LOGGED);
     }
 }
+
+#[cfg(test)]
+mod tests;

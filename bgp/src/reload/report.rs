@@ -35,6 +35,14 @@ pub enum Effect {
     Removed,
 }
 
+impl Effect {
+    /// Whether a session ends for it.
+    #[must_use]
+    pub fn ends_session(self) -> bool {
+        matches!(self, Self::Reset | Self::Anew | Self::Removed)
+    }
+}
+
 /// One peer, or a range with all of its peers, that is concerned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -101,8 +109,7 @@ impl Report {
     /// Whether a session ends for it.
     #[must_use]
     pub fn resets(&self) -> bool {
-        let ends = |effect| matches!(effect, Effect::Reset | Effect::Anew | Effect::Removed);
-        self.peers.iter().any(|peer| ends(peer.effect))
+        self.peers.iter().any(|peer| peer.effect.ends_session())
     }
 }
 
