@@ -9,7 +9,8 @@
 //! Counted is what the peer has announced in this session and not withdrawn, whatever the import
 //! rules say of it; paths, where it tells several of a prefix (RFC 7911), as FRR and BIRD do. What is
 //! kept as stale from an earlier session is not counted until it comes again, so that a peer may
-//! restart with other routes than before. It is looked at when a whole UPDATE was taken in.
+//! restart with other routes than before. It is looked at when a whole UPDATE was taken in, and when
+//! the peer has told everything again (RFC 7313).
 //!
 //! | action | one too many |
 //! | --- | --- |
@@ -341,18 +342,31 @@ impl Speaker {
         }
     }
 
-    /// The peer's limits are others now: who waits for the earlier ones need not any more, and what is
-    /// there already may be too much.
+    /// The peer's limits are others now: who waits for the earlier ones need not any more, what is
+    /// there already may be too much, and what was not taken may have room: nobody but the peer knows it.
     pub(super) fn limits_changed(&mut self, id: PeerId, now: Instant) {
         let Some(neighbor) = self.neighbors.get_mut(id.index()) else {
             return;
         };
-        if let Some(up) = &mut neighbor.up {
-            up.gauges = Gauges::default();
+        let before = neighbor
+            .up
+            .as_mut()
+            .map(|up| std::mem::take(&mut up.gauges));
+        let mut room_for = Vec::new();
+        for family in FAMILIES {
+            if before.is_none_or(|before| !before.of(family).wanting) {
+                continue;
+            }
+            if matches!(neighbor.room(self.rib.adj_in(), family, 1), Room::Any) {
+                room_for.push(family);
+            } else if let Some(up) = &mut neighbor.up {
+                up.gauges.of_mut(family).wanting = true;
+            }
         }
         if matches!(neighbor.machine.held(), Some(Held::Limit(_))) {
             self.feed_peer(id.index(), PeerInput::Release, now);
         }
+        self.ask_again(id, &room_for);
         self.enforce_limits(id, now);
     }
 

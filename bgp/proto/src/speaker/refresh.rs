@@ -110,6 +110,8 @@ impl Speaker {
             complete,
         };
         self.event(now, Some(id), kind);
+        // There may be room now for what was too much.
+        self.enforce_limits(id, now);
     }
 
     /// Those that have not come to an end in time.

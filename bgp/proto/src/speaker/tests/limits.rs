@@ -10,7 +10,7 @@ use super::{peer, speaker, transit};
 use crate::attr::{AsPath, NextHop, PathAttributes};
 use crate::fsm::{CauseClass, State};
 use crate::iana::Family;
-use crate::message::{Message, pack_announcements, pack_withdrawals};
+use crate::message::{pack_announcements, pack_withdrawals};
 use crate::rib::PathStatus;
 use crate::speaker::{
     AddPath, ConnId, Crossing, EventKind, Input, LimitAction, LimitStatus, MaximumPrefixes, Offer,
@@ -30,7 +30,7 @@ fn limits(limit: u32, action: LimitAction) -> Option<MaximumPrefixes> {
 }
 
 /// The peer 65002 may announce so much, and there is an unlimited one.
-fn config(limit: u32, action: LimitAction) -> SpeakerConfig {
+pub(super) fn config(limit: u32, action: LimitAction) -> SpeakerConfig {
     let mut config = speaker(65001, 1, &[]);
     config.peers = vec![
         PeerConfig {
@@ -46,16 +46,16 @@ fn config(limit: u32, action: LimitAction) -> SpeakerConfig {
     config
 }
 
-fn solo(limit: u32, action: LimitAction) -> Solo {
+pub(super) fn solo(limit: u32, action: LimitAction) -> Solo {
     Solo::with(config(limit, action))
 }
 
-fn networks(numbers: std::ops::Range<u8>) -> Vec<Prefix> {
+pub(super) fn networks(numbers: std::ops::Range<u8>) -> Vec<Prefix> {
     let text = numbers.map(|number| format!("10.7.{number}.0/24"));
     text.map(|text| text.parse().unwrap()).collect()
 }
 
-fn announcements(numbers: std::ops::Range<u8>) -> Vec<Bytes> {
+pub(super) fn announcements(numbers: std::ops::Range<u8>) -> Vec<Bytes> {
     let attributes = PathAttributes {
         as_path: AsPath::from_sequence(&[65002]),
         next_hop: Some(NextHop::V4([10, 0, 0, 2].into())),
@@ -64,19 +64,19 @@ fn announcements(numbers: std::ops::Range<u8>) -> Vec<Bytes> {
     pack_announcements(V4, &attributes, &networks(numbers), &options()).unwrap()
 }
 
-fn announce(solo: &mut Solo, conn: ConnId, numbers: std::ops::Range<u8>) {
+pub(super) fn announce(solo: &mut Solo, conn: ConnId, numbers: std::ops::Range<u8>) {
     for update in announcements(numbers) {
         solo.send(conn, &update);
     }
 }
 
-fn withdraw(solo: &mut Solo, conn: ConnId, numbers: std::ops::Range<u8>) {
+pub(super) fn withdraw(solo: &mut Solo, conn: ConnId, numbers: std::ops::Range<u8>) {
     for update in pack_withdrawals(V4, &networks(numbers), &options()) {
         solo.send(conn, &update);
     }
 }
 
-fn status(solo: &Solo) -> PeerStatus {
+pub(super) fn status(solo: &Solo) -> PeerStatus {
     solo.speaker.status(solo.now).peers.remove(0)
 }
 
@@ -84,13 +84,13 @@ fn limit(status: &PeerStatus) -> LimitStatus {
     status.prefixes.limits.unwrap()
 }
 
-fn counted(solo: &Solo) -> (usize, u64) {
+pub(super) fn counted(solo: &Solo) -> (usize, u64) {
     let [(_, v4), _] = limit(&status(solo)).by_family;
     (v4.count, v4.ignored)
 }
 
 /// What was said, with the count.
-fn said(solo: &Solo) -> Vec<(Crossing, usize)> {
+pub(super) fn said(solo: &Solo) -> Vec<(Crossing, usize)> {
     let news = solo.events.iter().filter_map(|event| match event {
         EventKind::Limit(news) => Some((news.what, news.count)),
         _ => None,
@@ -277,40 +277,6 @@ fn a_wait_outlasts_a_drain_of_the_node_and_not_its_own_time() {
         }
         solo.establish(PEER, 65002);
     }
-}
-
-#[test]
-fn what_is_too_much_is_dropped_and_asked_for_when_there_is_room() {
-    let mut solo = solo(10, LimitAction::Drop);
-    let conn = solo.establish(PEER, 65002);
-    announce(&mut solo, conn, 0..12);
-    assert_eq!(counted(&solo), (10, 2));
-    let passed = (Crossing::Passed(LimitAction::Drop), 10);
-    assert_eq!(said(&solo), [passed]);
-    // What is there already is taken again, and said is nothing more.
-    announce(&mut solo, conn, 0..12);
-    assert_eq!((counted(&solo), said(&solo).len()), ((10, 4), 1));
-    withdraw(&mut solo, conn, 0..1);
-    announce(&mut solo, conn, 10..11);
-    assert_eq!((counted(&solo), said(&solo).len()), ((10, 4), 1));
-    let refreshes = |solo: &mut Solo| {
-        let heard = solo.hear(conn);
-        let refreshes = heard
-            .iter()
-            .filter(|m| matches!(m, Message::RouteRefresh(_)));
-        refreshes.count()
-    };
-    assert_eq!(refreshes(&mut solo), 0);
-    withdraw(&mut solo, conn, 1..3);
-    assert_eq!(said(&solo)[1..], [(Crossing::Relieved, 8)]);
-    assert_eq!(refreshes(&mut solo), 1);
-    // It tells everything again, and that is still too much.
-    announce(&mut solo, conn, 3..12);
-    announce(&mut solo, conn, 20..22);
-    assert_eq!(counted(&solo), (10, 5));
-    assert_eq!(said(&solo)[2..], [passed]);
-    assert_eq!(status(&solo).state, State::Established);
-    assert!(solo.closed.is_empty());
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod routing;
 mod sessions;
 mod several;
 mod solo;
+mod surplus;
 mod timers;
 
 use std::net::{IpAddr, Ipv4Addr};
