@@ -99,6 +99,9 @@ impl Target {
     ) -> Result<NextHop, Withheld> {
         let ours = || self.own_next_hop(family).ok_or(Withheld::NoNextHop);
         let mode = match set {
+            Some(NextHopChange::Address(address)) if address == self.who.address => {
+                return Err(Withheld::PeerNextHop);
+            }
             Some(NextHopChange::Address(address)) => {
                 let set = self.takes(address, family).then(|| address.into());
                 return set.ok_or(Withheld::NoNextHop);

@@ -181,6 +181,9 @@ fn next_hops_of_rules() {
     let v6 = NextHopChange::Address(ip("fd00::1"));
     assert_eq!(next_hop(1, to, v6), (None, true));
     assert_eq!(next_hop(1, to, NextHopChange::Own), hears("10.0.0.1"));
+    // Its own: it would send packets to itself (RFC 4271 §5.1.3).
+    let its_own = NextHopChange::Address(ip(OTHER));
+    assert_eq!(next_hop(1, to, its_own), (None, true));
 }
 
 #[test]
