@@ -331,7 +331,8 @@ impl AdjRibOut {
                     let set = asker.permit(&prefix, route).ok().flatten();
                     telling.must(&prefix, route, set)
                 };
-                let changes = self.several.update(prefix, best, must);
+                let who = asker.cares_who();
+                let changes = self.several.update(prefix, best, who, must);
                 batch.withdrawn.extend(changes.withdrawn);
                 for (nlri, route) in changes.announced {
                     let set = asker.permit(&prefix, &route).ok().flatten();

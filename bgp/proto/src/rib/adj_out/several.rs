@@ -27,7 +27,8 @@ impl Told {
         (self.source, self.path_id) == (path.route.source, path.path_id)
     }
 
-    /// Does the peer see a difference?
+    /// Does the peer see no difference? Not where rules ask who told a path: see
+    /// [`Several::update`].
     fn looks_like(&self, route: &LocRoute) -> bool {
         let own = |source| source == Source::Own;
         self.attributes.says_the_same(&route.attributes) && own(self.source) == own(route.source)
@@ -70,11 +71,13 @@ impl Several {
         if prefix.is_ipv4() { v4 } else { v6 }
     }
 
-    /// The paths of a prefix are these now. `must`: whether one is told although the peer has it.
+    /// The paths of a prefix are these now. `cares_who`: one that another peer told may be told
+    /// otherwise although it says the same. `must`: whether one is told although the peer has it.
     pub(super) fn update(
         &mut self,
         prefix: Prefix,
         best: Vec<Ranked>,
+        cares_who: bool,
         must: impl Fn(&LocRoute) -> bool,
     ) -> Changes {
         let nlri = |path_id| Nlri { prefix, path_id };
@@ -95,7 +98,8 @@ impl Several {
                 path_id: path.path_id,
                 attributes: Arc::clone(&path.route.attributes),
             });
-            let known = before.is_some_and(|told| told.looks_like(&path.route));
+            let same = |told: &Told| told.looks_like(&path.route) && (!cares_who || told.is(&path));
+            let known = before.is_some_and(same);
             if !known || must(&path.route) {
                 changes.announced.push((nlri(id), path.route));
             }

@@ -4,8 +4,9 @@ use super::net::Net;
 use super::{prefix, speaker, transit};
 use crate::fsm::State;
 use crate::iana::Family;
+use crate::policy::{Action, Changes, Conditions, NeighborMatch, NextHopChange, Policy, Rule};
 use crate::rib::{PathStatus, Unusable};
-use crate::speaker::{AddPath, Offer, PeerConfig, Role};
+use crate::speaker::{AddPath, Input, Offer, PeerConfig, Role, StopMode};
 
 const SHARED: &str = "10.9.0.0/24";
 
@@ -89,6 +90,53 @@ fn a_peer_has_the_best_paths_and_their_names_stay() {
     assert_eq!(after.len(), 2, "{after:?}");
     assert!(after.contains(&before[1]), "{before:?} {after:?}");
     assert_eq!(net.fib(behind), [format!("{SHARED} via 10.0.3.1")]);
+}
+
+/// The place of a path is another's, which looks the same here; the export rules ask who told it.
+#[test]
+fn who_tells_a_path_matters_to_rules_that_ask() {
+    let set = |changes| Rule::new("set", Action::Accept, None).set(changes);
+    let med = |med| Changes {
+        med: Some(med),
+        ..Changes::default()
+    };
+    let shared = Changes {
+        next_hop: Some(NextHopChange::Address(super::ip("10.0.9.9"))),
+        ..Changes::default()
+    };
+    let mut net = star(1);
+    net.reconfigure(3, |config| {
+        for (n, peer) in config.peers[..3].iter_mut().enumerate() {
+            peer.asn = 65001.into();
+            peer.name = format!("source-{n}");
+            peer.import = Policy::new(vec![set(shared.clone())], vec![]);
+        }
+        let first = Conditions {
+            neighbor: NeighborMatch {
+                name: Some("source-0".into()),
+                ..NeighborMatch::default()
+            },
+            ..Conditions::default()
+        };
+        let rules = vec![set(med(1)).when(first), set(med(2))];
+        config.peers[3].export = Policy::new(rules, vec![]);
+    });
+    for source in 1..3 {
+        net.reconfigure(source, |config| config.asn = 65001);
+    }
+    net.start_all();
+    net.run_secs(10);
+    let meds = |net: &Net| {
+        let routes = net.speaker(4).routes();
+        let routes = routes.filter(|route| route.prefix == prefix(SHARED));
+        routes.map(|route| route.attributes.med).collect::<Vec<_>>()
+    };
+    assert_eq!(net.fib(3), [format!("{SHARED} via 10.0.9.9")]);
+    assert_eq!(meds(&net), [Some(1)]);
+    let text = "gone".to_owned();
+    net.input(0, Input::Stop(StopMode::Shutdown(text)));
+    net.run_secs(10);
+    assert_eq!(meds(&net), [Some(2)]);
 }
 
 #[test]
