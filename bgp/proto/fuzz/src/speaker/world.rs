@@ -9,8 +9,8 @@ use rcni_bgp_proto::message::{self, Message};
 use rcni_bgp_proto::policy::Policy;
 use rcni_bgp_proto::speaker::{
     AddPath, CloseCause, ConnId, ConnectError, GracefulRestartConfig, Input, Interface, Knobs,
-    LimitAction, MaximumPrefixes, Offer, Output, OwnAddresses, PeerConfig, PeerId, PrefixCounts,
-    Remote, Role, RouteStatus, Speaker, SpeakerConfig, Timers,
+    LimitAction, MaximumPrefixes, NextHopMode, Offer, Output, OwnAddresses, PeerConfig, PeerId,
+    PrefixCounts, Remote, RemovePrivate, Role, RouteStatus, Speaker, SpeakerConfig, Timers,
 };
 use rcni_bgp_proto::validate::{AddPathFamilies, SessionOptions};
 use rcni_bgp_proto::wire::{Framer, MAX_EXTENDED_MESSAGE_LEN};
@@ -70,6 +70,26 @@ pub struct World {
     networks: Vec<Prefix>,
 }
 
+/// What is set about paths, by some of the bits of [`World::new`].
+fn knobs(peer: u8, bit: impl Fn(u8) -> bool) -> Knobs {
+    Knobs {
+        allow_own_as: if bit(3) { peer - 2 } else { 0 },
+        as_override: bit(4) && peer != 4,
+        remove_private: match (bit(4), peer) {
+            (true, 2) => Some(RemovePrivate::Remove),
+            (true, 3) => Some(RemovePrivate::Replace),
+            _ => None,
+        },
+        next_hop: match (bit(5), peer) {
+            (true, 2) => NextHopMode::Keep,
+            (true, 4) => NextHopMode::Own,
+            _ => NextHopMode::Auto,
+        },
+        client: bit(6) && peer == 4,
+        honor_graceful_shutdown: !bit(7),
+    }
+}
+
 fn peer_config(peer: u8) -> PeerConfig {
     PeerConfig {
         name: format!("peer-{peer}"),
@@ -113,7 +133,8 @@ fn peer_config(peer: u8) -> PeerConfig {
 }
 
 impl World {
-    /// The bits of `choice`: restarting, no graceful restart, one path only.
+    /// The bits of `choice`: restarting, no graceful restart, one path only, and what is set about
+    /// paths.
     pub fn new(choice: u8) -> Self {
         let bit = |bit: u8| choice & (1 << bit) != 0;
         let config = SpeakerConfig {
@@ -122,14 +143,19 @@ impl World {
             cluster_id: [10, 255, 0, 1].into(),
             networks: vec![messages::prefix(1), messages::prefix(5)],
             maximum_paths: if bit(2) { 1 } else { 8 },
-            multipath_relax: true,
+            multipath_relax: !bit(7),
             graceful_restart: GracefulRestartConfig {
                 restart_secs: if bit(1) { 0 } else { 120 },
                 long_lived_secs: 0,
                 stale_secs: 300,
             },
             restarting: bit(0),
-            peers: (2..=4).map(peer_config).collect(),
+            peers: (2..=4)
+                .map(|peer| PeerConfig {
+                    knobs: knobs(peer, bit),
+                    ..peer_config(peer)
+                })
+                .collect(),
             seed: choice.into(),
         };
         let now = Instant::now();

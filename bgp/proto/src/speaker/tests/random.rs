@@ -15,8 +15,9 @@ use crate::fsm::State;
 use crate::iana::Family;
 use crate::message;
 use crate::speaker::{
-    CloseCause, ConnId, ConnectError, Input, Interface, Order, Output, OwnAddresses, PeerConfig,
-    PeerId, PrefixCounts, Remote, RemoteAs, Speaker, SpeakerConfig, StopMode,
+    CloseCause, ConnId, ConnectError, Input, Interface, Knobs, LimitAction, MaximumPrefixes,
+    NextHopMode, Order, Output, OwnAddresses, PeerConfig, PeerId, PrefixCounts, Remote, RemoteAs,
+    RemovePrivate, Speaker, SpeakerConfig, StopMode,
 };
 use crate::validate::{LocalOpen, Offer, SessionOptions};
 use crate::wire::Prefix;
@@ -50,14 +51,14 @@ fn act() -> impl Strategy<Value = Act> {
         8 => Just(message::keepalive().to_vec()),
         // What a connection needs to come up, at once.
         4 => (2..5_u8).prop_map(|id| [open(id), message::keepalive().to_vec()].concat()),
-        8 => (2..5_u8, 0..4_u8, 0..3_u8).prop_map(|(id, net, path)| update(id, net, path)),
+        8 => (2..5_u8, 0..4_u8, 0..5_u8).prop_map(|(id, net, path)| update(id, net, path)),
         4 => (2..5_u8, 0..4_u8, 0..3_u8).prop_map(|(id, net, hop)| update_v6(id, net, hop)),
         2 => Just(message::end_of_rib(Family::IPV4_UNICAST).to_vec()),
         2 => Just(message::end_of_rib(Family::IPV6_UNICAST).to_vec()),
     ];
     prop_oneof![
-        2 => (0..1_u16 << 11).prop_map(Act::Reconfigure),
-        2 => (0..11_u16).prop_map(|bit| Act::Reconfigure(1 << bit)),
+        2 => any::<u16>().prop_map(Act::Reconfigure),
+        2 => (0..16_u16).prop_map(|bit| Act::Reconfigure(1 << bit)),
         1 => Just(Act::Reconfigure(0)),
         1 => (0..6_u32, 0..3_u8).prop_map(|(peer, kind)| Act::Order(peer, kind)),
         2 => Just(Act::Start),
@@ -74,7 +75,8 @@ fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
-/// An announcement by AS 65000 + id, with a good path, a loop, or a withdrawal instead.
+/// An announcement by AS 65000 + id, with a good path, a loop, a withdrawal instead, a path that was
+/// reflected, or one of a router that leaves.
 fn update(id: u8, net: u8, path: u8) -> Vec<u8> {
     let options = SessionOptions {
         four_octet_as: true,
@@ -86,16 +88,24 @@ fn update(id: u8, net: u8, path: u8) -> Vec<u8> {
         return message::pack_withdrawals(family, &prefixes, &options).concat();
     }
     let asn = 65000 + u32::from(id);
-    let asns = if path == 0 {
-        vec![asn]
-    } else {
+    let asns = if path == 1 {
         vec![asn, 65001]
+    } else {
+        vec![asn]
     };
-    let attributes = PathAttributes {
+    let mut attributes = PathAttributes {
         as_path: AsPath::from_sequence(&asns),
         next_hop: Some(NextHop::V4([10, 0, 0, id].into())),
         ..PathAttributes::default()
     };
+    if path == 3 {
+        let rare = attributes.rare_mut();
+        rare.originator_id = Some([10, 255, 0, 1 + net].into());
+        rare.cluster_list = vec![[10, 255, 0, 7].into(); net.into()];
+    }
+    if path == 4 {
+        attributes.add_community(crate::iana::community::GRACEFUL_SHUTDOWN);
+    }
     message::pack_announcements(family, &attributes, &prefixes, &options)
         .unwrap()
         .concat()
@@ -231,10 +241,53 @@ fn configuration(bits: u16) -> SpeakerConfig {
     if is_set(9) {
         config.peers.remove(2);
     }
+    handling(&mut config, is_set);
     if is_set(10) {
         config.peers.remove(0);
     }
     config
+}
+
+/// What is set about the paths of peers.
+fn handling(config: &mut SpeakerConfig, is_set: impl Fn(u16) -> bool) {
+    let knobs = |config: &mut SpeakerConfig, change: fn(&mut Knobs)| {
+        config
+            .peers
+            .iter_mut()
+            .for_each(|peer| change(&mut peer.knobs));
+    };
+    if is_set(11) {
+        knobs(config, |knobs| knobs.allow_own_as = 1);
+        config.peers[0].limits = Some(MaximumPrefixes {
+            ipv4: Some(2),
+            ipv6: Some(1),
+            warning_percent: 50,
+            action: LimitAction::Drop,
+        });
+    }
+    if is_set(12) {
+        knobs(config, |knobs| {
+            knobs.as_override = true;
+            knobs.remove_private = Some(RemovePrivate::Replace);
+        });
+        config.multipath_relax = false;
+    }
+    if is_set(13) {
+        knobs(config, |knobs| {
+            knobs.next_hop = NextHopMode::Own;
+            knobs.honor_graceful_shutdown = false;
+        });
+    }
+    if is_set(14) {
+        knobs(config, |knobs| {
+            knobs.client = true;
+            knobs.remove_private = Some(RemovePrivate::Remove);
+        });
+    }
+    if is_set(15) {
+        knobs(config, |knobs| knobs.next_hop = NextHopMode::Keep);
+        config.cluster_id = [10, 255, 0, 7].into();
+    }
 }
 
 impl Player {

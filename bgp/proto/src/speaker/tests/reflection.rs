@@ -11,8 +11,8 @@ use crate::fsm::State;
 use crate::policy::Policy;
 use crate::rib::{PathStatus, Unusable};
 use crate::speaker::{
-    Input, Knobs, NextHopMode, Order, PeerConfig, PeerId, Remote, RouteStatus, SpeakerConfig,
-    StopMode,
+    AddPath, Input, Knobs, NextHopMode, Offer, Order, PeerConfig, PeerId, Remote, RouteStatus,
+    SpeakerConfig, StopMode,
 };
 use crate::wire::Prefix;
 
@@ -423,4 +423,69 @@ fn equal_paths_of_two_clients_are_told_apart() {
     net.input(1, Input::Order { peer, order });
     net.run_secs(5);
     assert_eq!(originator(&net), [Some([10, 255, 0, 3].into())]);
+}
+
+/// Two clients announce one prefix: who takes several paths is told both, each with whose it is, and
+/// of its own none.
+#[test]
+fn several_paths_are_reflected_each_with_its_originator() {
+    let mut net = Net::new();
+    let mut server = speaker(AS, 1, &[]);
+    let offer = |receive, send| Offer {
+        add_path: AddPath { receive, send },
+        ..Offer::default()
+    };
+    server.peers = (2..5)
+        .map(|n| PeerConfig {
+            offer: offer(true, 4),
+            ..client_of(peer(&format!("10.{n}.0.2"), AS))
+        })
+        .collect();
+    net.add(server);
+    for number in 2..5_u8 {
+        let shared: &[&str] = if number < 4 { &["10.250.0.10/32"] } else { &[] };
+        let mut config = speaker(AS, number, shared);
+        config.peers = vec![PeerConfig {
+            offer: offer(true, 0),
+            ..peer(&format!("10.{number}.0.1"), AS)
+        }];
+        let node = net.add(config);
+        let (here, there) = (format!("10.{number}.0.2"), format!("10.{number}.0.1"));
+        net.link((node, &here), (0, &there));
+    }
+    net.start_all();
+    net.run_secs(30);
+    let originators = |net: &Net, node: usize| {
+        let mut paths: Vec<_> = learned(net, node, "10.250.0.10/32")
+            .iter()
+            .map(|path| {
+                let attributes = &path.attributes;
+                assert_eq!(
+                    attributes.cluster_list(),
+                    [std::net::Ipv4Addr::new(10, 255, 0, 1)]
+                );
+                (
+                    path.path_id,
+                    attributes.originator_id().unwrap().octets()[3],
+                )
+            })
+            .collect();
+        paths.sort_unstable_by_key(|(_, originator)| *originator);
+        paths
+    };
+    let [(one, 2), (two, 3)] = originators(&net, 3)[..] else {
+        panic!("{:?}", originators(&net, 3));
+    };
+    assert_ne!(one, two);
+    let fib = ["10.250.0.10/32 via 10.2.0.2 10.3.0.2"];
+    assert_eq!(net.fib(3), fib);
+    // Each of the two has the other's, and uses its own.
+    assert!(matches!(originators(&net, 1)[..], [(_, 3)]));
+    assert!(matches!(originators(&net, 2)[..], [(_, 2)]));
+    assert_eq!(net.fib(1), [""; 0]);
+    // One goes: the other path stays as it was.
+    net.reconfigure(1, |config| config.networks.clear());
+    net.run_secs(5);
+    assert_eq!(originators(&net, 3), [(two, 3)]);
+    assert_eq!(net.fib(3), ["10.250.0.10/32 via 10.3.0.2"]);
 }
