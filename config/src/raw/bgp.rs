@@ -43,7 +43,7 @@ pub struct BGPConfigurationSpec {
     /// Prefixes that are originated here.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub networks: Vec<NetworkSpec>,
-    /// How many equal paths a route may use at the same time. Default: 8.
+    /// How many next hops of equal paths a route may use at the same time. Default: 8.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 255)))]
     pub maximum_paths: Option<Located<Int>>,

@@ -11,10 +11,11 @@
 //! 5. lowest MED among the paths from one neighbouring AS, 0 where it is missing (c),
 //! 6. learned over eBGP before iBGP (d),
 //!
-//!    *what is left here is equal: the multipath set, of which the first [`Multipath::most`] are used
-//!    in the order of what follows. All are external or all internal. The AS_PATHs have one length;
-//!    they may differ ([`Multipath::relax`]), or else only those paths are used beside the best one
-//!    that have the same.*
+//!    *what is left here is equal: the multipath set, of which the first [`Multipath::most`] next hops
+//!    are used in the order of what follows; what another reflector says of the same next hop counts
+//!    once. All are external or all internal. The AS_PATHs have one length; they may differ
+//!    ([`Multipath::relax`]), or else only those paths are used beside the best one that have the
+//!    same.*
 //!
 //! 7. lowest BGP Identifier, ORIGINATOR_ID in its place if there is one (f, RFC 4456 §9),
 //! 8. shortest CLUSTER_LIST (RFC 4456 §9),
@@ -31,8 +32,9 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::export::is_long_lived_stale;
-use crate::attr::PathAttributes;
+use crate::attr::{NextHop, PathAttributes};
 use crate::policy::DecidedBy;
+use crate::speaker::is_link_local;
 
 /// LOCAL_PREF of a path that carries none.
 pub const DEFAULT_LOCAL_PREF: u32 = 100;
@@ -211,7 +213,7 @@ pub struct Decision {
 /// Which equal paths share a prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Multipath {
-    /// So many at most; 0 and 1 both mean one.
+    /// So many next hops at most; 0 and 1 both mean one path.
     pub most: usize,
     /// Their AS_PATHs may differ.
     pub relax: bool,
@@ -338,6 +340,7 @@ impl<'a, 'b> Field<'a, 'b> {
         let best = self.alive.first().copied();
         let winner = best.and_then(|best| candidates.get(best));
         let mut used = 1;
+        let mut known: Vec<_> = winner.and_then(gateway).into_iter().collect();
         for &index in self.alive.iter().skip(1) {
             let Some((winner, loser)) = winner.zip(candidates.get(index)) else {
                 continue;
@@ -346,8 +349,11 @@ impl<'a, 'b> Field<'a, 'b> {
                 PathStatus::Lost(break_tie(winner, loser).1)
             } else if !multipath.relax && loser.attributes.as_path != winner.attributes.as_path {
                 PathStatus::Lost(Step::OtherAsPath)
+            } else if gateway(loser).is_some_and(|gateway| known.contains(&gateway)) {
+                PathStatus::Multipath
             } else if used < multipath.most {
                 used += 1;
+                known.extend(gateway(loser));
                 PathStatus::Multipath
             } else {
                 PathStatus::Lost(Step::MaximumPaths)
@@ -360,6 +366,14 @@ impl<'a, 'b> Field<'a, 'b> {
             best,
             statuses: self.statuses,
         }
+    }
+}
+
+/// The next hop, where it is the same one whoever says it: a link-local one is not.
+fn gateway(candidate: &Candidate<'_>) -> Option<IpAddr> {
+    match candidate.attributes.next_hop? {
+        NextHop::V6LinkLocal { .. } => None,
+        next_hop => Some(next_hop.address()).filter(|address| !is_link_local(*address)),
     }
 }
 

@@ -109,9 +109,55 @@ fn upto(most: usize, relax: bool) -> Multipath {
     Multipath { most, relax }
 }
 
+fn via(number: u8, attributes: PathAttributes) -> PathAttributes {
+    PathAttributes {
+        next_hop: Some(NextHop::V4([10, 0, 0, number].into())),
+        ..attributes
+    }
+}
+
+/// Two reflectors tell the same paths: what is shared is next hops, not words.
+#[test]
+fn the_limit_is_about_next_hops() {
+    let link_local = NextHop::V6([0xfe80, 0, 0, 0, 0, 0, 0, 1].into());
+    let global = [0xfd00, 0, 0, 0, 0, 0, 0, 1].into();
+    let both = NextHop::V6LinkLocal {
+        global,
+        link_local: [0xfe80, 0, 0, 0, 0, 0, 0, 1].into(),
+    };
+    let v4 = |number: u8| NextHop::V4([10, 0, 0, number].into());
+    let (best, more) = (PathStatus::Best, PathStatus::Multipath);
+    let lost = PathStatus::Lost(Step::MaximumPaths);
+    for (hops, most, expected) in [
+        ([1, 1, 2, 2].map(v4), 2, [best, more, more, more]),
+        ([1, 2, 1, 3].map(v4), 2, [best, more, more, lost]),
+        ([1, 2, 3, 2].map(v4), 2, [best, more, lost, more]),
+        ([NextHop::V6(global); 4], 2, [best, more, more, more]),
+        // On each link it is another one's.
+        ([link_local; 4], 2, [best, more, lost, lost]),
+        ([both; 4], 3, [best, more, more, lost]),
+    ] {
+        let paths = hops.map(|next_hop| PathAttributes {
+            next_hop: Some(next_hop),
+            ..attributes(&[65001])
+        });
+        let candidates: Vec<_> = (1..)
+            .zip(&paths)
+            .map(|(n, attributes)| Candidate {
+                attributes,
+                path_id: 0,
+                teller: teller(n, true),
+            })
+            .collect();
+        let decision = decide(&candidates, upto(most, true));
+        assert_eq!(decision.statuses, expected, "{hops:?}");
+    }
+}
+
 #[test]
 fn equal_paths_share_up_to_the_limit_and_internal_ones_do_not_join_external_ones() {
-    let paths: Vec<_> = (1..=5).map(|n| attributes(&[65000 + n, 65100])).collect();
+    let paths = (1..=5).map(|n| via(n, attributes(&[65000 + u32::from(n), 65100])));
+    let paths: Vec<_> = paths.collect();
     let candidates: Vec<_> = paths
         .iter()
         .zip([3, 1, 2, 4, 5])
@@ -145,7 +191,11 @@ fn where_paths_must_be_the_same_others_lose_for_that() {
         [65001, 65100],
         [65001, 65100],
     ];
-    let paths = paths.map(|path| attributes(&path));
+    let mut number = 0;
+    let paths = paths.map(|path| {
+        number += 1;
+        via(number, attributes(&path))
+    });
     let candidates: Vec<_> = paths
         .iter()
         .zip(1..)
@@ -191,15 +241,15 @@ fn any_path() -> impl Strategy<Value = (PathAttributes, Option<bool>, u32)> {
         prop::option::of(0..3_u32),
         0..3_u8,
         prop::option::weighted(0.9, any::<bool>()),
-        (prop::option::of(0..3_u8), 0..3_usize, 0..3_u32),
+        (prop::option::of(0..3_u8), 0..3_usize, 0..3_u32, 0..4_u8),
     )
         .prop_map(
-            |(path, local_pref, med, origin, external, (originator, clusters, id))| {
+            |(path, local_pref, med, origin, external, (originator, clusters, id, hop))| {
                 let mut attributes = PathAttributes {
                     local_pref,
                     med,
                     origin: [Origin::Igp, Origin::Egp, Origin::Incomplete][usize::from(origin)],
-                    ..attributes(&path)
+                    ..via(hop, attributes(&path))
                 };
                 if external == Some(false) {
                     let rare = attributes.rare_mut();
@@ -265,9 +315,10 @@ proptest! {
         let statuses = by_name(&candidates, &decision);
         prop_assert_eq!(statuses.len(), candidates.len());
         let best = decision.statuses.iter().filter(|s| **s == PathStatus::Best).count();
-        let used = decision.statuses.iter().filter(|s| s.is_used()).count();
+        let used = candidates.iter().zip(&decision.statuses).filter(|(_, s)| s.is_used());
+        let hops: BTreeSet<_> = used.map(|(c, _)| c.attributes.next_hop).collect();
         prop_assert_eq!(best, 1);
-        prop_assert!(used <= most.max(1));
+        prop_assert!(hops.len() <= most.max(1));
         prop_assert_eq!(decision.best.map(|best| decision.statuses[best]), Some(PathStatus::Best));
         let decided = |s: &PathStatus| s.is_used() || matches!(s, PathStatus::Lost(_));
         prop_assert!(decision.statuses.iter().all(decided));
