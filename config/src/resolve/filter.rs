@@ -5,6 +5,7 @@ mod communities;
 mod conditions;
 mod prefix;
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 
 use super::subject::Subject;
@@ -19,16 +20,31 @@ struct List {
     export: bool,
 }
 
-/// The filter, without the rules that were refused. `peers`: the names that there are.
+/// What is known beyond one filter.
+pub(super) struct Context<'a> {
+    /// The peers that there are.
+    peers: BTreeSet<&'a str>,
+    /// Regular expressions of all filters so far: each has memory of its own.
+    regexes: Cell<usize>,
+}
+
+impl<'a> Context<'a> {
+    pub(super) fn new(peers: BTreeSet<&'a str>) -> Self {
+        let regexes = Cell::default();
+        Self { peers, regexes }
+    }
+}
+
+/// The filter, without the rules that were refused.
 pub(super) fn filter(
     subject: &mut Subject<'_>,
     object: &Object<BGPFilterSpec>,
-    peers: &BTreeSet<&str>,
+    context: &Context<'_>,
 ) -> Filter {
     let spec = &object.spec;
     let mut rules = |name, ipv4, export, rules| {
         let list = List { name, ipv4, export };
-        self::rules(subject, list, rules, peers)
+        self::rules(subject, list, rules, context)
     };
     Filter {
         name: object.name.value.clone(),
@@ -43,13 +59,13 @@ fn rules(
     subject: &mut Subject<'_>,
     list: List,
     rules: &[Located<RuleSpec>],
-    peers: &BTreeSet<&str>,
+    context: &Context<'_>,
 ) -> Vec<Rule> {
     let mut resolved = Vec::with_capacity(rules.len());
     for (index, rule) in rules.iter().enumerate() {
         let path = format!("spec.{}[{index}]", list.name);
         let action = action(subject, &path, list, &rule.value);
-        let conditions = conditions::conditions(subject, &path, list, rule, peers);
+        let conditions = conditions::conditions(subject, &path, list, rule, context);
         if let (Some(action), Some(matches)) = (action, conditions) {
             resolved.push(Rule { matches, action });
         }

@@ -14,7 +14,10 @@ use std::sync::Arc;
 use super::Report;
 use super::subject::Subject;
 use crate::raw::{AsNumber, BGPPeerSpec, Located, Object};
-use crate::{Asn, Filter, PeerConfig, RemoteAs, Ttl};
+use crate::{Asn, Filter, PeerConfig, RemoteAs, Rule, Ttl};
+
+/// Of one list, from all filters of a peer. The speaker has numbers for 65,536.
+const MAX_RULES: usize = 10_000;
 
 /// What the neighbours' checks must know of the speaker; what is wrong with it is said elsewhere.
 pub(super) struct Own {
@@ -157,6 +160,27 @@ fn filters(
             subject.refuse(name.place, &path, &reason, "remove one of them");
         }
         filters.push(Arc::clone(filter));
+        if let Some((list, count)) = too_many_rules(&filters) {
+            let reason = format!(
+                "{} makes it {count} {list} rules, and every route is compared with all of them",
+                name.value
+            );
+            let hint = format!("name filters with at most {MAX_RULES} in each list together");
+            subject.refuse(name.place, &path, &reason, &hint);
+            break;
+        }
     }
     filters
+}
+
+/// In which list there are more than [`MAX_RULES`].
+fn too_many_rules(filters: &[Arc<Filter>]) -> Option<(&'static str, usize)> {
+    let sum = |rules: fn(&Filter) -> &[Rule]| filters.iter().map(|f| rules(f).len()).sum();
+    let counts = [
+        ("importV4", sum(|filter| &filter.import_v4)),
+        ("exportV4", sum(|filter| &filter.export_v4)),
+        ("importV6", sum(|filter| &filter.import_v6)),
+        ("exportV6", sum(|filter| &filter.export_v6)),
+    ];
+    counts.into_iter().find(|(_, count)| *count > MAX_RULES)
 }

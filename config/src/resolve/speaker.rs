@@ -1,6 +1,6 @@
 //! `rcni-bgp`'s configuration from its objects.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -52,7 +52,7 @@ fn peers_and_filters(
     unique_names(report, "BGPPeer", &objects.peers);
     unique_names(report, "BGPFilter", &objects.filters);
     let names = objects.peers.iter().map(|peer| peer.name.value.as_str());
-    let names: BTreeSet<&str> = names.collect();
+    let context = filter::Context::new(names.collect());
     let filters: BTreeMap<String, Arc<Filter>> = objects
         .filters
         .iter()
@@ -60,7 +60,7 @@ fn peers_and_filters(
             let mut subject = Subject::new(report, "BGPFilter", object);
             (
                 object.name.value.clone(),
-                Arc::new(filter::filter(&mut subject, object, &names)),
+                Arc::new(filter::filter(&mut subject, object, &context)),
             )
         })
         .collect();

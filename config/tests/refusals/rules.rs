@@ -204,6 +204,44 @@ fn regular_expressions() {
 }
 
 #[test]
+fn more_regular_expressions_than_there_is_memory_for() {
+    let filter = |name: &str, count: usize| {
+        let rules = (0..count)
+            .map(|n| format!("    - {{action: Reject, asPath: {{regex: '(.{{9}}){{9}}{n}'}}}}\n"));
+        let rules: String = rules.collect();
+        object("BGPFilter", name, &format!("  importV4:\n{rules}"))
+    };
+    let most = format!("{NODE}{}{}", filter("a", 1000), filter("b", 24));
+    assert!(parse_speaker("bgp.yaml", &most).is_ok());
+    let errors = parse_speaker("bgp.yaml", &format!("{most}{}", filter("c", 2)));
+    let errors = errors.unwrap_err().to_string();
+    let said = "spec.importV4[0].asPath.regex (BGPFilter c): is one more than 1024 regular \
+                expressions in all filters; join several such as _(65001|65002)_, or ask for \
+                origin, neighbor or contains";
+    assert!(errors.ends_with(said), "{errors}");
+    assert_eq!(errors.lines().count(), 1);
+}
+
+#[test]
+fn more_rules_than_a_route_should_be_compared_with() {
+    let filter = |name: &str| {
+        let rules = "    - {action: Reject}\n".repeat(5001);
+        object("BGPFilter", name, &format!("  exportV6:\n{rules}"))
+    };
+    let peer = |filters: &str| {
+        let spec = format!("  {{peerIP: 10.0.1.9, asNumber: 1, filters: [{filters}]}}\n");
+        object("BGPPeer", "tor-b", &spec)
+    };
+    let filters = format!("{NODE}{}{}", filter("a"), filter("b"));
+    assert!(parse_speaker("bgp.yaml", &format!("{filters}{}", peer("a"))).is_ok());
+    let errors = parse_speaker("bgp.yaml", &format!("{filters}{}", peer("a, b")));
+    let errors = errors.unwrap_err().to_string();
+    let said = "spec.filters[1] (BGPPeer tor-b): b makes it 10002 exportV6 rules, and every route is \
+                compared with all of them; name filters with at most 10000 in each list together";
+    assert!(errors.ends_with(said), "{errors}");
+}
+
+#[test]
 fn next_hops_and_neighbours() {
     refuses(
         "Accept, nextHop: 10.0.1.1/24, neighbor: {}, source: Any",

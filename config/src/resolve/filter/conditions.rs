@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::{List, communities, prefix};
+use super::{Context, List, communities, prefix};
 use crate::as_path_regex::{AsPathRegexError, MAX_PATTERN};
 use crate::raw::{AsPathSpec, Int, Located, NeighborSpec, RuleSpec, SourceSpec};
 use crate::resolve::subject::Subject;
 use crate::{AsPathMatch, AsPathRegex, Asn, Cidr, Conditions, NeighborMatch, Source};
+
+/// Of all filters together: a short pattern may take [32 KiB](AsPathRegex).
+const MAX_REGEXES: usize = 1024;
 
 /// `None` if the prefix was refused.
 pub(super) fn conditions(
@@ -15,7 +18,7 @@ pub(super) fn conditions(
     path: &str,
     list: List,
     rule: &Located<RuleSpec>,
-    peers: &BTreeSet<&str>,
+    context: &Context<'_>,
 ) -> Option<Conditions> {
     let spec = &rule.value;
     let prefix = prefix::prefix(subject, path, list.ipv4, rule);
@@ -25,7 +28,7 @@ pub(super) fn conditions(
     });
     let as_path = spec.as_path.as_ref().map(|given| {
         let path = format!("{path}.asPath");
-        as_path(subject, &path, given)
+        as_path(subject, &path, given, context)
     });
     let next_hop = spec.next_hop.as_ref().and_then(|given| {
         let path = format!("{path}.nextHop");
@@ -33,7 +36,7 @@ pub(super) fn conditions(
     });
     let neighbor = spec.neighbor.as_ref().map(|given| {
         let path = format!("{path}.neighbor");
-        neighbor(subject, &path, given, peers)
+        neighbor(subject, &path, given, &context.peers)
     });
     let source = source(subject, path, list, spec);
     Some(Conditions {
@@ -46,7 +49,12 @@ pub(super) fn conditions(
     })
 }
 
-fn as_path(subject: &mut Subject<'_>, path: &str, given: &Located<AsPathSpec>) -> AsPathMatch {
+fn as_path(
+    subject: &mut Subject<'_>,
+    path: &str,
+    given: &Located<AsPathSpec>,
+    context: &Context<'_>,
+) -> AsPathMatch {
     let spec = &given.value;
     let fields = [
         spec.contains,
@@ -86,7 +94,7 @@ fn as_path(subject: &mut Subject<'_>, path: &str, given: &Located<AsPathSpec>) -
     let regex = spec
         .regex
         .as_ref()
-        .and_then(|given| regex(subject, &format!("{path}.regex"), given));
+        .and_then(|given| regex(subject, &format!("{path}.regex"), given, context));
     AsPathMatch {
         contains,
         origin,
@@ -97,7 +105,24 @@ fn as_path(subject: &mut Subject<'_>, path: &str, given: &Located<AsPathSpec>) -
     }
 }
 
-fn regex(subject: &mut Subject<'_>, path: &str, given: &Located<String>) -> Option<AsPathRegex> {
+fn regex(
+    subject: &mut Subject<'_>,
+    path: &str,
+    given: &Located<String>,
+    context: &Context<'_>,
+) -> Option<AsPathRegex> {
+    let before = context.regexes.replace(context.regexes.get() + 1);
+    if before >= MAX_REGEXES {
+        // Once is enough.
+        if before == MAX_REGEXES {
+            let reason =
+                format!("is one more than {MAX_REGEXES} regular expressions in all filters");
+            let hint =
+                "join several such as _(65001|65002)_, or ask for origin, neighbor or contains";
+            subject.refuse(given.place, path, &reason, hint);
+        }
+        return None;
+    }
     let error = match AsPathRegex::new(&given.value) {
         Ok(regex) => return Some(regex),
         Err(error) => error,
