@@ -297,7 +297,7 @@ fn tell(report: &Report) {
         added = count(Effect::Added),
         removed = count(Effect::Removed),
         live = count(Effect::Live),
-        reset = count(Effect::Reset) + count(Effect::Anew),
+        reset = count(Effect::Reset) + count(Effect::Anew) + count(Effect::Part),
         "another configuration is in use"
     );
     for line in report.speaker.iter().chain(&report.sockets) {

@@ -107,6 +107,11 @@ fn fields_of_sockets(old: &PeerConfig, new: &PeerConfig) -> Vec<&'static str> {
     fields
 }
 
+/// Whether the network of a range does not have all of what it had.
+fn shrinks(pair: Option<(&PeerConfig, &PeerConfig)>) -> bool {
+    pair.is_some_and(|(old, new)| !new.remote.network().contains(&old.remote.network()))
+}
+
 fn of_peers(
     difference: &Difference,
     running: &SpeakerConfig,
@@ -127,6 +132,9 @@ fn of_peers(
         };
         let (effect, fields) = match &peer.change {
             Change::Unchanged => return None,
+            Change::Live(fields) if shrinks(both(peer, running, config)) => {
+                (Effect::Part, of(fields))
+            }
             Change::Live(fields) => (Effect::Live, of(fields)),
             Change::Reset(fields) => (Effect::Reset, of(fields)),
             Change::Anew(fields) => (Effect::Anew, of(fields)),
@@ -240,6 +248,7 @@ fn name(field: Field) -> &'static str {
         Field::LongLivedTime => "spec.gracefulRestart.longLivedStaleTimeSeconds",
         Field::Name => "metadata.name",
         Field::Place => "spec.peerIP or spec.peerRange",
+        Field::Network => "spec.peerRange",
         Field::Port => "spec.peerPort",
         Field::Limit => "spec.maximumPeers",
         Field::RemoteAs => "spec.asNumber",

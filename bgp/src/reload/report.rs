@@ -25,6 +25,9 @@ pub struct Candidate {
 pub enum Effect {
     /// Its session stays.
     Live,
+    /// Of a range whose network is another: the sessions of those that are in both stay, the others end
+    /// with Cease/Peer De-configured (6/3).
+    Part,
     /// Its session ends with Cease/Other Configuration Change (6/6), and begins again.
     Reset,
     /// Another router: the session with the old one ends with Cease/Peer De-configured (6/3).
@@ -39,7 +42,7 @@ impl Effect {
     /// Whether a session ends for it.
     #[must_use]
     pub fn ends_session(self) -> bool {
-        matches!(self, Self::Reset | Self::Anew | Self::Removed)
+        matches!(self, Self::Part | Self::Reset | Self::Anew | Self::Removed)
     }
 }
 
@@ -69,6 +72,9 @@ impl PeerReport {
         };
         match self.effect {
             Effect::Live => format!("takes effect in {session}: {fields}"),
+            Effect::Part => format!(
+                "takes effect in {session}, and those who are not in it any more are removed: {fields}"
+            ),
             Effect::Reset => format!("RESET of {session}, for another {fields}"),
             Effect::Anew => {
                 format!("RESET of {session}: it is somebody else now, by another {fields}")

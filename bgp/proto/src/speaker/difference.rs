@@ -44,8 +44,10 @@ pub enum Field {
     LongLivedTime,
     /// Only what it is called.
     Name,
-    /// Address or network.
+    /// Address; or a range where there was an address, and the other way round.
     Place,
+    /// The network of a range: who is not in it any more is removed, the others notice nothing.
+    Network,
     /// TCP port that is dialled.
     Port,
     /// How many peers a range may have.
@@ -149,6 +151,7 @@ impl Field {
             | Self::HonorShutdown
             | Self::StaleTime
             | Self::Name
+            | Self::Network
             | Self::Limit
             | Self::Passive
             | Self::Keepalive
@@ -430,7 +433,7 @@ fn of_remote(before: Remote, after: Remote, fields: &mut Fields) {
                 limit: new_limit,
             },
         ) => {
-            fields.add(Field::Place, network != new);
+            fields.add(Field::Network, network != new);
             fields.add(Field::Limit, limit != new_limit);
         }
         _ => fields.add(Field::Place, true),

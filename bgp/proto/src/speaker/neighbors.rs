@@ -48,9 +48,10 @@ pub(super) struct Range {
 }
 
 impl Range {
-    /// Another pattern for the same network.
+    /// Another pattern, perhaps for another network: who is not in that is still here.
     pub(super) fn set_config(&mut self, config: PeerConfig) {
-        if let Remote::Range { limit, .. } = config.remote {
+        if let Remote::Range { network, limit } = config.remote {
+            self.network = network;
             self.limit = usize::from(limit);
         }
         self.config = config;

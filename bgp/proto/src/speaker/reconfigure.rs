@@ -5,7 +5,7 @@
 //!  gone, or another router      --6/3--> Gone: nothing of it is kept
 //!  needs another session        --6/6--> the same place, dials again
 //!  the rest                     in place
-//!  of a range                   each of its peers likewise
+//!  of a range                   each of its peers likewise; who is not in it any more --6/3--> Gone
 //!  in another range or place    --6/6--> Gone: it comes back as what it is now
 //! ```
 //!
@@ -128,9 +128,11 @@ impl Speaker {
             return;
         };
         range.set_config(config.clone());
+        let network = range.network;
         for id in self.neighbors.members(id) {
             let address = self.neighbors.get(id.index()).map(|peer| peer.address);
-            if let Some(address) = address {
+            // The others are told later that they are not in it any more.
+            if let Some(address) = address.filter(|address| network.contains(*address)) {
                 self.change_session(id, member(&config, address), fields, now);
             }
         }
@@ -179,7 +181,7 @@ impl Speaker {
     }
 
     /// Those that came from a range and are not of it any more: they have a peer of their own now, or
-    /// a more specific range. From where they are they see a session that begins again.
+    /// another range, and from where they are they see a session that begins again; or nothing has them.
     fn rehome(&mut self, now: Instant) {
         let addresses = self.config.peers.iter();
         let addresses = addresses.filter_map(|peer| match peer.remote {
@@ -193,9 +195,18 @@ impl Speaker {
                     || self.neighbors.range_of(peer.address) != Some(dynamic.range)
             })
         });
-        let elsewhere: Vec<PeerId> = elsewhere.map(|peer| peer.id).collect();
-        for id in elsewhere {
-            self.retire(id, &cease(cease_subcode::OTHER_CONFIGURATION_CHANGE), now);
+        let elsewhere = elsewhere.map(|peer| {
+            let has_place = addresses.contains(&peer.address)
+                || self.neighbors.range_of(peer.address).is_some();
+            let subcode = match has_place {
+                true => cease_subcode::OTHER_CONFIGURATION_CHANGE,
+                false => cease_subcode::PEER_DECONFIGURED,
+            };
+            (peer.id, subcode)
+        });
+        let elsewhere: Vec<(PeerId, u8)> = elsewhere.collect();
+        for (id, subcode) in elsewhere {
+            self.retire(id, &cease(subcode), now);
         }
     }
 }

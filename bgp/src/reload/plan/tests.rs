@@ -104,6 +104,19 @@ fn each_difference_is_said_with_its_field_and_effect() {
         ["range rack: RESET of the sessions of the range, for another spec.asNumber"]
     );
     assert_eq!(
+        lines(&[("10.9.0.0/16", "10.8.0.0/15")]),
+        ["range rack: takes effect in the sessions of the range: spec.peerRange"]
+    );
+    for other in ["10.9.0.0/17", "10.10.0.0/15"] {
+        let part = report(&[("10.9.0.0/16", other)]);
+        assert_eq!(
+            part.to_string(),
+            "range rack: takes effect in the sessions of the range, and those who are not in it any more \
+             are removed: spec.peerRange\n"
+        );
+        assert!(part.resets(), "for some of them");
+    }
+    assert_eq!(
         lines(&[("10.244.1.0/24", "10.244.2.0/24")]),
         [
             "spec.networks: 10.244.2.0/24 is announced",

@@ -194,8 +194,10 @@ fn each_field_of_the_speaker_concerns_all_or_none() {
 fn no_field_is_forgotten_in_these_tables() {
     let tables = PEER.iter().map(|(field, ..)| *field);
     let tables = tables.chain(SPEAKER.iter().map(|(field, ..)| *field));
-    // These two have tests of their own.
-    let tables = tables.chain([Field::Limit, Field::PathsTold, Field::Sockets]);
+    // These have tests of their own.
+    let ranges = [Field::Network, Field::Limit];
+    let tables = tables.chain(ranges);
+    let tables = tables.chain([Field::PathsTold, Field::Sockets]);
     let known: BTreeSet<Field> = tables.collect();
     let last = Field::Sockets as usize;
     assert_eq!(known.len(), last + 1, "of {last} before the last one");
@@ -235,7 +237,7 @@ fn several_fields_are_all_named_and_the_worst_counts() {
 }
 
 #[test]
-fn ranges_are_known_by_their_network_and_how_many_paths_are_told_can_change() {
+fn ranges_are_known_by_network_or_name_and_how_many_paths_are_told_can_change() {
     let (before, mut after) = (config(), config());
     let network = prefix("10.9.0.0/16");
     after.peers[2].remote = Remote::Range { network, limit: 6 };
@@ -244,9 +246,10 @@ fn ranges_are_known_by_their_network_and_how_many_paths_are_told_can_change() {
     assert_eq!(changes(&before, &after), [rack(live)]);
     let network = prefix("10.9.0.0/17");
     after.peers[2].remote = Remote::Range { network, limit: 5 };
-    let anew = Change::Anew(vec![Field::Place]);
-    assert_eq!(changes(&before, &after), [rack(anew.clone())]);
+    let other = Change::Live(vec![Field::Network]);
+    assert_eq!(changes(&before, &after), [rack(other)]);
     after.peers[2].remote = peer("10.9.0.0", 1).remote;
+    let anew = Change::Anew(vec![Field::Place]);
     assert_eq!(changes(&before, &after), [rack(anew)]);
 
     let (mut before, mut after) = (config(), config());

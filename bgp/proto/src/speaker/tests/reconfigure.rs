@@ -486,6 +486,50 @@ fn peers_of_a_range_go_with_it_or_move_to_what_they_are_now() {
     );
 }
 
+/// Who is in both networks notices nothing of the change.
+#[test]
+fn a_range_can_grow_and_shrink_around_its_peers() {
+    let mut net = ranged(10);
+    let become_range = |net: &mut Net, network: &str| {
+        let network = prefix(network);
+        net.reconfigure(0, |config| {
+            config.peers[0].remote = Remote::Range { network, limit: 10 }
+        });
+        net.run(Duration::from_millis(5));
+    };
+    become_range(&mut net, "10.0.0.0/8");
+    net.run_secs(60);
+    assert_eq!(counts(&net), [1, 1, 1]);
+    add_spoke(&mut net, 0, 4);
+    let range = net.status(0).ranges[0].network;
+    assert_eq!(range, prefix("10.0.0.0/8"));
+    // 10.0.1.2 is not in it.
+    become_range(&mut net, "10.0.2.0/23");
+    assert_eq!(heard(&net, 1), [cease_subcode::PEER_DECONFIGURED]);
+    for node in [2, 3] {
+        assert_eq!(heard(&net, node), []);
+    }
+    net.run_secs(60);
+    assert_eq!(counts(&net), [1, 1]);
+    assert!(!net.nodes[0].fib.contains_key(&prefix("10.1.0.0/16")));
+    assert_eq!(net.status(0).ranges[0].peers, 2);
+    // With something that is in the OPEN, too.
+    net.reconfigure(0, |config| {
+        let network = prefix("10.0.3.0/24");
+        config.peers[0].remote = Remote::Range { network, limit: 10 };
+        config.peers[0].timers.hold_time_secs = 30;
+    });
+    net.run_secs(60);
+    assert_eq!(heard(&net, 2), [cease_subcode::PEER_DECONFIGURED]);
+    assert_eq!(heard(&net, 3), [cease_subcode::OTHER_CONFIGURATION_CHANGE]);
+    // And somewhere else altogether.
+    become_range(&mut net, "192.0.2.0/24");
+    assert!(net.status(0).peers.is_empty() && net.fib(0).is_empty());
+    become_range(&mut net, "10.0.0.0/16");
+    net.run_secs(120);
+    assert_eq!(net.status(0).ranges[0].peers, 3);
+}
+
 #[test]
 fn who_is_stopped_learns_it_for_the_next_start() {
     let mut net = star(2);

@@ -48,7 +48,10 @@ pub(super) fn configuration(bits: u16) -> SpeakerConfig {
         config.peers.push(PeerConfig {
             name: "range".to_owned(),
             remote: Remote::Range {
-                network: prefix("10.0.0.0/29"),
+                network: prefix(match is_set(1) {
+                    true => "10.0.0.0/28",
+                    false => "10.0.0.0/29",
+                }),
                 limit: 2,
             },
             asn: RemoteAs::External,
