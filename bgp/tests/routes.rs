@@ -158,6 +158,61 @@ fn every_path_is_shown_with_what_became_of_it_and_why() {
     );
 }
 
+#[test]
+fn what_a_peer_is_told_and_why_not_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = pair();
+    let quiet = A.replace(
+        "    - {action: Accept}\n",
+        "    - {action: Reject, source: Own}\n    - {action: Accept}\n",
+    );
+    assert_ne!(quiet, A);
+    let first = Daemon::start(&a, folder.path(), "a", &quiet);
+    let ask = |arguments: &[&str]| ask(&a, &first.socket, arguments);
+    wait("the daemon answers", || first.json().map(drop));
+    let (code, text) = ask(&["--to", "b"]);
+    assert_eq!(code, Some(2));
+    assert!(text.contains("b has no session"), "{text}");
+    let (code, text) = ask(&["--to", "c"]);
+    assert_eq!(code, Some(2));
+    assert!(text.contains("no peer \"c\"; there are b"), "{text}");
+
+    let _second = Daemon::start(&b, folder.path(), "b", B);
+    wait("all is there", || {
+        let json = first.json()?;
+        (json["peers"][0]["prefixes"]["received"] == 1).then_some(())
+    });
+    assert_eq!(
+        ask(&["--to", "b"]),
+        (
+            Some(0),
+            "\
+10.9.0.0/24
+  withheld  from b: it came from this peer
+            AS path 65002, local pref 100
+10.244.1.0/24
+  told      own network by marked exportV4[0]
+            next hop 10.0.0.1, AS path 65001 65001 65001, MED 5, communities 65001:100 no-export rt:65001:7 65001:1:2
+10.244.2.0/24
+  told      own network by marked exportV4[1]
+            next hop 10.0.0.1, AS path 65001, communities graceful-shutdown
+10.244.3.0/24
+  withheld  own network: marked exportV4[2]
+"
+            .to_owned()
+        )
+    );
+    let (code, text) = ask(&["10.244.3.0/24", "--to", "b", "-o", "json"]);
+    assert_eq!(code, Some(0));
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(json["routes"][0]["state"], "withheld");
+    assert_eq!(json["routes"][0]["rule"], "marked exportV4[2]");
+    assert_eq!(
+        ask(&["10.244.3.0/24", "--to", "b", "--peer", "b"]).0,
+        Some(1)
+    );
+}
+
 /// The files of two running daemons change: rules take effect where they are, and the sessions are the
 /// ones that there were.
 #[test]

@@ -24,6 +24,9 @@ pub(super) struct Options {
     /// Only what this peer told, as `rcni-bgp status` names it
     #[arg(long, value_name = "NAME")]
     peer: Option<String>,
+    /// What this peer is told, as what, and why not the rest
+    #[arg(long, value_name = "NAME")]
+    to: Option<String>,
     /// table for people, json for programs
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -37,6 +40,7 @@ pub(super) fn run(options: Options) -> ExitCode {
         prefix: options.prefix,
         within: options.within.then_some(true),
         peer: options.peer,
+        to: options.to,
         after: None,
     };
     if let Err(text) = request.check() {

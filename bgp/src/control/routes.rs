@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use rcni_bgp_proto::attr::PathAttributes;
-use rcni_bgp_proto::rib::PathStatus;
+use rcni_bgp_proto::rib::{PathStatus, Withheld};
 use rcni_bgp_proto::speaker::{Listing, RouteStatus};
 use rcni_config::Community;
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,10 @@ pub struct RoutesRequest {
     /// Only of the peer with this name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer: Option<String>,
+    /// What the peer with this name is told, and why not the rest: of each prefix the best path, or
+    /// several where it takes several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
     /// `next` of the page before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
@@ -119,15 +123,16 @@ pub struct Route {
     /// Which of the peer's paths (RFC 7911); 0 where it tells one.
     pub path_id: u32,
     /// `best`, `multipath`, `lost`, `unusable`, `rejected`, or `pending` while selection waits after a
-    /// restart.
+    /// restart. With `to`: `told` or `withheld`.
     pub state: String,
-    /// Why, unless it is best.
+    /// Why, unless it is best or told.
     pub reason: Option<String>,
-    /// The rule (and what else) that rejected it, or that has changed its attributes.
+    /// The rule (and what else) that rejected it, or that has changed its attributes. With `to`: the
+    /// export rule that decided.
     pub rule: Option<String>,
     /// Kept from an earlier session of the peer.
     pub stale: bool,
-    /// As in use.
+    /// As in use. With `to`: as told, where it is.
     #[serde(flatten)]
     pub attributes: Attributes,
     /// As received, if rules have changed them.
@@ -199,11 +204,30 @@ pub struct Found {
     pub peer: Option<String>,
     /// The rule that rejected or changed it.
     pub rule: Option<Arc<str>>,
+    /// Where it was asked what a peer is told: as what it is, or why not.
+    pub told: Option<Result<Box<PathAttributes>, Withheld>>,
+}
+
+/// Why there are no routes to be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoRoutes {
+    /// There is no peer of this name; those that there are.
+    NoPeer(String, Vec<String>),
+    /// Nobody is told anything without a session.
+    NoSession(String),
 }
 
 impl From<Found> for Route {
     fn from(found: Found) -> Self {
-        let Found { route, peer, rule } = found;
+        let Found {
+            route,
+            peer,
+            rule,
+            told,
+        } = found;
+        if let Some(told) = told {
+            return Self::told(&route, peer, rule, told);
+        }
         let state = match route.status {
             PathStatus::Pending => "pending",
             PathStatus::Best => "best",
@@ -233,6 +257,37 @@ impl From<Found> for Route {
             stale: route.stale,
             received: changed.map(|changed| Attributes::new(&changed.received)),
             attributes: Attributes::new(&route.attributes),
+        }
+    }
+}
+
+impl Route {
+    fn told(
+        route: &RouteStatus,
+        peer: Option<String>,
+        rule: Option<Arc<str>>,
+        told: Result<Box<PathAttributes>, Withheld>,
+    ) -> Self {
+        let (state, reason, attributes) = match told {
+            Ok(told) => ("told", None, Attributes::new(&told)),
+            Err(why) => {
+                let reason = match (why, &rule) {
+                    (Withheld::Policy(_), Some(rule)) => rule.to_string(),
+                    _ => why.to_string(),
+                };
+                ("withheld", Some(reason), Attributes::new(&route.attributes))
+            }
+        };
+        Self {
+            prefix: route.prefix.to_string(),
+            peer,
+            path_id: route.path_id,
+            state: state.to_owned(),
+            reason,
+            rule: rule.map(|rule| rule.to_string()),
+            stale: route.stale,
+            attributes,
+            received: None,
         }
     }
 }

@@ -24,7 +24,7 @@ use tracing::{debug, warn};
 use super::drain::{DrainError, DrainOrder, DrainStatus};
 use super::model::{Listener, Parts, Status};
 use super::orders::{self, PeerOrder};
-use super::routes::{Found, Route, RoutesPage, RoutesRequest, Wanted};
+use super::routes::{Found, NoRoutes, Route, RoutesPage, RoutesRequest, Wanted};
 use crate::fib::{self, FibStatus, Ownership, Prefix};
 use crate::jitter::jitter;
 use crate::reload::Request;
@@ -183,8 +183,10 @@ pub struct RoutesQuery {
     pub after: Option<Prefix>,
     /// Only of the peer with this name.
     pub peer: Option<String>,
-    /// Where the answer goes; if there is no such peer, the names that there are.
-    pub answer: oneshot::Sender<Result<Part, Vec<String>>>,
+    /// What this one is told of them.
+    pub to: Option<String>,
+    /// Where the answer goes.
+    pub answer: oneshot::Sender<Result<Part, NoRoutes>>,
 }
 
 /// A part of the routes: paths, and what the next part comes after, if there is one.
@@ -275,7 +277,8 @@ impl Asker {
         &self,
         (wanted, mut after): (Wanted, Option<Prefix>),
         peer: Option<String>,
-    ) -> Option<Result<RoutesPage, Vec<String>>> {
+        to: Option<String>,
+    ) -> Option<Result<RoutesPage, NoRoutes>> {
         let mut routes: Vec<Route> = Vec::new();
         let begun = Instant::now();
         loop {
@@ -284,12 +287,13 @@ impl Asker {
                 wanted,
                 after,
                 peer: peer.clone(),
+                to: to.clone(),
                 answer,
             });
             self.core.send(query).await.ok()?;
             let (found, next) = match part.await.ok()? {
                 Ok(part) => part,
-                Err(names) => return Some(Err(names)),
+                Err(none) => return Some(Err(none)),
             };
             routes.extend(found.into_iter().map(Route::from));
             after = next;
@@ -379,12 +383,16 @@ async fn routes(State(asker): State<Arc<Asker>>, Query(request): Query<RoutesReq
         Ok(wanted) => wanted,
         Err(text) => return (StatusCode::BAD_REQUEST, text).into_response(),
     };
-    let name = request.peer.clone().unwrap_or_default();
-    match timeout(ANSWER, asker.routes(wanted, request.peer)).await {
+    match timeout(ANSWER, asker.routes(wanted, request.peer, request.to)).await {
         Ok(Some(Ok(page))) => Json(page).into_response(),
-        Ok(Some(Err(names))) => {
+        Ok(Some(Err(NoRoutes::NoPeer(name, names)))) => {
             let text = orders::no_such_peer(&name, &names);
             (StatusCode::NOT_FOUND, text).into_response()
+        }
+        Ok(Some(Err(NoRoutes::NoSession(name)))) => {
+            let name = crate::text::escape(&name);
+            let text = format!("{name} has no session: it is told nothing\n");
+            (StatusCode::CONFLICT, text).into_response()
         }
         Ok(None) => (StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping\n").into_response(),
         Err(_) => {

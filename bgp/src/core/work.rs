@@ -7,10 +7,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rcni_bgp_proto::speaker::{ConnId, Input, Listing, PeerId};
+use rcni_bgp_proto::speaker::{ConnId, Input, Listing, PeerId, RouteStatus, Telling};
 
 use super::Core;
-use crate::control::routes::{Found, Wanted};
+use crate::control::routes::{Found, NoRoutes, Wanted};
 use crate::control::server::{CoreAnswer, Part, RoutesQuery, StatusQuery};
 use crate::fib::Prefix;
 
@@ -164,18 +164,35 @@ impl Core {
             wanted,
             after,
             peer,
+            to,
             answer,
         } = query;
-        let only = peer.map(|name| self.speaker.find(&name));
-        let found = match only {
-            Some(None) => Err(self.speaker.names().map(str::to_owned).collect()),
-            only => Ok(self.listed(wanted, after, only.flatten())),
-        };
+        let found = self.named(peer).and_then(|only| {
+            let to = to.clone().zip(self.named(to)?);
+            self.listed(wanted, after, only, to)
+        });
         // Whoever asked may have given up.
         let _ = answer.send(found);
     }
 
-    fn listed(&self, wanted: Wanted, after: Option<Prefix>, only: Option<PeerId>) -> Part {
+    fn named(&self, name: Option<String>) -> Result<Option<PeerId>, NoRoutes> {
+        let Some(name) = name else { return Ok(None) };
+        match self.speaker.find(&name) {
+            Some(peer) => Ok(Some(peer)),
+            None => {
+                let names = self.speaker.names().map(str::to_owned);
+                Err(NoRoutes::NoPeer(name, names.collect()))
+            }
+        }
+    }
+
+    fn listed(
+        &self,
+        wanted: Wanted,
+        after: Option<Prefix>,
+        only: Option<PeerId>,
+        to: Option<(String, PeerId)>,
+    ) -> Result<Part, NoRoutes> {
         let speaker = &self.speaker;
         let listing = match wanted {
             Wanted::Listing(listing) => Some(listing),
@@ -183,17 +200,38 @@ impl Core {
         };
         let listed = listing.map(|listing| speaker.list(listing, after, LISTED));
         let listed = listed.unwrap_or_default();
-        let routes = listed.routes.into_iter();
-        let routes = routes.filter(|route| only.is_none() || route.peer == only);
-        let found = routes.map(|route| Found {
-            peer: route.peer.map(|peer| match speaker.name_of(peer) {
+        let wanted = |route: &RouteStatus| only.is_none() || route.peer == only;
+        let name = |route: &RouteStatus| {
+            route.peer.map(|peer| match speaker.name_of(peer) {
                 Some(name) => name.to_owned(),
                 None => "a peer that is gone".to_owned(),
-            }),
-            rule: speaker.import_rule(&route).map(Arc::from),
-            route,
-        });
-        (found.collect(), listed.next)
+            })
+        };
+        let found = match to {
+            None => {
+                let routes = listed.routes.into_iter().filter(wanted);
+                let found = routes.map(|route| Found {
+                    peer: name(&route),
+                    rule: speaker.import_rule(&route).map(Arc::from),
+                    told: None,
+                    route,
+                });
+                found.collect()
+            }
+            Some((to, peer)) => {
+                let telling = speaker.telling(peer, listed.routes);
+                let telling = telling.ok_or(NoRoutes::NoSession(to))?;
+                let telling = telling.into_iter().filter(|path| wanted(&path.route));
+                let found = telling.map(|Telling { route, told, rule }| Found {
+                    peer: name(&route),
+                    rule,
+                    told: Some(told),
+                    route,
+                });
+                found.collect()
+            }
+        };
+        Ok((found, listed.next))
     }
 
     fn count(&mut self) {

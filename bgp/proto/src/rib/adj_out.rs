@@ -31,7 +31,8 @@ use crate::message::{EncodedAttributes, announce, end_of_rib, pack_withdrawals, 
 use crate::policy::Changes;
 use crate::validate::SessionOptions;
 use crate::wire::{Nlri, Prefix};
-use asker::{Asker, Telling};
+pub(crate) use asker::Asker;
+use asker::Telling;
 use several::Several;
 use walks::{Purpose, Walks};
 
@@ -153,6 +154,11 @@ impl AdjRibOut {
             _ => 0,
         };
         one + self.several.len_of(family)
+    }
+
+    /// So many paths of this prefix at most, if the peer takes several.
+    pub(crate) fn most_paths_of(&self, prefix: &Prefix) -> Option<usize> {
+        self.tells_several(prefix).then_some(self.most_paths)
     }
 
     fn tells_several(&self, prefix: &Prefix) -> bool {

@@ -33,7 +33,6 @@
 mod target;
 
 use std::fmt;
-use std::sync::Arc;
 
 use super::decision::DEFAULT_LOCAL_PREF;
 use super::knobs::RemovePrivate;
@@ -42,7 +41,7 @@ use super::loc::{LocRoute, Source};
 use crate::attr::as_path::is_private;
 use crate::attr::{AsPath, PathAttributes};
 use crate::iana::{Family, community};
-use crate::policy::{Changes, DecidedBy, Informant, Memo, Subject};
+use crate::policy::{Changes, DecidedBy, Informant, Memo, Subject, Verdict};
 use crate::validate::Role;
 use crate::wire::Prefix;
 pub use target::{Graceful, Target, Who};
@@ -99,8 +98,8 @@ impl fmt::Display for Withheld {
     }
 }
 
-/// May the peer be told? Then: what the export rules change. `from`: who told the route, `None` if it
-/// is our own; `memo`: of these rules, this path and this informant.
+/// May the peer be told? Then: by what, and what the export rules change. `from`: who told the route,
+/// `None` if it is our own; `memo`: of these rules, this path and this informant.
 ///
 /// # Errors
 /// Why not.
@@ -110,7 +109,7 @@ pub fn permit<'a>(
     to: &'a Target,
     from: Option<&Informant>,
     memo: &mut Memo,
-) -> Result<Option<&'a Arc<Changes>>, Withheld> {
+) -> Result<Verdict<'a>, Withheld> {
     let external = to.external();
     if matches!(route.source, Source::Peer { id, .. } if id == to.peer) {
         return Err(Withheld::SplitHorizon);
@@ -162,7 +161,7 @@ pub fn permit<'a>(
     }
     let set = verdict.set.and_then(|set| set.next_hop);
     to.next_hop(&route.attributes, own, Family::of(prefix), set)?;
-    Ok(verdict.set)
+    Ok(verdict)
 }
 
 /// Is it a reflector's duty to tell? Then it is done where no rule says otherwise.

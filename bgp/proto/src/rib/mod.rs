@@ -43,6 +43,7 @@ use std::time::Instant;
 
 pub use adj_in::{AdjRibIn, PATHS_OF_PREFIX, Path, PathCounts};
 pub use adj_out::AdjRibOut;
+pub(crate) use adj_out::Asker;
 pub use decision::{Candidate, Decision, Multipath, PathStatus, Step, Teller, Unusable, decide};
 pub use epochs::Kept;
 pub use export::{Graceful, Target, Who, Withheld};
@@ -281,6 +282,15 @@ impl Rib {
 
     pub(crate) fn informant(&self, peer: PeerId) -> Option<&Informant> {
         self.informants.get(peer.index())?.as_deref()
+    }
+
+    /// As what a path of this peer goes on; `None` is the own networks.
+    pub(crate) fn source(&self, peer: Option<PeerId>) -> Option<Source> {
+        let Some(peer) = peer else {
+            return Some(Source::Own);
+        };
+        let teller = self.tellers.get(peer.index()).copied().flatten()?;
+        Some(Source::of(peer, teller))
     }
 
     /// How a peer's next hops are reached, also those of paths that it left before.

@@ -38,6 +38,7 @@ mod refresh;
 pub mod restart;
 mod routes;
 mod status;
+mod telling;
 mod terms;
 mod work;
 
@@ -63,6 +64,7 @@ pub use status::{
     KeptStatus, PeerKind, PeerPrefixes, PeerStatus, PrefixCounts, RangeStatus, RouteStatus,
     SessionStatus, SpeakerStatus,
 };
+pub use telling::Telling;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use super::{Attributes, Route};
+use super::{Attributes, LOCAL_PREF, Route};
 use crate::text::escape;
 
 /// `before`: the prefix of the last one, which is not said again.
@@ -16,8 +16,12 @@ pub fn text(route: &Route, before: &mut String) -> String {
         before.clone_from(&route.prefix);
     }
     let _ = write!(out, "  {:<9} ", route.state);
+    let told = route.state == "told";
     match (&route.peer, &route.attributes.next_hop) {
         (None, _) => out.push_str("own network"),
+        (Some(peer), _) if told || route.state == "withheld" => {
+            let _ = write!(out, "from {}", escape(peer));
+        }
         (Some(peer), next_hop) => {
             let next_hop = next_hop.as_deref().unwrap_or("no next hop");
             let _ = write!(out, "{next_hop} from {}", escape(peer));
@@ -32,7 +36,19 @@ pub fn text(route: &Route, before: &mut String) -> String {
     if let Some(reason) = &route.reason {
         let _ = write!(out, ": {}", escape(reason));
     }
+    if let Some(rule) = route.rule.as_ref().filter(|_| told) {
+        let _ = write!(out, " by {}", escape(rule));
+    }
     out.push('\n');
+    if told {
+        // Of the path as the peer sees it: the next hop is no longer that of who told it here.
+        let next_hop = route.attributes.next_hop.as_deref().unwrap_or("none");
+        let mut said = attributes(&route.attributes, None);
+        // External peers hear of none, and to internal ones this says nothing.
+        said.retain(|word| *word != format!("local pref {LOCAL_PREF}"));
+        let _ = writeln!(out, "            next hop {next_hop}, {}", said.join(", "));
+        return out;
+    }
     if route.peer.is_none() {
         return out;
     }

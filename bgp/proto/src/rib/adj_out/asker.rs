@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::attr::PathAttributes;
-use crate::policy::{Changes, Memo};
+use crate::policy::{Changes, Memo, Verdict};
 use crate::rib::export::{Target, Withheld, permit};
 use crate::rib::{LocRoute, Rib, Source};
 use crate::speaker::PeerId;
@@ -13,7 +13,7 @@ use crate::wire::Prefix;
 
 /// What the rules found out about each path, for as long as the RIB stays as it is.
 #[derive(Debug)]
-pub(super) struct Asker<'a> {
+pub(crate) struct Asker<'a> {
     rib: &'a Rib,
     to: &'a Target,
     memos: RefCell<HashMap<Path, Memo>>,
@@ -23,7 +23,7 @@ pub(super) struct Asker<'a> {
 type Path = (*const PathAttributes, Option<PeerId>);
 
 impl<'a> Asker<'a> {
-    pub(super) fn new(rib: &'a Rib, to: &'a Target) -> Self {
+    pub(crate) fn new(rib: &'a Rib, to: &'a Target) -> Self {
         Self {
             rib,
             to,
@@ -42,6 +42,11 @@ impl<'a> Asker<'a> {
         prefix: &Prefix,
         route: &LocRoute,
     ) -> Result<Option<&'a Arc<Changes>>, Withheld> {
+        self.ask(prefix, route).map(|verdict| verdict.set)
+    }
+
+    /// The same, with what decided.
+    pub(crate) fn ask(&self, prefix: &Prefix, route: &LocRoute) -> Result<Verdict<'a>, Withheld> {
         let peer = match route.source {
             Source::Own => None,
             Source::Peer { id, .. } => Some(id),

@@ -24,6 +24,7 @@ mod sessions;
 mod several;
 mod solo;
 mod surplus;
+mod telling;
 mod timers;
 
 use std::net::{IpAddr, Ipv4Addr};
