@@ -13,9 +13,9 @@ use super::{Router, Suite, gobgp, show};
 use crate::common::paths::next_hops;
 use crate::common::{DEADLINE, wait_established, wait_route};
 
-const PODS: &str = "10.244.1.0/24";
+pub(super) const PODS: &str = "10.244.1.0/24";
 /// Each with its daemon, its network and its address.
-const ROUTERS: [(&str, &str, &str, &str); 3] = [
+pub(super) const ROUTERS: [(&str, &str, &str, &str); 3] = [
     ("bird", "bird", "198.18.1.0/24", "10.0.1.1"),
     ("frr", "bgpd", "198.18.2.0/24", "10.0.2.1"),
     ("gobgp", "gobgpd", "198.18.3.0/24", "10.0.3.1"),
@@ -23,7 +23,7 @@ const ROUTERS: [(&str, &str, &str, &str); 3] = [
 /// Longer than every restart time here: what is there after it is there by RFC 9494.
 const PAST_RESTART: Duration = Duration::from_secs(3);
 
-fn in_lab(suite: Suite, test: impl FnOnce(&Lab) -> Result<()>) -> Result<()> {
+pub(super) fn in_lab(suite: Suite, test: impl FnOnce(&Lab) -> Result<()>) -> Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("topologies/long-lived/.");
     let copy = tempfile::tempdir()?;
     let to = copy.path().to_string_lossy();
@@ -38,18 +38,19 @@ fn in_lab(suite: Suite, test: impl FnOnce(&Lab) -> Result<()>) -> Result<()> {
     test(&lab).inspect_err(|_| show(&lab.report()))
 }
 
-/// What a router says of the node's block.
-fn shown(lab: &Lab, router: &str) -> Result<String> {
+/// What a router says of the node's block, also that there is none.
+pub(super) fn shown(lab: &Lab, router: &str) -> Result<String> {
     let node = lab.node(router)?;
-    match router {
-        "bird" => node.check(&["birdc", "show", "route", PODS, "all"]),
-        "frr" => node.check(&["vtysh", "-c", &format!("show bgp ipv4 unicast {PODS}")]),
-        _ => node.check(&["gobgp", "global", "rib", PODS]),
-    }
+    let said = match router {
+        "bird" => node.exec(&["birdc", "show", "route", PODS, "all"]),
+        "frr" => node.exec(&["vtysh", "-c", &format!("show bgp ipv4 unicast {PODS}")]),
+        _ => node.exec(&["gobgp", "global", "rib", PODS]),
+    }?;
+    Ok(format!("{}{}", said.stdout, said.stderr))
 }
 
 /// Waits until every router has the block, with LLGR_STALE or without.
-fn wait_block(lab: &Lab, stale: bool) -> Result<()> {
+pub(super) fn wait_block(lab: &Lab, stale: bool) -> Result<()> {
     for (router, ..) in ROUTERS {
         let what = format!("{PODS} on {router}, stale: {stale}");
         wait_until(DEADLINE, &what, || -> Result<()> {
@@ -63,13 +64,13 @@ fn wait_block(lab: &Lab, stale: bool) -> Result<()> {
     Ok(())
 }
 
-fn originate(gobgpd: &Node) -> Result<()> {
+pub(super) fn originate(gobgpd: &Node) -> Result<()> {
     wait_until(DEADLINE, "gobgpd", || {
         gobgpd.check(&gobgp("add", "198.18.3.0/24", "")).map(drop)
     })
 }
 
-fn wait_routes(lab: &Lab) -> Result<()> {
+pub(super) fn wait_routes(lab: &Lab) -> Result<()> {
     let node1 = lab.node("node1")?;
     for (router, _, network, address) in ROUTERS {
         wait_established(node1, router)?;

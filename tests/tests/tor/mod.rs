@@ -8,6 +8,7 @@
 
 pub(crate) mod beside;
 pub(crate) mod cases;
+pub(crate) mod drain;
 pub(crate) mod features;
 pub(crate) mod limits;
 pub(crate) mod long_lived;
@@ -419,8 +420,8 @@ macro_rules! tests_of {
         mod $name {
             use crate::tor::beside::{Neighbour, leave_each_other_alone};
             use crate::tor::{
-                Kind, Router, Suite, cases, features, limits, long_lived, policies, reflection,
-                reload, third_party,
+                Kind, Router, Suite, cases, drain, features, limits, long_lived, policies,
+                reflection, reload, third_party,
             };
             use anyhow::Result;
 
@@ -492,6 +493,11 @@ macro_rules! tests_of {
             #[test]
             fn three_routers_and_routes_that_are_kept_for_long() -> Result<()> {
                 long_lived::both_sides($suite)
+            }
+
+            #[test]
+            fn three_routers_and_a_node_that_is_drained() -> Result<()> {
+                drain::and_back($suite)
             }
 
             #[test]
