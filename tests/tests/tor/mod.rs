@@ -506,6 +506,11 @@ macro_rules! tests_of {
             }
 
             #[test]
+            fn nodes_are_clients_of_two_reflectors() -> Result<()> {
+                reflection::clients_of_two($suite)
+            }
+
+            #[test]
             fn three_routers_on_one_network_have_each_others_next_hops() -> Result<()> {
                 third_party::next_hops_of_others($suite)
             }
