@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use regex_lite::Regex;
 
+use super::Action;
 use super::community::CommunityMatch;
 use crate::attr::{AsPath, NextHop, PathAttributes};
 use crate::wire::Prefix;
 
 /// No regular expression is asked about paths of more numbers: the longest seen in the world have
-/// some dozens, and whoever sends thousands is not to decide how long we think about it.
+/// some dozens, and whoever sends thousands is not to decide how long we think about it. Nor does he
+/// get past a rule by it: one that rejects is taken to match, one that accepts is not.
 pub const REGEX_PATH_MAX: usize = 1024;
 
 /// Who told a route.
@@ -125,8 +127,8 @@ pub struct AsPathMatch {
     pub min_len: Option<u16>,
     /// At most so long.
     pub max_len: Option<u16>,
-    /// Matches somewhere in `65001 65002 {65003}`: decimal, one space in between. Never in a path of
-    /// more than [`REGEX_PATH_MAX`] numbers.
+    /// Matches somewhere in `65001 65002 {65003}`: decimal, one space in between. Of paths of more
+    /// than [`REGEX_PATH_MAX`] numbers see there.
     pub regex: Option<PathRegex>,
 }
 
@@ -136,7 +138,7 @@ impl AsPathMatch {
     }
 
     /// `text` is the path as text, made where it is needed for the first time.
-    fn matches(&self, path: &AsPath, text: &mut Option<Box<str>>) -> bool {
+    fn matches(&self, path: &AsPath, action: Action, text: &mut Option<Box<str>>) -> bool {
         let length = || path.path_len();
         self.contains.is_none_or(|asn| path.contains(asn))
             && (self.origin.is_none() || self.origin == path.origin_asn())
@@ -144,10 +146,11 @@ impl AsPathMatch {
             && self.min_len.is_none_or(|min| length() >= min.into())
             && self.max_len.is_none_or(|max| length() <= max.into())
             && self.regex.as_ref().is_none_or(|PathRegex(regex)| {
-                path.asns().take(REGEX_PATH_MAX + 1).count() <= REGEX_PATH_MAX && {
-                    let text = text.get_or_insert_with(|| path.to_string().into());
-                    regex.is_match(text)
+                if path.asns().take(REGEX_PATH_MAX + 1).count() > REGEX_PATH_MAX {
+                    return action == Action::Reject;
                 }
+                let text = text.get_or_insert_with(|| path.to_string().into());
+                regex.is_match(text)
             })
     }
 }
@@ -180,7 +183,13 @@ impl Conditions {
         self.source.is_some() || !self.neighbor.is_empty()
     }
 
-    pub(super) fn hold(&self, subject: &Subject<'_>, text: &mut Option<Box<str>>) -> bool {
+    /// `action`: of the rule, for what cannot be found out.
+    pub(super) fn hold(
+        &self,
+        subject: &Subject<'_>,
+        action: Action,
+        text: &mut Option<Box<str>>,
+    ) -> bool {
         let Subject {
             attributes, from, ..
         } = subject;
@@ -191,7 +200,7 @@ impl Conditions {
                 .next_hop
                 .is_none_or(|net| lies_within(&net, attributes.next_hop.as_ref()))
             && (self.communities.is_empty() || self.communities.matches(attributes))
-            && (self.as_path.is_empty() || self.as_path.matches(&attributes.as_path, text))
+            && (self.as_path.is_empty() || self.as_path.matches(&attributes.as_path, action, text))
     }
 }
 

@@ -157,7 +157,12 @@ pub struct Memo {
 }
 
 impl Memo {
-    fn holds(&mut self, index: usize, when: &Conditions, subject: &Subject<'_>) -> bool {
+    fn holds(
+        &mut self,
+        index: usize,
+        (when, action): (&Conditions, Action),
+        subject: &Subject<'_>,
+    ) -> bool {
         let known = match subject.prefix.is_ipv4() {
             true => &mut self.ipv4,
             false => &mut self.ipv6,
@@ -166,8 +171,8 @@ impl Memo {
             known.resize(index + 1, None);
         }
         match known.get_mut(index) {
-            Some(known) => *known.get_or_insert_with(|| when.hold(subject, &mut self.text)),
-            None => when.hold(subject, &mut self.text),
+            Some(known) => *known.get_or_insert_with(|| when.hold(subject, action, &mut self.text)),
+            None => when.hold(subject, action, &mut self.text),
         }
     }
 }
@@ -272,7 +277,7 @@ impl Policy {
         let hit = (0..=u16::MAX).zip(rules).find(|(index, rule)| {
             let fits = |condition: PrefixMatch| condition.matches(subject.prefix);
             let index = usize::from(*index);
-            let holds = |when: &Conditions| memo.holds(index, when, subject);
+            let holds = |when: &Conditions| memo.holds(index, (when, rule.action), subject);
             rule.matches.is_none_or(fits) && rule.when.as_deref().is_none_or(holds)
         });
         Some(match hit {

@@ -39,6 +39,10 @@ use walks::{Purpose, Walks};
 /// Prefixes that are looked at for one round of packing: bounds the messages that wait.
 const BATCH: usize = 4096;
 
+/// The same where rules look at paths: each may be another one, long, and looked at by regular
+/// expressions, and others wait meanwhile.
+const BATCH_OF_PATHS: usize = 128;
+
 /// The route is another one than the peer has.
 const CHANGED: u32 = 1;
 
@@ -272,22 +276,26 @@ impl AdjRibOut {
     /// `has_work` still says yes, and it is to be asked again.
     pub fn next_message(&mut self, rib: &Rib, to: &Target, complete: bool) -> Option<Bytes> {
         let routes = rib.tellable();
+        let most = match to.policy.is_about_paths() {
+            true => BATCH_OF_PATHS,
+            false => BATCH,
+        };
         let mut looked_at = 0;
         loop {
             if let Some(message) = self.next_ready(to) {
                 return Some(message);
             }
             // Others wait.
-            if looked_at >= BATCH && self.has_work(complete) {
+            if looked_at >= most && self.has_work(complete) {
                 return None;
             }
-            let dirty = self.take_dirty();
+            let dirty = self.take_dirty(most);
             if !dirty.is_empty() {
                 looked_at += dirty.len();
                 self.pack(dirty, &Telling::News, rib, to, complete);
                 continue;
             }
-            let Some(part) = self.walks.next(routes.loc(), BATCH, &self.end_of_rib) else {
+            let Some(part) = self.walks.next(routes.loc(), most, &self.end_of_rib) else {
                 break;
             };
             looked_at += part.visited;
@@ -312,8 +320,8 @@ impl AdjRibOut {
         None
     }
 
-    fn take_dirty(&mut self) -> Vec<Prefix> {
-        let first = self.dirty.pop_first(BATCH).into_iter();
+    fn take_dirty(&mut self, most: usize) -> Vec<Prefix> {
+        let first = self.dirty.pop_first(most).into_iter();
         first.map(|(prefix, ())| prefix).collect()
     }
 

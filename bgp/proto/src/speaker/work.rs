@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::Speaker;
 use super::api::{EventKind, FibChange, Output};
 use super::import::Hearing;
+use super::neighbor::Neighbor;
 use super::restart::Deferral;
 use crate::attr::PathAttributes;
 use crate::rib::LocChange;
@@ -14,6 +15,8 @@ use crate::wire::Prefix;
 
 /// Prefixes that are visited in a slice; some hundred microseconds, if all are decided.
 pub(super) const SLICE: usize = 512;
+/// The same where import rules look at paths: each may be another one, and a long one.
+const SLICE_OF_PATHS: usize = 64;
 
 impl Speaker {
     /// Is there something to do for [`Speaker::work`]?
@@ -64,9 +67,21 @@ impl Speaker {
 
     /// A slice of the sweep. Neighbouring prefixes often have the same attributes.
     fn sweep(&mut self) -> Vec<(Prefix, LocChange)> {
+        if !self.rib.is_sweeping() {
+            return Vec::new();
+        }
+        let looks = |neighbor: &Neighbor| {
+            let judge = neighbor.judge.as_ref();
+            judge.is_some_and(|judge| judge.policy.is_about_paths())
+                && self.rib.is_judging(neighbor.id)
+        };
+        let slice = match self.neighbors.iter().any(looks) {
+            true => self.slice.min(SLICE_OF_PATHS),
+            false => self.slice,
+        };
         let Self { neighbors, rib, .. } = self;
         let mut hearings: HashMap<_, (Arc<PathAttributes>, Hearing<'_>)> = HashMap::new();
-        rib.sweep_and_judge(self.slice, &mut |pool, homes, peer, prefix, received| {
+        rib.sweep_and_judge(slice, &mut |pool, homes, peer, prefix, received| {
             let judge = neighbors.get(peer.index())?.judge.as_ref()?;
             let hearing = hearings.entry((peer, Arc::as_ptr(received)));
             // It stays, so that nothing else comes to lie at its address.

@@ -247,11 +247,14 @@ fn regular_expressions_are_linear() {
             attributes: &long,
             from: None,
         };
-        assert!(!asked.hold(&subject, &mut None), "{pattern}");
+        assert!(
+            !asked.hold(&subject, Action::Accept, &mut None),
+            "{pattern}"
+        );
     }
     // Not a measurement: a backtracking engine would not be through when the sun burns out.
     assert!(begun.elapsed().as_secs() < 60);
-    // Longer ones are not looked at.
+    // Longer ones are not looked at, and do not get past a rule by that.
     let ones = vec![1_111_111_111; REGEX_PATH_MAX + 1];
     let longer = PathAttributes {
         as_path: AsPath::from_sequence(&ones),
@@ -261,13 +264,17 @@ fn regular_expressions_are_linear() {
         regex: Some(regex("1")),
         ..AsPathMatch::default()
     });
-    for (attributes, expected) in [(&long, true), (&longer, false)] {
+    for (attributes, action, expected) in [
+        (&long, Action::Accept, true),
+        (&longer, Action::Accept, false),
+        (&longer, Action::Reject, true),
+    ] {
         let subject = Subject {
             prefix: &prefix("10.0.0.0/8"),
             attributes,
             from: None,
         };
-        assert_eq!(asked.hold(&subject, &mut None), expected);
+        assert_eq!(asked.hold(&subject, action, &mut None), expected);
     }
 }
 
