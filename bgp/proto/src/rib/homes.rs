@@ -49,10 +49,8 @@ impl Homes {
         let former = self.former.iter().map(|(network, _)| network);
         let mut all = self.own.iter().chain(former);
         all.any(|network| {
-            let pod_cidr = if network.is_ipv4() { 20 } else { 56 };
-            let length = network.prefix();
-            let inside = length < prefix.prefix() && network.contains(prefix.ip());
-            network == prefix || length >= pod_cidr && inside
+            let inside = network.prefix() < prefix.prefix() && network.contains(prefix.ip());
+            network == prefix || has_parts(network) && inside
         })
     }
 
@@ -66,6 +64,11 @@ impl Homes {
         let due = self.former.extract_if(.., |(_, until)| *until <= now);
         due.map(|(network, _)| network).collect()
     }
+}
+
+/// Are parts of an own network ours, too? Not of one that is shorter than a node's pod CIDR can be.
+pub(crate) fn has_parts(network: &Prefix) -> bool {
+    network.prefix() >= if network.is_ipv4() { 20 } else { 56 }
 }
 
 impl Deref for Homes {

@@ -59,7 +59,7 @@ use crate::iana::{Family, community};
 use crate::policy::Informant;
 use crate::speaker::{NextHop, PeerId};
 use crate::wire::{Nlri, Prefix};
-pub(crate) use homes::Homes;
+pub(crate) use homes::{Homes, has_parts};
 use hops::Hops;
 pub(crate) use intern::Interner;
 use loc::Said;
@@ -173,11 +173,15 @@ impl Rib {
         self.networks.take_due(now)
     }
 
-    /// Judges the paths of a network and of its parts again.
+    /// Judges the paths of a network, and of its parts if they are ours, too, again.
     pub(crate) fn judge_within(&mut self, network: Prefix, judge: &mut Judging<'_>) {
-        let within = self.adj_in.within(network);
-        let mut found: Vec<Prefix> = within.map(|(prefix, _)| prefix).collect();
-        found.dedup();
+        let mut found = vec![network];
+        // A default route may be an own network, and all there is lies in it.
+        if has_parts(&network) {
+            let within = self.adj_in.within(network);
+            found = within.map(|(prefix, _)| prefix).collect();
+            found.dedup();
+        }
         for prefix in found {
             let before = self.before(&prefix);
             let Self {

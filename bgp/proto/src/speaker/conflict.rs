@@ -8,7 +8,7 @@
 use super::api::PeerId;
 use super::{Neighbor, Speaker};
 use crate::attr::PathAttributes;
-use crate::rib::Path;
+use crate::rib::{Path, has_parts};
 use crate::wire::{Nlri, Prefix};
 
 /// How many of them are listed.
@@ -35,7 +35,12 @@ impl Speaker {
     pub(super) fn conflicts(&self) -> Vec<Conflict> {
         let networks = &self.config.networks;
         let found = networks.iter().flat_map(|network| {
-            let within = self.rib.adj_in().within(*network);
+            // All there is lies in a default route.
+            let (adj_in, parts) = (self.rib.adj_in(), has_parts(network));
+            let within = parts.then(|| adj_in.within(*network));
+            let same = (!parts).then(|| adj_in.paths(network).map(|path| (*network, path)));
+            let within = within.into_iter().flatten();
+            let within = within.chain(same.into_iter().flatten());
             let within = within.filter(|(prefix, _)| collides(*network, *prefix));
             within.filter_map(|(prefix, path)| self.conflict(*network, prefix, path))
         });
@@ -91,12 +96,8 @@ impl Speaker {
 
 /// Whether an announcement of `prefix` by another is at odds with the own `network`.
 fn collides(network: Prefix, prefix: Prefix) -> bool {
-    let (host, pod_cidr) = if network.is_ipv4() {
-        (32, 20)
-    } else {
-        (128, 56)
-    };
+    let host = if network.is_ipv4() { 32 } else { 128 };
     let length = network.prefix();
     let inside = length < prefix.prefix() && network.contains(prefix.ip());
-    length > 0 && length < host && (network == prefix || length >= pod_cidr && inside)
+    length > 0 && length < host && (network == prefix || has_parts(&network) && inside)
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::policy::Memo;
+use crate::policy::{Action, AsPathMatch, Conditions, Rule};
 use crate::validate::Role;
 
 /// As far as it does not matter who told it.
@@ -228,4 +229,56 @@ fn each_reason_to_withhold_a_route_is_given() {
         permit(&ipv6, &own, &to(65099, all())),
         Err(Withheld::NoNextHop)
     );
+}
+
+/// Rules that look at paths may take long for each: who has others waiting does not do all at once.
+#[test]
+fn a_call_looks_at_few_prefixes_where_rules_look_at_paths() {
+    let mut rib = rib();
+    let count = 1000;
+    (1..=count).for_each(|n| announce(&mut rib, n % 2, n, &[65001 + n % 2, n]));
+    settle(&mut rib);
+    let calls = |policy: Policy| {
+        let to = Target { policy, ..target() };
+        let mut out = AdjRibOut::new(options());
+        let mut calls = 0;
+        while out.has_work(false) {
+            assert!(out.next_message(&rib, &to, false).is_none());
+            calls += 1;
+        }
+        calls
+    };
+    let reject = |when| {
+        let rule = Rule::new("no", Action::Reject, None).when(when);
+        Policy::new(vec![rule], vec![])
+    };
+    let asked = Conditions {
+        as_path: AsPathMatch {
+            min_len: Some(1),
+            ..AsPathMatch::default()
+        },
+        ..Conditions::default()
+    };
+    assert_eq!(calls(reject(Conditions::default())), 1);
+    let several = calls(reject(asked));
+    assert!((8..=10).contains(&several), "{several}");
+}
+
+/// An own default route has no parts: when it goes, not all that there is is looked at.
+#[test]
+fn what_lies_in_a_short_own_network_is_not_judged_for_it() {
+    let mut rib = rib();
+    (1..=100).for_each(|n| announce(&mut rib, 0, n, &[65001]));
+    settle(&mut rib);
+    let mut judged = |network: &str| {
+        let mut count = 0;
+        rib.judge_within(network.parse().unwrap(), &mut |_, _, _, _, _| {
+            count += 1;
+            None
+        });
+        count
+    };
+    assert_eq!(judged("0.0.0.0/0"), 0);
+    assert_eq!(judged("10.0.0.0/20"), 15);
+    assert_eq!(judged("10.0.1.0/24"), 1);
 }
