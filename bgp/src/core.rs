@@ -18,7 +18,7 @@ use rcni_bgp_proto::speaker::{
 use rcni_config::{Cidr, Security};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::AbortHandle;
 use tracing::info;
 
 use crate::control::orders;
@@ -26,7 +26,7 @@ use crate::control::server::CoreQuery;
 use crate::fib::task::Command;
 use crate::log::Log;
 use crate::reload::plan::Plan;
-use crate::tasks;
+use crate::tasks::{self, Wire};
 use crate::transport::Event;
 use crate::transport::connection::Handle;
 use crate::transport::dialler::Dial;
@@ -106,7 +106,7 @@ pub struct Core {
     /// With the address that is dialled.
     dials: HashMap<ConnId, (AbortHandle, IpAddr)>,
     /// The tasks of `connections` and of those that are not through with their last words.
-    running: JoinSet<()>,
+    wire: Wire,
     events: mpsc::Sender<Event>,
     /// Changes on the way to the fib task: the last word per prefix.
     fib: PrefixMap<NextHops>,
@@ -126,13 +126,14 @@ fn by_network(peers: Vec<PeerSettings>) -> HashMap<Cidr, PeerSettings> {
 
 impl Core {
     /// Not started. The gate's entries are those of `peers`; `events` is handed to every connection
-    /// and dial.
+    /// and dial; `wire` runs the connections.
     #[must_use]
     pub fn new(
         speaker: Speaker,
         peers: Vec<PeerSettings>,
         gate: Arc<Gate>,
         events: mpsc::Sender<Event>,
+        wire: Wire,
     ) -> Self {
         Self {
             speaker,
@@ -140,7 +141,7 @@ impl Core {
             gate,
             connections: HashMap::new(),
             dials: HashMap::new(),
-            running: JoinSet::new(),
+            wire,
             events,
             fib: PrefixMap::default(),
             fib_synced: false,
@@ -184,7 +185,7 @@ impl Core {
     /// Something happened on the network.
     pub fn event(&mut self, event: Event) {
         // Tasks that ended are forgotten.
-        while self.running.try_join_next().is_some() {}
+        self.wire.tidy();
         match event {
             Event::Dialled { conn, result } => self.dialled(conn, result),
             Event::Accepted { stream, place } => self.accepted(stream, place),
@@ -266,8 +267,7 @@ impl Core {
         let (visit, place) = place.unzip();
         let events = self.events.clone();
         let sizes = mtu::measure(&stream, remote.ip());
-        let handle =
-            tasks::spawn_connection(&mut self.running, conn, stream, place, events, send_hold);
+        let handle = self.wire.spawn(conn, stream, place, events, send_hold);
         self.connections.insert(
             conn,
             Connection {
@@ -449,8 +449,13 @@ impl Core {
         self.connections.clear();
     }
 
+    /// Until the readers have had a turn each, and more.
+    pub async fn let_read(&self, turns: usize) {
+        self.wire.turns(turns).await;
+    }
+
     /// Ends when the last connection has said its last words.
     pub async fn stopped(&mut self) {
-        while self.running.join_next().await.is_some() {}
+        self.wire.ended().await;
     }
 }

@@ -79,6 +79,7 @@ struct Inlets {
     terminate: Signal,
     interrupt: Signal,
     _side: tasks::Side,
+    _wire: tasks::Side,
 }
 
 /// Runs until SIGTERM or SIGINT. Both are a stop as for an upgrade: sessions are closed without a
@@ -113,7 +114,8 @@ async fn start(
     let terminate = signal(SignalKind::terminate()).map_err(DaemonError::Signals)?;
     let interrupt = signal(SignalKind::interrupt()).map_err(DaemonError::Signals)?;
     let hangup = signal(SignalKind::hangup()).map_err(DaemonError::Signals)?;
-    let side = tasks::Side::start().map_err(DaemonError::Thread)?;
+    let side = tasks::Side::start("rcni-bgp-side").map_err(DaemonError::Thread)?;
+    let wire = tasks::Side::start(tasks::WIRE).map_err(DaemonError::Thread)?;
     let control = side.within(|| server::bind(socket))?;
     raise_descriptors();
     let settings = settings(config);
@@ -162,7 +164,8 @@ async fn start(
         peers = config.peers.len(), adopted, socket = %socket.display(),
         "rcni-bgp {} runs", env!("CARGO_PKG_VERSION"),
     );
-    let core = Core::new(Speaker::new(speaker, started), settings, gate, events)
+    let speaker = Speaker::new(speaker, started);
+    let core = Core::new(speaker, settings, gate, events, tasks::Wire::on(&wire))
         .on(interfaces)
         .marked(Marks::new(marker, drained));
     let inlets = Inlets {
@@ -175,6 +178,7 @@ async fn start(
         terminate,
         interrupt,
         _side: side,
+        _wire: wire,
     };
     Ok((core, inlets))
 }
@@ -316,17 +320,13 @@ async fn reconfigure(core: &mut Core, listening: &mut Listening, change: Change)
 /// standstill what the readers have is heard, too.
 async fn catch_up(core: &mut Core, events: &mut mpsc::Receiver<Event>, deadline: Instant) {
     if core.is_anybody_expiring() {
-        // So many tasks run between two turns of this one.
-        for _ in 0..core.connections() / 32 + 2 {
-            tokio::task::yield_now().await;
-        }
+        // So many tasks run between two turns of one.
+        core.let_read(core.connections() / 32 + 2).await;
     }
     if deadline.elapsed() < LATE {
         return;
     }
-    for _ in 0..2 {
-        tokio::task::yield_now().await;
-    }
+    core.let_read(2).await;
     for _ in 0..tasks::EVENTS {
         let Ok(event) = events.try_recv() else {
             return;

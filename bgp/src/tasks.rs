@@ -1,6 +1,6 @@
-//! Every task of the daemon is spawned here. Two threads run them: the main one has the sessions and
-//! nothing that takes long, so that keepalives are on time; the side has kernel routes and answers to
-//! people.
+//! Every task of the daemon is spawned here. Three threads run them: the main one has the core and
+//! nothing that takes long, so that keepalives are on time; the wire has the connections; the side has
+//! kernel routes and answers to people.
 //!
 //! ```text
 //!                        accept (one per listening socket)
@@ -24,8 +24,8 @@
 //!                                        kernel notifications -+
 //! ```
 //!
-//! On the side: fib, control, client, reload; and a third thread that waits for large writes to the kernel, and
-//! a fourth that writes the log. Nobody waits for the core in a circle: the core itself never waits for a queue but in its one
+//! On the wire: connection. On the side: fib, control, client, reload; and a thread more that waits for
+//! large writes to the kernel, and one that writes the log. Nobody waits for the core in a circle: the core itself never waits for a queue but in its one
 //! `select!`. If the fib task ends, the daemon ends.
 
 use std::future::Future;
@@ -47,8 +47,11 @@ use crate::transport::connection::{self, Handle};
 use crate::transport::dialler::{Dial, dial};
 use crate::transport::gate::{Evicted, Gate, Seat};
 use crate::transport::interfaces::{Interfaces, Watcher};
+use crate::transport::socket::close_cause;
 use crate::transport::{Event, listener};
 
+/// Name of the connections' thread.
+pub const WIRE: &str = "rcni-bgp-wire";
 /// Events of all connections that wait for the core.
 pub const EVENTS: usize = 32;
 /// Chunks of route changes that wait for the fib task.
@@ -92,35 +95,85 @@ pub fn spawn_dial(conn: ConnId, attempt: Dial, events: mpsc::Sender<Event>) -> A
     tokio::spawn(task).abort_handle()
 }
 
-/// One connection; `place` is given back when it ends. The set lets a stop wait for last words.
-#[must_use]
-pub fn spawn_connection(
-    set: &mut JoinSet<()>,
-    conn: ConnId,
-    stream: TcpStream,
-    place: Option<(Seat, Evicted)>,
-    events: mpsc::Sender<Event>,
-    send_hold: Duration,
-) -> Handle {
-    let (handle, tail) = connection::pair();
-    set.spawn(async move {
-        let (seat, evicted) = place.unzip();
-        let evicted = async {
-            match evicted {
-                Some(evicted) => evicted.wait().await,
-                None => std::future::pending().await,
-            }
-        };
-        connection::run(conn, stream, tail, events, send_hold, evicted).await;
-        drop(seat);
-    });
-    handle
+/// The connections' tasks, which run on a thread of their own: what the kernel does for a socket, it
+/// does on the time of whoever asks.
+pub struct Wire {
+    tasks: tokio::runtime::Handle,
+    running: JoinSet<()>,
 }
 
-/// For the second thread at the end.
+impl Wire {
+    /// No connections yet, on this thread.
+    #[must_use]
+    pub fn on(thread: &Side) -> Self {
+        Self {
+            tasks: thread.tasks.clone(),
+            running: JoinSet::new(),
+        }
+    }
+
+    /// One connection; `place` is given back when it ends.
+    #[must_use]
+    pub fn spawn(
+        &mut self,
+        conn: ConnId,
+        stream: TcpStream,
+        place: Option<(Seat, Evicted)>,
+        events: mpsc::Sender<Event>,
+        send_hold: Duration,
+    ) -> Handle {
+        let (handle, tail) = connection::pair();
+        // It was made here; there it is waited for.
+        let stream = stream.into_std();
+        let task = async move {
+            let stream = match stream.and_then(TcpStream::from_std) {
+                Ok(stream) => stream,
+                Err(error) => {
+                    let cause = close_cause(&error);
+                    let _ = events.send(Event::Closed { conn, cause }).await;
+                    return;
+                }
+            };
+            let (seat, evicted) = place.unzip();
+            let evicted = async {
+                match evicted {
+                    Some(evicted) => evicted.wait().await,
+                    None => std::future::pending().await,
+                }
+            };
+            connection::run(conn, stream, tail, events, send_hold, evicted).await;
+            drop(seat);
+        };
+        self.running.spawn_on(task, &self.tasks);
+        handle
+    }
+
+    /// Those that ended are forgotten.
+    pub fn tidy(&mut self) {
+        while self.running.try_join_next().is_some() {}
+    }
+
+    /// Until all have said their last words.
+    pub async fn ended(&mut self) {
+        while self.running.join_next().await.is_some() {}
+    }
+
+    /// So many times everybody there has had a turn, with what the sockets had.
+    pub async fn turns(&self, count: usize) {
+        let turns = self.tasks.spawn(async move {
+            for _ in 0..count {
+                tokio::task::yield_now().await;
+            }
+        });
+        // It fails only if the thread ends, and the daemon with it.
+        let _ = turns.await;
+    }
+}
+
+/// For its tasks at the end.
 const SIDE_ENDS: Duration = Duration::from_secs(1);
 
-/// The second thread.
+/// A thread beside the main one.
 pub struct Side {
     tasks: tokio::runtime::Handle,
     /// It ends with this.
@@ -140,18 +193,18 @@ impl Drop for Side {
 }
 
 impl Side {
-    /// Starts it, in the caller's namespaces.
+    /// Starts it, in the caller's namespaces; the name has 15 octets at most.
     ///
     /// # Errors
     /// No thread, or no epoll.
-    pub fn start() -> io::Result<Self> {
+    pub fn start(name: &str) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         let tasks = runtime.handle().clone();
         let (alive, gone) = oneshot::channel();
         let thread = std::thread::Builder::new()
-            .name("rcni-bgp-side".to_owned())
+            .name(name.to_owned())
             .spawn(move || {
                 // Never said, only dropped.
                 let _ = runtime.block_on(gone);

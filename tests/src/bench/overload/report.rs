@@ -42,7 +42,7 @@ pub fn table(scale: Scale, progress: &dyn Fn(&str)) -> Result<Table> {
         about: format!(
             "What an uninvolved session notices: the longest time between two KEEPALIVEs of which one \
              is due every second (hold time 3 s, which ends the session), while another peer sends {} \
-             routes and is lost, routes come and all threads but that of the sessions are stopped for \
+             routes and is lost, routes come and all threads but those of the sessions are stopped for \
              5 s (kernel blocked), one reads slowly (100 kB/s) or never while {} routes change all the \
              time, and {} connections a second come from strangers or say nothing, for {} s.",
             scale.many,
