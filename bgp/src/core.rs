@@ -190,16 +190,13 @@ impl Core {
             Event::Dialled { conn, result } => self.dialled(conn, result),
             Event::Accepted { stream, place } => self.accepted(stream, place),
             Event::Interfaces(interfaces) => self.readdress(interfaces),
-            Event::Received { conn, bytes } => {
+            Event::Heard { conn, messages } => {
                 let connection = self.connections.get(&conn);
                 if let Some(connection) = connection {
                     connection.handle.took();
                 }
                 if connection.is_some_and(|connection| !connection.closing) {
-                    self.input(Input::Received {
-                        conn,
-                        bytes: &bytes,
-                    });
+                    self.input(Input::Heard { conn, messages });
                 }
             }
             Event::Room { conn } => self.send_soon(conn),
@@ -339,9 +336,12 @@ impl Core {
                 let task = tasks::spawn_dial(conn, attempt, self.events.clone());
                 self.dials.insert(conn, (task, remote.ip()));
             }
-            Output::Opened { conn } => {
-                let connection = self.connections.get_mut(&conn);
-                if let Some(visit) = connection.and_then(|connection| connection.visit.take()) {
+            Output::Opened { conn, terms } => {
+                let Some(connection) = self.connections.get_mut(&conn) else {
+                    return;
+                };
+                connection.handle.opened(terms);
+                if let Some(visit) = connection.visit.take() {
                     visit.opened();
                 }
             }

@@ -4,7 +4,7 @@
 //! route changes come out. The modules are named after the way of a route:
 //!
 //! ```text
-//! bytes -> wire::frame -> message -> validate -> fsm -> rib -> policy -> message::pack -> bytes
+//! bytes -> intake (wire::frame -> message -> validate) -> fsm -> policy -> rib -> message::pack -> bytes
 //! ```
 //!
 //! `message` says what the wire said, `validate` says what is accepted and with which reaction
@@ -15,6 +15,7 @@ pub mod capability;
 pub mod error;
 pub mod fsm;
 pub mod iana;
+pub mod intake;
 pub mod message;
 pub mod policy;
 pub mod rib;

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rcni_bgp_proto::rib::Outgoing;
 use rcni_bgp_proto::speaker::{ConnId, Input, Listing, PeerId, RouteStatus, Telling};
 
 use super::Core;
@@ -16,6 +17,8 @@ use crate::fib::Prefix;
 
 /// How long routes are packed for one connection before it is another's turn.
 const TURN: Duration = Duration::from_millis(2);
+/// Messages that are handed over together: another thread is told so.
+const TOGETHER: usize = 64;
 /// Prefixes whose paths are listed in a turn.
 const LISTED: usize = 512;
 /// Prefixes that are counted in a turn.
@@ -103,7 +106,7 @@ impl Core {
         }
         while let Some(place) = connection.handle.place() {
             match self.speaker.poll_control(conn) {
-                Some(bytes) => place.send(bytes),
+                Some(bytes) => place.send(vec![Outgoing::Message(bytes)]),
                 None => break,
             }
         }
@@ -120,9 +123,15 @@ impl Core {
         };
         let begun = Instant::now();
         while let Some(place) = connection.handle.place() {
-            match self.speaker.poll_transmit(conn, begun) {
-                Some(bytes) => place.send(bytes),
-                None => return,
+            let speaker = &mut self.speaker;
+            let messages = std::iter::from_fn(|| speaker.poll_outgoing(conn));
+            let messages: Vec<Outgoing> = messages.take(TOGETHER).collect();
+            let is_all = messages.len() < TOGETHER;
+            if !messages.is_empty() {
+                place.send(messages);
+            }
+            if is_all {
+                return;
             }
             if begun.elapsed() >= TURN {
                 connection.waits = true;
@@ -139,8 +148,8 @@ impl Core {
         };
         let mut all = false;
         while !all && let Some(place) = connection.handle.place() {
-            match self.speaker.poll_transmit(conn, Instant::now()) {
-                Some(bytes) => place.send(bytes),
+            match self.speaker.poll_outgoing(conn) {
+                Some(message) => place.send(vec![message]),
                 None => all = true,
             }
         }

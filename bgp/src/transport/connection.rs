@@ -1,4 +1,6 @@
-//! One TCP connection: a reader and a writer, each with its bounded queue.
+//! One TCP connection: a reader and a writer, each with its bounded queue. What the reader has read goes
+//! to the core as messages, and an UPDATE as what it says; what the core has to say becomes octets in the
+//! writer: that is work that need not be done there.
 //!
 //! How it ends:
 //! * the core drops its [`Handle`]: what is queued is written, the writing side is shut down, and
@@ -9,11 +11,13 @@
 //!   something to say before it drops the handle.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
+use rcni_bgp_proto::intake::{Intake, Terms};
+use rcni_bgp_proto::rib::Outgoing;
 use rcni_bgp_proto::speaker::{CloseCause, ConnId};
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -25,9 +29,9 @@ use tokio::time::{sleep, timeout};
 use super::Event;
 use super::socket::{close_cause, reset};
 
-/// Messages that wait for the socket at most; a message is up to 4,096 bytes (65,535 extended).
+/// What was handed over at a time ([`Place::send`]) and waits for the socket, at most.
 pub const WRITE_QUEUE: usize = 32;
-/// Their bytes at most, but for one message.
+/// Bytes of that at most, but for what is handed over then.
 pub const WRITE_QUEUE_BYTES: usize = 128 * 1024;
 /// How much is read at a time, bytes.
 const READ_BYTES: usize = 16 * 1024;
@@ -44,7 +48,7 @@ const EVICTED: &str = "it had not said a valid OPEN when too many others came";
 /// The core's end. Dropping it closes the connection in order, with [`FLUSH`] to write the rest.
 #[derive(Debug)]
 pub struct Handle {
-    queue: mpsc::Sender<Bytes>,
+    queue: mpsc::Sender<Vec<Outgoing>>,
     shared: Arc<Shared>,
     alive: Option<oneshot::Sender<()>>,
 }
@@ -58,23 +62,29 @@ struct Shared {
     queued: AtomicUsize,
     /// What was read from the socket and has not reached the core, in portions.
     unread: AtomicUsize,
+    /// Of the session, from the peer's OPEN on.
+    terms: OnceLock<Arc<Terms>>,
 }
 
 /// A place in the write queue.
 #[derive(Debug)]
 pub struct Place<'a> {
-    permit: mpsc::Permit<'a, Bytes>,
+    permit: mpsc::Permit<'a, Vec<Outgoing>>,
     shared: &'a Shared,
 }
 
 impl Place<'_> {
     /// Takes it.
-    pub fn send(self, message: Bytes) {
+    pub fn send(self, messages: Vec<Outgoing>) {
         self.shared
             .queued
-            .fetch_add(message.len(), Ordering::AcqRel);
-        self.permit.send(message);
+            .fetch_add(weight(&messages), Ordering::AcqRel);
+        self.permit.send(messages);
     }
+}
+
+fn weight(messages: &[Outgoing]) -> usize {
+    messages.iter().map(Outgoing::weight).sum()
 }
 
 impl Handle {
@@ -100,7 +110,13 @@ impl Handle {
         self.shared.unread.load(Ordering::SeqCst) > 0
     }
 
-    /// The core has got a portion of bytes.
+    /// The peer's OPEN was accepted. To be said before the KEEPALIVE is sent that tells the peer so.
+    pub fn opened(&self, terms: Arc<Terms>) {
+        // There is one OPEN in a connection.
+        let _ = self.shared.terms.set(terms);
+    }
+
+    /// The core has got a portion.
     pub fn took(&self) {
         // One for each that the reader has counted.
         self.shared.unread.fetch_sub(1, Ordering::SeqCst);
@@ -116,7 +132,7 @@ impl Handle {
 /// The task's end.
 #[derive(Debug)]
 pub struct Tail {
-    queue: mpsc::Receiver<Bytes>,
+    queue: mpsc::Receiver<Vec<Outgoing>>,
     shared: Arc<Shared>,
     gone: oneshot::Receiver<()>,
 }
@@ -218,14 +234,19 @@ async fn read(
     events: &mpsc::Sender<Event>,
 ) -> CloseCause {
     let mut buffer = BytesMut::new();
+    let mut intake = Intake::default();
     loop {
+        buffer.clear();
         buffer.reserve(READ_BYTES);
         match half.read_buf(&mut buffer).await {
             Ok(0) => return CloseCause::Eof,
             Ok(_) => {
-                let bytes = buffer.split().freeze();
                 shared.unread.fetch_add(1, Ordering::SeqCst);
-                if events.send(Event::Received { conn, bytes }).await.is_err() {
+                intake.push(&buffer);
+                let terms = shared.terms.get().map(|terms| &**terms);
+                let messages = std::iter::from_fn(|| intake.next(terms)).collect();
+                let heard = Event::Heard { conn, messages };
+                if events.send(heard).await.is_err() {
                     return CloseCause::Eof;
                 }
             }
@@ -238,20 +259,25 @@ async fn read(
 async fn write(
     conn: ConnId,
     mut half: WriteHalf<'_>,
-    mut queue: mpsc::Receiver<Bytes>,
+    mut queue: mpsc::Receiver<Vec<Outgoing>>,
     shared: &Shared,
     events: &mpsc::Sender<Event>,
     send_hold: Duration,
 ) -> Result<(), CloseCause> {
     let mut buffer = BytesMut::new();
     while let Some(first) = queue.recv().await {
-        buffer.extend_from_slice(&first);
-        while buffer.len() < WRITE_BYTES
-            && let Ok(next) = queue.try_recv()
-        {
-            buffer.extend_from_slice(&next);
+        let mut taken = 0;
+        let mut next = Some(first);
+        while let Some(messages) = next.take() {
+            taken += weight(&messages);
+            for message in messages {
+                buffer.extend_from_slice(&message.into_bytes());
+            }
+            if buffer.len() < WRITE_BYTES {
+                next = queue.try_recv().ok();
+            }
         }
-        shared.queued.fetch_sub(buffer.len(), Ordering::SeqCst);
+        shared.queued.fetch_sub(taken, Ordering::SeqCst);
         if shared.full.swap(false, Ordering::SeqCst) {
             let _ = events.send(Event::Room { conn }).await;
         }

@@ -1,12 +1,13 @@
-//! TCP: listens, dials, moves bytes. Knows nothing of BGP but its port, its TTL and how a
-//! connection is closed so that the last words arrive.
+//! TCP: listens, dials, moves bytes, and has them read where that needs nothing but the session's terms.
+//! Knows nothing of BGP but its port, its TTL and how a connection is closed so that the last words
+//! arrive.
 //!
 //! ```text
 //!  listener --accept--> gate: known address, room? --no--> reset, count
 //!                            | yes
 //!  dialler --connect------>  v
-//!                       connection: reader --Event::Received--> core
-//!                                   writer <---bounded queue--- core (poll_transmit)
+//!                       connection: reader, intake --Event::Heard--> core
+//!                                   writer <------bounded queue----- core (poll_transmit)
 //! ```
 
 pub mod ao;
@@ -23,7 +24,7 @@ pub mod option;
 pub mod silence;
 pub mod socket;
 
-use bytes::Bytes;
+use rcni_bgp_proto::intake::Heard;
 use rcni_bgp_proto::speaker::{CloseCause, ConnId, ConnectError};
 use tokio::net::TcpStream;
 
@@ -49,12 +50,12 @@ pub enum Event {
     },
     /// The own addresses are these now.
     Interfaces(Interfaces),
-    /// Bytes came.
-    Received {
+    /// Messages came.
+    Heard {
         /// Which connection.
         conn: ConnId,
-        /// Never empty.
-        bytes: Bytes,
+        /// Those that were complete with what was read at a time: perhaps none.
+        messages: Vec<Heard>,
     },
     /// A write queue that was full has room again.
     Room {

@@ -122,6 +122,27 @@ pub struct Changed {
 }
 
 impl PathAttributes {
+    /// No message has more octets of these, whatever is made of them for a peer without rules.
+    pub(crate) fn longest(&self) -> usize {
+        // All of fixed length, the headers of all, and what this speaker may put in: its AS number, a
+        // cluster, an originator, communities of its own, OTC.
+        const REST: usize = 320;
+        let rare = self.rare.as_deref();
+        let rare = rare.map_or(0, |rare| {
+            4 * rare.cluster_list.len()
+                + 8 * rare.extended_communities.len()
+                + 20 * rare.ipv6_extended_communities.len()
+                + 12 * rare.large_communities.len()
+                + rare
+                    .unknown
+                    .iter()
+                    .map(|unknown| 4 + unknown.value.len())
+                    .sum::<usize>()
+        });
+        // AS4_PATH beside AS_PATH.
+        REST + 2 * self.as_path.wire_len(true) + 4 * self.communities.len() + rare
+    }
+
     /// What import rules made these of, if they are not as received.
     #[must_use]
     pub fn changed(&self) -> Option<&Changed> {

@@ -13,7 +13,8 @@ use rand::rngs::SmallRng;
 use super::{Cause, State, TimerKind, TimerTable};
 use crate::error::Notification;
 use crate::iana::{error_code, fsm_subcode, message_type, refresh_subtype};
-use crate::message::{self, Message, Open, RouteRefresh};
+use crate::intake::{Heard, Terms};
+use crate::message::{Message, Open, RouteRefresh};
 use crate::validate::{self, SessionOptions};
 use crate::validate::{ExpectedPeer, LocalOpen, Negotiated};
 use crate::validate::{RouteUpdate, UpdateContext};
@@ -54,10 +55,8 @@ pub enum ConnectionInput {
     Opened,
     /// The peer's OPEN is fine and no other connection is preferred: say so with a KEEPALIVE.
     Confirm,
-    /// A framed message.
-    Frame(Frame),
-    /// The bytes cannot be framed.
-    Malformed(Notification),
+    /// A message, or bytes that are none.
+    Heard(Heard),
     /// End it with this NOTIFICATION.
     Stop(Notification),
     /// End it without a word, or it has ended by itself.
@@ -118,7 +117,8 @@ pub struct Connection {
     sent: Open,
     received: Option<Open>,
     negotiated: Option<Arc<Negotiated>>,
-    options: SessionOptions,
+    /// The peer's AS number in them, and what was agreed on, are those of its OPEN once that is there.
+    terms: Arc<Terms>,
     confirmation: Confirmation,
     timers: TimerTable<2>,
 }
@@ -128,13 +128,17 @@ impl Connection {
     #[must_use]
     pub fn new(params: SessionParams) -> Self {
         let sent = params.local.to_open();
+        let terms = Arc::new(Terms {
+            options: SessionOptions::default(),
+            updates: params.updates.clone(),
+        });
         Self {
             state: State::Idle,
             params,
             sent,
             received: None,
             negotiated: None,
-            options: SessionOptions::default(),
+            terms,
             confirmation: Confirmation::Open,
             timers: TimerTable::default(),
         }
@@ -164,10 +168,10 @@ impl Connection {
         self.received.as_ref()
     }
 
-    /// Longest message to accept now, in octets.
+    /// What UPDATEs are read and judged by, from OpenConfirm on.
     #[must_use]
-    pub fn max_message_len(&self) -> usize {
-        self.options.max_message_len()
+    pub fn terms(&self) -> Option<&Arc<Terms>> {
+        self.negotiated.is_some().then_some(&self.terms)
     }
 
     /// Whether the next tick ends it for the peer's silence.
@@ -204,10 +208,10 @@ impl Connection {
             _ if self.state == State::Idle => vec![],
             ConnectionInput::Opened => vec![],
             ConnectionInput::Confirm => self.confirm(now, rng),
-            ConnectionInput::Frame(frame) => self
-                .frame(frame, now)
+            ConnectionInput::Heard(heard) => self
+                .heard(heard, now)
                 .unwrap_or_else(|cause| self.stop(cause)),
-            ConnectionInput::Malformed(n) | ConnectionInput::Stop(n) => self.stop(Cause::Sent(n)),
+            ConnectionInput::Stop(n) => self.stop(Cause::Sent(n)),
             ConnectionInput::Drop(cause) => {
                 self.end();
                 vec![ConnectionOutput::Ended(cause)]
@@ -249,19 +253,41 @@ impl Connection {
 
     /// The message type is judged by the state before the body is looked into: an UPDATE in
     /// OpenSent is a state machine error whatever it contains (RFC 6608).
-    fn frame(&mut self, frame: Frame, now: Instant) -> Result<Vec<ConnectionOutput>, Cause> {
-        let expected = match self.state {
-            State::OpenSent => frame.kind == message_type::OPEN,
-            State::OpenConfirm => frame.kind == message_type::KEEPALIVE,
-            _ => frame.kind != message_type::OPEN,
-        };
-        if !expected && frame.kind != message_type::NOTIFICATION {
-            return Err(Cause::Sent(unexpected(self.state, frame.kind)));
+    fn heard(&mut self, heard: Heard, now: Instant) -> Result<Vec<ConnectionOutput>, Cause> {
+        if let Some(kind) = heard.kind() {
+            let expected = match self.state {
+                State::OpenSent => kind == message_type::OPEN,
+                State::OpenConfirm => kind == message_type::KEEPALIVE,
+                _ => kind != message_type::OPEN,
+            };
+            if !expected && kind != message_type::NOTIFICATION {
+                return Err(Cause::Sent(unexpected(self.state, kind)));
+            }
         }
-        match message::decode(frame, &self.options)? {
+        match heard {
+            Heard::Update(update) => self.update(update?, now),
+            Heard::Frame(frame) if frame.kind == message_type::UPDATE => {
+                self.update(self.terms.read(&frame)?, now)
+            }
+            Heard::Frame(frame) => self.frame(frame, now),
+            Heard::Malformed(notification) => Err(Cause::Sent(notification)),
+        }
+    }
+
+    fn update(
+        &mut self,
+        routes: RouteUpdate,
+        now: Instant,
+    ) -> Result<Vec<ConnectionOutput>, Cause> {
+        self.restart_hold(now);
+        Ok(vec![ConnectionOutput::Routes(routes)])
+    }
+
+    fn frame(&mut self, frame: Frame, now: Instant) -> Result<Vec<ConnectionOutput>, Cause> {
+        match self.terms.decode(frame)? {
             Message::Open(open) => self.open(open, now),
             Message::Keepalive => {
-                self.heard(now);
+                self.restart_hold(now);
                 if self.state == State::Established {
                     return Ok(vec![]);
                 }
@@ -272,11 +298,8 @@ impl Connection {
                 self.establish(now);
                 Ok(vec![ConnectionOutput::Established])
             }
-            Message::Update(update) => {
-                self.heard(now);
-                let routes = validate::update(update, &self.options, &self.params.updates)?;
-                Ok(vec![ConnectionOutput::Routes(routes)])
-            }
+            // It has its own way.
+            Message::Update(_) => Ok(vec![]),
             Message::RouteRefresh(refresh) => {
                 let known = self.knows(refresh);
                 let output = known.then_some(ConnectionOutput::Refresh(refresh));
@@ -293,10 +316,12 @@ impl Connection {
     fn knows(&self, refresh: RouteRefresh) -> bool {
         let subtype = match refresh.subtype {
             refresh_subtype::REQUEST => true,
-            refresh_subtype::BEGIN | refresh_subtype::END => self.options.enhanced_route_refresh,
+            refresh_subtype::BEGIN | refresh_subtype::END => {
+                self.terms.options.enhanced_route_refresh
+            }
             _ => false,
         };
-        subtype && self.options.families.contains(&refresh.family)
+        subtype && self.terms.options.families.contains(&refresh.family)
     }
 
     fn open(&mut self, open: Open, now: Instant) -> Result<Vec<ConnectionOutput>, Cause> {
@@ -304,14 +329,19 @@ impl Connection {
         let offer = self.params.local.offer;
         validate::roles(offer.role, offer.role_strict, &open)?;
         let negotiated = validate::negotiate(&self.sent, &open)?;
-        self.params.updates.peer_asn = open.asn();
-        self.options = negotiated.options.clone();
+        self.terms = Arc::new(Terms {
+            options: negotiated.options.clone(),
+            updates: UpdateContext {
+                peer_asn: open.asn(),
+                ..self.params.updates.clone()
+            },
+        });
         self.received = Some(open);
         self.negotiated = Some(Arc::new(negotiated));
         self.state = State::OpenConfirm;
         // With a hold time of 0 nothing bounds this state but what bounds OpenSent.
         self.timers.set(Timer::Hold, now + OPEN_HOLD);
-        self.heard(now);
+        self.restart_hold(now);
         Ok(vec![ConnectionOutput::OpenAccepted])
     }
 
@@ -332,10 +362,10 @@ impl Connection {
     fn establish(&mut self, now: Instant) {
         self.state = State::Established;
         self.timers.stop(Timer::Hold);
-        self.heard(now);
+        self.restart_hold(now);
     }
 
-    fn heard(&mut self, now: Instant) {
+    fn restart_hold(&mut self, now: Instant) {
         if let Some(secs) = self
             .negotiated
             .as_ref()

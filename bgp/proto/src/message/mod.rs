@@ -8,7 +8,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 pub use open::Open;
 pub use pack::{
-    EncodedAttributes, announce, end_of_rib, pack_announcements, pack_withdrawals, withdraw,
+    EncodedAttributes, announce, can_carry, end_of_rib, pack_announcements, pack_withdrawals,
+    withdraw,
 };
 pub(crate) use update::put_attribute;
 pub use update::{RawAttribute, Update};

@@ -95,27 +95,36 @@ impl EncodedAttributes {
     }
 }
 
+/// Is there a field for such a next hop of the family in the session's messages?
+#[must_use]
+pub fn can_carry(family: Family, next_hop: NextHop, opts: &SessionOptions) -> bool {
+    match next_hop {
+        NextHop::V4(_) => family == Family::IPV4_UNICAST,
+        NextHop::V6(_) | NextHop::V6LinkLocal { .. } => {
+            family.afi == afi::IPV6 || opts.extended_next_hop.contains(&family)
+        }
+    }
+}
+
 fn mp_next_hop(
     family: Family,
     next_hop: Option<NextHop>,
     opts: &SessionOptions,
 ) -> Result<Option<Bytes>, EncodeError> {
+    let next_hop = next_hop.filter(|next_hop| can_carry(family, *next_hop, opts));
+    let next_hop = next_hop.ok_or(EncodeError::NextHop { family })?;
     let mut field = BytesMut::with_capacity(34);
     match next_hop {
-        Some(NextHop::V4(_)) if family == Family::IPV4_UNICAST => return Ok(None),
-        Some(NextHop::V6(address)) => {
+        NextHop::V4(_) => return Ok(None),
+        NextHop::V6(address) => {
             field.put_u8(16);
             field.put_slice(&address.octets());
         }
-        Some(NextHop::V6LinkLocal { global, link_local }) => {
+        NextHop::V6LinkLocal { global, link_local } => {
             field.put_u8(32);
             field.put_slice(&global.octets());
             field.put_slice(&link_local.octets());
         }
-        _ => return Err(EncodeError::NextHop { family }),
-    }
-    if family.afi != afi::IPV6 && !opts.extended_next_hop.contains(&family) {
-        return Err(EncodeError::NextHop { family });
     }
     field.put_u8(0);
     Ok(Some(field.freeze()))

@@ -67,7 +67,7 @@ pub struct Update {
 }
 
 impl Update {
-    pub(super) fn decode(body: &Bytes, opts: &SessionOptions) -> Result<Self, Notification> {
+    pub(crate) fn decode(body: &Bytes, opts: &SessionOptions) -> Result<Self, Notification> {
         let add_path = opts.add_path.receive.contains(&Family::IPV4_UNICAST);
         let (withdrawn, attributes, nlri) =
             split(body).map_err(|_| Notification::malformed_attribute_list())?;

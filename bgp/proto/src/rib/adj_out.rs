@@ -12,6 +12,7 @@
 //! not even an entry: a walk over the Loc-RIB that remembers where it stopped.
 
 mod asker;
+mod outgoing;
 mod several;
 mod walks;
 
@@ -33,6 +34,8 @@ use crate::validate::SessionOptions;
 use crate::wire::{Nlri, Prefix};
 pub(crate) use asker::Asker;
 use asker::Telling;
+use outgoing::Announcement;
+pub use outgoing::Outgoing;
 use several::Several;
 use walks::{Purpose, Walks};
 
@@ -114,7 +117,7 @@ pub struct AdjRibOut {
     walks: Walks,
     end_of_rib: Vec<Family>,
     ready: VecDeque<Ready>,
-    options: SessionOptions,
+    options: Arc<SessionOptions>,
     /// What the peer cannot have: with its attributes it is longer than a message may be.
     too_long: BTreeSet<Prefix>,
 }
@@ -127,7 +130,7 @@ impl AdjRibOut {
         Self {
             walks: Walks::initial(&families),
             end_of_rib: families,
-            options,
+            options: Arc::new(options),
             ..Self::default()
         }
     }
@@ -274,7 +277,12 @@ impl AdjRibOut {
     /// The next message. May return `None` although `has_work` said yes: if all of the work turns
     /// out to be nothing that the peer must know, or if the part that was looked at did. Then
     /// `has_work` still says yes, and it is to be asked again.
-    pub fn next_message(&mut self, rib: &Rib, to: &Target, complete: bool) -> Option<Bytes> {
+    pub fn next_message(
+        &mut self,
+        rib: &Rib,
+        to: &Arc<Target>,
+        complete: bool,
+    ) -> Option<Outgoing> {
         let routes = rib.tellable();
         let most = match to.policy.is_about_paths() {
             true => BATCH_OF_PATHS,
@@ -315,7 +323,8 @@ impl AdjRibOut {
         }
         // Everything that was known has been told.
         if complete && !self.end_of_rib.is_empty() {
-            return Some(end_of_rib(self.end_of_rib.remove(0)));
+            let family = self.end_of_rib.remove(0);
+            return Some(Outgoing::Message(end_of_rib(family)));
         }
         None
     }
@@ -403,10 +412,10 @@ impl AdjRibOut {
         }
     }
 
-    fn next_ready(&mut self, to: &Target) -> Option<Bytes> {
+    fn next_ready(&mut self, to: &Arc<Target>) -> Option<Outgoing> {
         loop {
             let message = match self.ready.pop_front()? {
-                Ready::Message(message) => Some(message),
+                Ready::Message(message) => Some(Outgoing::Message(message)),
                 Ready::Group(group) => self.announce_some(group, to),
             };
             if message.is_some() {
@@ -416,8 +425,19 @@ impl AdjRibOut {
     }
 
     /// One message of a group; the rest waits.
-    fn announce_some(&mut self, mut group: Group, to: &Target) -> Option<Bytes> {
+    fn announce_some(&mut self, mut group: Group, to: &Arc<Target>) -> Option<Outgoing> {
         let family = Family::of(&group.prefixes.front()?.prefix);
+        let one = !self.options.add_path.send.contains(&family);
+        if group.encoded.is_none() && group.set.is_none() {
+            let what = (&group.attributes, group.own);
+            let all = Announcement::of(what, &mut group.prefixes, to, &self.options);
+            if let Some(all) = all {
+                for nlri in all.prefixes().filter(|_| one) {
+                    self.insert(nlri.prefix);
+                }
+                return Some(Outgoing::Announcement(all));
+            }
+        }
         let encoded = match group.encoded.take() {
             Some(encoded) => encoded,
             None => self.encode(&mut group, family, to)?,
@@ -425,7 +445,6 @@ impl AdjRibOut {
         let mut rest = group.prefixes.iter().copied().peekable();
         let message = announce(&encoded, &mut rest, &self.options);
         let told = group.prefixes.len() - rest.len();
-        let one = !self.options.add_path.send.contains(&family);
         for nlri in group.prefixes.drain(..told).filter(|_| one) {
             self.insert(nlri.prefix);
         }
@@ -433,7 +452,7 @@ impl AdjRibOut {
             group.encoded = Some(encoded);
             self.ready.push_front(Ready::Group(group));
         }
-        message
+        message.map(Outgoing::Message)
     }
 
     /// The attributes of a group. Prefixes that do not fit beside them leave the group; `None` if

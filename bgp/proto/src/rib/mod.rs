@@ -42,8 +42,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 pub use adj_in::{AdjRibIn, PATHS_OF_PREFIX, Path, PathCounts};
-pub use adj_out::AdjRibOut;
 pub(crate) use adj_out::Asker;
+pub use adj_out::{AdjRibOut, Outgoing};
 pub use decision::{Candidate, Decision, Multipath, PathStatus, Step, Teller, Unusable, decide};
 pub use epochs::Kept;
 pub use export::{Graceful, Target, Who, Withheld};

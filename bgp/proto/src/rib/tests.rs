@@ -184,13 +184,24 @@ pub(super) fn target() -> Target {
     }
 }
 
+/// The next message in octets.
+pub(super) fn next_message(
+    out: &mut AdjRibOut,
+    rib: &Rib,
+    to: &Target,
+    complete: bool,
+) -> Option<bytes::Bytes> {
+    let message = out.next_message(rib, &Arc::new(to.clone()), complete)?;
+    Some(message.into_bytes())
+}
+
 /// All messages, and the prefixes announced and withdrawn in them.
 fn drain(out: &mut AdjRibOut, rib: &Rib, complete: bool) -> (usize, usize, usize) {
     let target = target();
     let mut framer = Framer::new();
     let (mut messages, mut announced, mut withdrawn) = (0, 0, 0);
     while out.has_work(complete) {
-        let Some(bytes) = out.next_message(rib, &target, complete) else {
+        let Some(bytes) = next_message(out, rib, &target, complete) else {
             continue;
         };
         framer.push(&bytes);
@@ -263,7 +274,7 @@ fn heard(out: &mut AdjRibOut, rib: &Rib, options: &SessionOptions) -> Vec<String
     let to = target();
     let mut framer = Framer::new();
     let mut heard = vec![];
-    while let Some(bytes) = out.next_message(rib, &to, true) {
+    while let Some(bytes) = next_message(out, rib, &to, true) {
         framer.push(&bytes);
         let frame = framer.next_frame(options.max_message_len()).unwrap();
         heard.push(match message::decode(frame.unwrap(), options).unwrap() {
@@ -298,8 +309,8 @@ fn a_refresh_is_told_between_marks_and_a_flood_of_them_once_more() {
     // While one is told, many are asked for: one more is told, all of it.
     out.asked(v4);
     let to = target();
-    out.next_message(&rib, &to, true).unwrap();
-    out.next_message(&rib, &to, true).unwrap();
+    next_message(&mut out, &rib, &to, true).unwrap();
+    next_message(&mut out, &rib, &to, true).unwrap();
     (0..1000).for_each(|_| out.asked(v4));
     let rest = heard(&mut out, &rib, &enhanced);
     let marks: Vec<&String> = rest

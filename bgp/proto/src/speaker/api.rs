@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use super::event::{Event, EventKind};
@@ -10,6 +11,7 @@ use super::limits::MaximumPrefixes;
 use super::next_hops::NextHops;
 use super::own::OwnAddresses;
 use crate::iana::Family;
+use crate::intake::{Heard, Terms};
 use crate::policy::Policy;
 use crate::rib::{Knobs, Multipath};
 use crate::validate::{Offer, RemoteAs};
@@ -314,7 +316,15 @@ pub enum Input<'a> {
         /// The bytes; the speaker copies what it must keep.
         bytes: &'a [u8],
     },
-    /// Bytes from the connection wait that were not given with `Received` yet. Before a tick at
+    /// The same, read already ([`crate::intake`]). A caller gives either these or the bytes of a
+    /// connection, never both.
+    Heard {
+        /// Which connection.
+        conn: ConnId,
+        /// In their order.
+        messages: Vec<Heard>,
+    },
+    /// Bytes from the connection wait that were not given with `Received` or `Heard` yet. Before a tick at
     /// which it expires ([`Speaker::expiring`](super::Speaker::expiring)): the peer is not declared
     /// dead for another second.
     Unread {
@@ -390,10 +400,13 @@ pub enum Output {
         /// eBGP: the peer is directly connected, TTL 1 is enough.
         external: bool,
     },
-    /// The peer's OPEN on this connection is fine: whoever it is, he knows what he wants.
+    /// The peer's OPEN on this connection is fine: whoever it is, he knows what he wants. Comes before
+    /// the KEEPALIVE that tells him so.
     Opened {
         /// Which connection.
         conn: ConnId,
+        /// So its messages are to be read from now on ([`crate::intake::Intake::next`]).
+        terms: Arc<Terms>,
     },
     /// There is something to send:
     /// [`Speaker::poll_transmit`](super::Speaker::poll_transmit) until it returns `None`.

@@ -12,6 +12,7 @@
 //! A peer that is shut down by an order of its own stays so through all of this. Unlike a `Stop`,
 //! a close takes routes out of the forwarding table: nobody tells changes of them any more.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::Speaker;
@@ -60,7 +61,7 @@ impl Speaker {
         for neighbor in self.neighbors.iter_mut() {
             let Some(up) = &mut neighbor.up else { continue };
             if up.target.graceful.draining != draining {
-                up.target.graceful.draining = draining;
+                Arc::make_mut(&mut up.target).graceful.draining = draining;
                 for family in &up.session.negotiated.families {
                     up.adj_out.refresh(*family);
                 }

@@ -74,7 +74,7 @@ use bytes::Bytes;
 
 use crate::fsm::{Cause, ConnIds, Context, PeerInput, PeerOutput};
 use crate::iana::{Family, cease_subcode, error_code};
-use crate::rib::{AdjRibOut, Rib};
+use crate::rib::{AdjRibOut, Outgoing, Rib};
 use neighbor::{Link, Neighbor};
 use neighbors::Neighbors;
 use restart::{Deferral, Progress};
@@ -158,6 +158,9 @@ impl Speaker {
             Input::Received { conn, bytes } => {
                 self.feed_peer_of(conn, PeerInput::Received(conn, bytes), now);
             }
+            Input::Heard { conn, messages } => {
+                self.feed_peer_of(conn, PeerInput::Heard(conn, messages), now);
+            }
             Input::Unread { conn } => {
                 self.feed_peer_of(conn, PeerInput::Unread(conn), now);
             }
@@ -224,9 +227,14 @@ impl Speaker {
     /// The next complete message for the wire; `None`: nothing until the next `WantSend`. Call it
     /// only while there is room to write: what is not asked for is not encoded.
     pub fn poll_transmit(&mut self, conn: ConnId, _now: Instant) -> Option<Bytes> {
+        self.poll_outgoing(conn).map(Outgoing::into_bytes)
+    }
+
+    /// The same, for a caller that encodes it elsewhere.
+    pub fn poll_outgoing(&mut self, conn: ConnId) -> Option<Outgoing> {
         let link = self.links.get_mut(&conn)?;
         if let Some(message) = link.pop() {
-            return Some(message);
+            return Some(Outgoing::Message(message));
         }
         if link.closing {
             self.links.remove(&conn);
@@ -394,7 +402,9 @@ impl Speaker {
     fn act_on(&mut self, id: PeerId, output: PeerOutput, now: Instant) {
         match output {
             PeerOutput::Dial(conn) => self.dial(id, conn),
-            PeerOutput::Opened(conn) => self.outputs.push_back(Output::Opened { conn }),
+            PeerOutput::Opened(conn, terms) => {
+                self.outputs.push_back(Output::Opened { conn, terms });
+            }
             PeerOutput::Send(conn, message) => {
                 if let Some(link) = self.links.get_mut(&conn) {
                     link.push(&message);

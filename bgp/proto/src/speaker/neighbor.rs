@@ -49,7 +49,7 @@ pub(super) struct Neighbor {
 pub(super) struct Up {
     pub(super) session: Session,
     pub(super) adj_out: AdjRibOut,
-    pub(super) target: Target,
+    pub(super) target: Arc<Target>,
     pub(super) refreshing: Refreshing,
     /// What in the peer's UPDATEs was discarded, or made their routes unusable (RFC 7606).
     pub(super) malformed: Malformed,

@@ -35,8 +35,8 @@ impl Speaker {
         if neighbor.config.export != *export {
             neighbor.config.export = export.clone();
             if let Some(up) = &mut neighbor.up {
-                let before = Arc::new(up.target.clone());
-                up.target.policy = export.clone();
+                let before = Arc::clone(&up.target);
+                Arc::make_mut(&mut up.target).policy = export.clone();
                 up.adj_out.tell_difference(&before);
             }
         }

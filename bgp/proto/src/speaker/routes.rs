@@ -99,7 +99,7 @@ impl Speaker {
         neighbor.up = Some(Up {
             session,
             adj_out,
-            target,
+            target: Arc::new(target),
             refreshing: Refreshing::default(),
             malformed: Malformed::default(),
             gauges: Gauges::default(),
@@ -137,8 +137,9 @@ impl Speaker {
         let before: Vec<_> = families
             .map(|family| (family, up.target.own_next_hop(family)))
             .collect();
-        up.target.own = own;
-        up.target.on_link = reach.is_on_link();
+        let target = Arc::make_mut(&mut up.target);
+        target.own = own;
+        target.on_link = reach.is_on_link();
         for (family, next_hop) in before {
             if up.target.own_next_hop(family) != next_hop {
                 up.adj_out.refresh(family);

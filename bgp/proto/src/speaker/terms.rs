@@ -1,6 +1,7 @@
 //! What a session makes of a peer's configuration: who tells its paths, and who is told ours.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use super::Speaker;
 use super::api::SpeakerConfig;
@@ -40,7 +41,8 @@ impl Speaker {
             if let Some(up) = &mut neighbor.up
                 && (up.target.knobs, up.target.cluster_id) != (knobs, cluster_id)
             {
-                (up.target.knobs, up.target.cluster_id) = (knobs, cluster_id);
+                let target = Arc::make_mut(&mut up.target);
+                (target.knobs, target.cluster_id) = (knobs, cluster_id);
                 up.adj_out.tell_anew();
             }
             if let Some(bgp_id) = teller {

@@ -1,4 +1,6 @@
 use super::*;
+use bytes::Bytes;
+use rcni_bgp_proto::intake::Heard;
 use tokio::net::TcpListener;
 
 const CONN: ConnId = ConnId(7);
@@ -32,7 +34,7 @@ async fn last_words_arrive_although_the_peer_goes_on_sending() {
     handle
         .place()
         .unwrap()
-        .send(Bytes::from_static(b"NOTIFICATION"));
+        .send(vec![Outgoing::Message(Bytes::from_static(b"NOTIFICATION"))]);
     drop(handle);
     // Bytes that nobody reads are what makes a kernel reset the connection.
     theirs.write_all(&[0; 100_000]).await.unwrap();
@@ -48,7 +50,7 @@ async fn an_answer_to_a_peer_that_closed_its_side_still_arrives() {
     theirs.write_all(b"garbage").await.unwrap();
     theirs.shutdown().await.unwrap();
     assert!(
-        matches!(inbox.recv().await, Some(Event::Received { bytes, .. }) if &bytes[..] == b"garbage")
+        matches!(inbox.recv().await, Some(Event::Heard { messages, .. }) if matches!(messages[..], [Heard::Malformed(_)]))
     );
     assert!(matches!(
         inbox.recv().await,
@@ -57,7 +59,10 @@ async fn an_answer_to_a_peer_that_closed_its_side_still_arrives() {
             ..
         })
     ));
-    handle.place().unwrap().send(Bytes::from_static(b"1/1"));
+    handle
+        .place()
+        .unwrap()
+        .send(vec![Outgoing::Message(Bytes::from_static(b"1/1"))]);
     drop(handle);
     let mut heard = Vec::new();
     theirs.read_to_end(&mut heard).await.unwrap();
@@ -73,7 +78,7 @@ async fn a_full_queue_says_when_it_has_room() {
     loop {
         match handle.place() {
             Some(place) => {
-                place.send(Bytes::from(vec![1; 65_536]));
+                place.send(vec![Outgoing::Message(Bytes::from(vec![1; 65_536]))]);
                 sent += 65_536;
             }
             None if sent > 65_536 * WRITE_QUEUE => break,
@@ -111,7 +116,7 @@ async fn a_peer_that_never_reads_is_told_of_and_hears_why_if_it_reads_again() {
         let (mut handle, mut inbox) = start(ours, Duration::from_millis(300));
         for _ in 0..400 {
             if let Some(place) = handle.place() {
-                place.send(Bytes::from(vec![1; 65_536]));
+                place.send(vec![Outgoing::Message(Bytes::from(vec![1; 65_536]))]);
             }
             tokio::task::yield_now().await;
         }
@@ -131,7 +136,7 @@ async fn a_peer_that_never_reads_is_told_of_and_hears_why_if_it_reads_again() {
             handle
                 .place()
                 .unwrap()
-                .send(Bytes::from_static(b"last words"));
+                .send(vec![Outgoing::Message(Bytes::from_static(b"last words"))]);
             drop(handle);
             let heard = timeout(LONG, reader).await.unwrap().unwrap().unwrap();
             assert!(heard.ends_with(b"last words"), "{} octets", heard.len());
@@ -156,7 +161,7 @@ async fn a_goodbye_to_a_peer_that_never_reads_ends() {
     let (handle, mut inbox) = start(ours, LONG);
     for _ in 0..400 {
         if let Some(place) = handle.place() {
-            place.send(Bytes::from(vec![1; 65_536]));
+            place.send(vec![Outgoing::Message(Bytes::from(vec![1; 65_536]))]);
         }
         tokio::task::yield_now().await;
     }
@@ -195,7 +200,7 @@ async fn who_has_to_go_is_reset_and_the_core_hears_of_it() {
         evicted,
     ));
     theirs.write_all(b"x").await.unwrap();
-    assert!(matches!(inlet.recv().await, Some(Event::Received { .. })));
+    assert!(matches!(inlet.recv().await, Some(Event::Heard { .. })));
     drop(go);
     let reset = theirs.read(&mut [0; 1]).await.unwrap_err();
     assert_eq!(reset.kind(), io::ErrorKind::ConnectionReset);

@@ -47,7 +47,8 @@ pub enum Reached {
 /// An established session. Ends with its value.
 #[derive(Debug)]
 pub struct Session {
-    stream: TcpStream,
+    /// One descriptor for both: there may be many peers.
+    stream: Arc<TcpStream>,
     /// Whole messages are written under it.
     writing: Arc<Mutex<()>>,
     events: Receiver<Result<Reached>>,
@@ -76,11 +77,12 @@ impl Session {
         routes: u32,
     ) -> Result<Self> {
         let (stream, early) = connect(pid, me, subject)?;
+        let stream = Arc::new(stream);
         stream.set_read_timeout(Some(KEEPALIVE))?;
         let writing = Arc::new(Mutex::new(()));
         let (sender, events) = channel();
         let reading = Reading {
-            stream: stream.try_clone()?,
+            stream: Arc::clone(&stream),
             writing: Arc::clone(&writing),
             counter: Counter::new(plan),
             routes,
@@ -104,7 +106,7 @@ impl Session {
     pub fn write(&self, messages: &[u8]) -> Result<Instant> {
         let _whole = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let start = Instant::now();
-        (&self.stream)
+        (&*self.stream)
             .write_all(messages)
             .context("writing to the subject")?;
         Ok(start)
@@ -189,7 +191,7 @@ fn read_message(stream: &mut TcpStream, mut bytes: Vec<u8>) -> Result<(u8, Vec<u
 }
 
 struct Reading {
-    stream: TcpStream,
+    stream: Arc<TcpStream>,
     writing: Arc<Mutex<()>>,
     counter: Counter,
     routes: u32,
@@ -209,7 +211,7 @@ impl Reading {
         let mut chunk = vec![0; CHUNK];
         let mut spoken = Instant::now();
         loop {
-            let read = match self.stream.read(&mut chunk) {
+            let read = match (&*self.stream).read(&mut chunk) {
                 Ok(0) => return Ok(()),
                 Ok(read) => read,
                 Err(error) if is_timeout(&error) => 0,
@@ -219,7 +221,7 @@ impl Reading {
             self.count(chunk.get(..read).unwrap_or_default(), at)?;
             if at - spoken >= KEEPALIVE {
                 let _whole = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-                self.stream.write_all(&wire::keepalive())?;
+                (&*self.stream).write_all(&wire::keepalive())?;
                 spoken = at;
             }
         }

@@ -10,9 +10,9 @@ use crate::error::Notification;
 use crate::fsm::connection::{Connection, ConnectionInput, ConnectionOutput, Initiator};
 use crate::fsm::{Cause, State};
 use crate::iana::{cease_subcode, message_type};
+use crate::intake::{Heard, Intake};
 use crate::message::Message;
 use crate::speaker::ConnId;
-use crate::wire::Framer;
 
 #[derive(Debug)]
 pub(super) struct Slot {
@@ -20,7 +20,7 @@ pub(super) struct Slot {
     pub(super) initiator: Initiator,
     pub(super) local: SocketAddr,
     pub(super) remote: SocketAddr,
-    pub(super) framer: Framer,
+    pub(super) intake: Intake,
     pub(super) machine: Connection,
     pub(super) established_at: Option<Instant>,
 }
@@ -35,14 +35,14 @@ impl Peer {
         out: &mut Vec<PeerOutput>,
     ) {
         let machine = Connection::new(self.identity.params(local, ctx));
-        let framer = Framer::new();
+        let intake = Intake::default();
         let established_at = None;
         self.slots.push(Slot {
             conn,
             initiator,
             local,
             remote,
-            framer,
+            intake,
             machine,
             established_at,
         });
@@ -105,21 +105,33 @@ impl Peer {
     ) {
         let slot = self.slots.iter_mut().find(|slot| slot.conn == conn);
         let Some(slot) = slot else { return };
-        slot.framer.push(bytes);
+        slot.intake.push(bytes);
         // The slot is looked up anew each time: its own messages may end it.
         while let Some(slot) = self.slots.iter_mut().find(|slot| slot.conn == conn) {
-            let input = match slot.framer.next_frame(slot.machine.max_message_len()) {
-                Ok(Some(frame)) => {
-                    if frame.kind != message_type::NOTIFICATION {
-                        self.counters.received.count(frame.kind);
-                    }
-                    ConnectionInput::Frame(frame)
-                }
-                Ok(None) => return,
-                Err(notification) => ConnectionInput::Malformed(notification),
+            let terms = slot.machine.terms().map(|terms| &**terms);
+            let Some(heard) = slot.intake.next(terms) else {
+                return;
             };
-            self.feed(conn, input, ctx, out);
+            self.heard(conn, heard, ctx, out);
         }
+    }
+
+    /// One message. Of a connection that is gone: nothing.
+    pub(super) fn heard(
+        &mut self,
+        conn: ConnId,
+        heard: Heard,
+        ctx: &mut Context<'_>,
+        out: &mut Vec<PeerOutput>,
+    ) {
+        if !self.slots.iter().any(|slot| slot.conn == conn) {
+            return;
+        }
+        let kind = heard.kind();
+        if let Some(kind) = kind.filter(|kind| *kind != message_type::NOTIFICATION) {
+            self.counters.received.count(kind);
+        }
+        self.feed(conn, ConnectionInput::Heard(heard), ctx, out);
     }
 
     /// Gives a connection its input and acts on what it answers.
@@ -147,7 +159,9 @@ impl Peer {
                     self.feed(conn, ConnectionInput::Stop(words), ctx, out);
                 }
                 ConnectionOutput::OpenAccepted => {
-                    out.push(PeerOutput::Opened(conn));
+                    let slot = self.slots.iter().find(|slot| slot.conn == conn);
+                    let terms = slot.and_then(|slot| slot.machine.terms());
+                    out.extend(terms.map(|terms| PeerOutput::Opened(conn, Arc::clone(terms))));
                     self.resolve_collision(conn, ctx, out);
                     self.settle(ctx, out);
                 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::identity::Identity;
 use crate::error::Notification;
 use crate::fsm::{Cause, LastError, State};
+use crate::intake::{Heard, Terms};
 use crate::message::{Message, Open, RouteRefresh};
 use crate::speaker::{CloseCause, ConnId, ConnectError, StopMode};
 use crate::validate::{Negotiated, RouteUpdate};
@@ -69,6 +70,8 @@ pub enum PeerInput<'a> {
     Accepted(ConnId, SocketAddr, SocketAddr),
     /// Bytes came.
     Received(ConnId, &'a [u8]),
+    /// Messages came.
+    Heard(ConnId, Vec<Heard>),
     /// Bytes wait.
     Unread(ConnId),
     /// The peer takes nothing (RFC 9687).
@@ -88,8 +91,8 @@ pub enum PeerOutput {
     Send(ConnId, Message),
     /// Close after what was sent.
     Close(ConnId),
-    /// The peer's OPEN is fine.
-    Opened(ConnId),
+    /// The peer's OPEN is fine; so its messages are to be read.
+    Opened(ConnId, Arc<Terms>),
     /// Established.
     Up(Box<Session>),
     /// No longer Established.

@@ -225,6 +225,11 @@ impl Peer {
                 self.accepted(conn, local, remote, ctx, &mut out);
             }
             PeerInput::Received(conn, bytes) => self.received(conn, bytes, ctx, &mut out),
+            PeerInput::Heard(conn, messages) => {
+                for heard in messages {
+                    self.heard(conn, heard, ctx, &mut out);
+                }
+            }
             PeerInput::Unread(conn) => {
                 self.feed(conn, ConnectionInput::Unread, ctx, &mut out);
             }

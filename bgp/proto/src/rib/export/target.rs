@@ -90,7 +90,7 @@ impl Target {
     }
 
     /// The next hop of a path, as a rule has `set` it or else as the table in [`super`] says.
-    pub(super) fn next_hop(
+    pub(in crate::rib) fn next_hop(
         &self,
         attributes: &PathAttributes,
         own: bool,

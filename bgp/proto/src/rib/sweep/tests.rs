@@ -140,7 +140,9 @@ impl Listener {
             peer: PeerId(99),
             ..super::super::tests::target()
         };
-        while let Some(bytes) = self.out.next_message(rib, &target, false) {
+        while let Some(bytes) =
+            super::super::tests::next_message(&mut self.out, rib, &target, false)
+        {
             self.framer.push(&bytes);
             let frame = self.framer.next_frame(4096).unwrap().unwrap();
             let Message::Update(update) = message::decode(frame, &options()).unwrap() else {

@@ -120,7 +120,7 @@ impl Peer {
             },
             ..options()
         };
-        while let Some(bytes) = out.next_message(rib, &target(), true) {
+        while let Some(bytes) = super::next_message(out, rib, &target(), true) {
             self.messages += 1;
             framer.push(&bytes);
             let frame = framer.next_frame(4096).unwrap().unwrap();
@@ -222,7 +222,7 @@ fn what_is_not_allowed_takes_no_place() {
     tell(&mut rib, 1, path(1, 3), &huge);
     mark(&mut rib, &mut out);
     let mut messages = vec![];
-    while let Some(bytes) = out.next_message(&rib, &target(), true) {
+    while let Some(bytes) = super::next_message(&mut out, &rib, &target(), true) {
         messages.push(bytes);
     }
     assert_eq!(messages.len(), 1, "one withdrawal");

@@ -2,8 +2,9 @@
 
 mod configuration;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
@@ -16,6 +17,7 @@ use super::{speaker, transit};
 use crate::attr::{AsPath, NextHop, PathAttributes};
 use crate::fsm::State;
 use crate::iana::Family;
+use crate::intake::{Intake, Terms};
 use crate::message;
 use crate::speaker::{
     CloseCause, ConnId, ConnectError, Input, Interface, Order, Output, OwnAddresses, PeerId,
@@ -186,6 +188,9 @@ fn own(link: bool, v6: bool) -> OwnAddresses {
 /// A speaker that is played with, and the invariants that need no second one.
 struct Player {
     speaker: Speaker,
+    /// Is told what was heard, while the other is told the bytes: they must be of one mind.
+    reader: Speaker,
+    intakes: HashMap<ConnId, (Intake, Option<Arc<Terms>>)>,
     now: Instant,
     conns: Vec<ConnId>,
     fib: BTreeSet<Prefix>,
@@ -196,9 +201,11 @@ impl Player {
         let mut config = configuration(0);
         config.restarting = restarting;
         let now = Instant::now();
-        let speaker = Speaker::new(config, now);
+        let speaker = || Speaker::new(config.clone(), now);
         Self {
-            speaker,
+            speaker: speaker(),
+            reader: speaker(),
+            intakes: HashMap::new(),
             now,
             conns: vec![],
             fib: BTreeSet::new(),
@@ -212,7 +219,24 @@ impl Player {
     }
 
     fn input(&mut self, input: Input<'_>) {
-        self.speaker.handle(input, self.now);
+        self.speaker.handle(input.clone(), self.now);
+        let heard = match input.clone() {
+            Input::Received { conn, bytes } => {
+                // Nothing is read from what is not there yet.
+                let read = self.intakes.get_mut(&conn).map(|(intake, terms)| {
+                    intake.push(bytes);
+                    std::iter::from_fn(|| intake.next(terms.as_deref())).collect()
+                });
+                let messages = read.unwrap_or_default();
+                Input::Heard { conn, messages }
+            }
+            Input::Connected { conn, .. } | Input::Accepted { conn, .. } => {
+                self.intakes.entry(conn).or_default();
+                input
+            }
+            other => other,
+        };
+        self.reader.handle(heard, self.now);
     }
 
     fn act(&mut self, act: Act) {
@@ -236,6 +260,7 @@ impl Player {
             }
             Act::Accept(last) => {
                 let conn = self.speaker.new_conn();
+                assert_eq!(self.reader.new_conn(), conn);
                 self.conns.push(conn);
                 self.input(Input::Accepted {
                     conn,
@@ -278,11 +303,14 @@ impl Player {
                 self.input(Input::Order { peer, order });
             }
             Act::Transmit(back) => {
-                while self
-                    .speaker
-                    .poll_transmit(self.conn(back), self.now)
-                    .is_some()
-                {}
+                let conn = self.conn(back);
+                loop {
+                    let message = self.speaker.poll_transmit(conn, self.now);
+                    assert_eq!(self.reader.poll_transmit(conn, self.now), message);
+                    if message.is_none() {
+                        break;
+                    }
+                }
             }
         }
         self.check();
@@ -317,7 +345,13 @@ impl Player {
 
     fn check(&mut self) {
         while let Some(output) = self.speaker.poll_output() {
+            let said = format!("{output:?}");
+            let other = self.reader.poll_output();
+            assert_eq!(other.map(|other| format!("{other:?}")), Some(said));
             match output {
+                Output::Opened { conn, terms } => {
+                    self.intakes.entry(conn).or_default().1 = Some(terms);
+                }
                 Output::Dial { conn, .. } => {
                     assert!(!self.conns.contains(&conn), "a name is used once");
                     self.conns.push(conn);
@@ -332,6 +366,7 @@ impl Player {
                 _ => {}
             }
         }
+        assert!(self.reader.poll_output().is_none());
         let mut counted = 0;
         for peer in &self.speaker.status(self.now).peers {
             assert_eq!(peer.state == State::Established, peer.session.is_some());
