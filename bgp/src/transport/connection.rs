@@ -20,7 +20,7 @@ use rcni_bgp_proto::intake::{Intake, Terms};
 use rcni_bgp_proto::rib::Outgoing;
 use rcni_bgp_proto::speaker::{CloseCause, ConnId};
 use socket2::SockRef;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::sync::{mpsc, oneshot};
@@ -32,7 +32,7 @@ use super::socket::{close_cause, reset};
 /// What was handed over at a time ([`Place::send`]) and waits for the socket, at most.
 pub const WRITE_QUEUE: usize = 32;
 /// Bytes of that at most, but for what is handed over then.
-pub const WRITE_QUEUE_BYTES: usize = 128 * 1024;
+pub const WRITE_QUEUE_BYTES: usize = 32 * 1024;
 /// How much is read at a time, bytes.
 const READ_BYTES: usize = 16 * 1024;
 /// How many bytes are handed to the socket in one call, about.
@@ -229,20 +229,19 @@ async fn talk(
 
 async fn read(
     conn: ConnId,
-    mut half: ReadHalf<'_>,
+    half: ReadHalf<'_>,
     shared: &Shared,
     events: &mpsc::Sender<Event>,
 ) -> CloseCause {
-    let mut buffer = BytesMut::new();
     let mut intake = Intake::default();
     loop {
-        buffer.clear();
-        buffer.reserve(READ_BYTES);
-        match half.read_buf(&mut buffer).await {
+        if let Err(error) = half.readable().await {
+            return close_cause(&error);
+        }
+        match take(&half, &mut intake) {
             Ok(0) => return CloseCause::Eof,
             Ok(_) => {
                 shared.unread.fetch_add(1, Ordering::SeqCst);
-                intake.push(&buffer);
                 let terms = shared.terms.get().map(|terms| &**terms);
                 let messages = std::iter::from_fn(|| intake.next(terms)).collect();
                 let heard = Event::Heard { conn, messages };
@@ -250,9 +249,18 @@ async fn read(
                     return CloseCause::Eof;
                 }
             }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => return close_cause(&error),
         }
     }
+}
+
+/// The buffer is nobody's while the peer says nothing: most of hundreds are silent.
+fn take(half: &ReadHalf<'_>, intake: &mut Intake) -> io::Result<usize> {
+    let mut buffer = [0; READ_BYTES];
+    let read = half.try_read(&mut buffer)?;
+    intake.push(buffer.get(..read).unwrap_or_default());
+    Ok(read)
 }
 
 /// Ends in order when the core has dropped its handle and all is written.
@@ -264,8 +272,8 @@ async fn write(
     events: &mpsc::Sender<Event>,
     send_hold: Duration,
 ) -> Result<(), CloseCause> {
-    let mut buffer = BytesMut::new();
     while let Some(first) = queue.recv().await {
+        let mut buffer = BytesMut::new();
         let mut taken = 0;
         let mut next = Some(first);
         while let Some(messages) = next.take() {

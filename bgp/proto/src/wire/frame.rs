@@ -90,7 +90,13 @@ impl Framer {
             self.buffer.reserve(length - self.buffer.len());
             return Ok(None);
         }
-        let mut message = self.buffer.split_to(length).freeze();
+        let mut message = if self.buffer.len() == length {
+            // Who says nothing more for now has no buffer.
+            std::mem::take(&mut self.buffer)
+        } else {
+            self.buffer.split_to(length)
+        }
+        .freeze();
         message.advance(HEADER_LEN);
         Ok(Some(Frame {
             kind,

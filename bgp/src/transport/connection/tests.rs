@@ -1,6 +1,7 @@
 use super::*;
 use bytes::Bytes;
 use rcni_bgp_proto::intake::Heard;
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
 const CONN: ConnId = ConnId(7);

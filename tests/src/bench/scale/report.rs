@@ -79,7 +79,7 @@ pub fn table(
              attributes of their own, until the last one is at a second peer. Few attributes: 500 an \
              UPDATE. Two peers: both tell the same prefixes, with paths of their own. Reflector: {clients} internal clients with \
              a prefix each, until every one has those of all others. Median (worst) of {repeat}, × is \
-             the ratio of medians to BIRD; memory is resident memory when it is idle again. – is what was not done within five minutes."
+             the ratio of medians to BIRD; memory is resident memory when it is idle again. – is what was not done within two minutes."
         ),
         header: vec![
             "",

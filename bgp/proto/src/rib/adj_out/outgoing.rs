@@ -58,13 +58,17 @@ impl Outgoing {
         }
     }
 
-    /// About what it is in memory, in octets: as long as the message, or a little less.
+    /// What it is in memory, in octets, but for what it shares with the tables: more than what the
+    /// message will have, if it is not encoded.
     #[must_use]
     pub fn weight(&self) -> usize {
-        match self {
-            Self::Message(bytes) => bytes.len(),
-            Self::Announcement(announcement) => 64 + 8 * announcement.prefixes.len(),
-        }
+        size_of::<Self>()
+            + match self {
+                Self::Message(bytes) => bytes.len(),
+                Self::Announcement(announcement) => {
+                    announcement.prefixes.capacity() * size_of::<Nlri>()
+                }
+            }
     }
 }
 
