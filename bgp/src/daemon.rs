@@ -127,12 +127,7 @@ async fn start(
     warn_of_absent(config, &interfaces);
     let owner = convert::ownership(&config.kernel);
     let former = former(socket, config.kernel.install.then_some(owner));
-    let (fib, adopted) = if config.kernel.install {
-        let (fib, adopted) = side.run(Fib::open(owner)).await.map_err(netlink_error)?;
-        (Some(fib), adopted)
-    } else {
-        (None, 0)
-    };
+    let (fib, adopted) = open_fib(&side, config.kernel.install.then_some(owner)).await?;
     let marker = Marker::beside(socket)
         .inspect_err(|error| warn!("cannot tell a restart from a first start: {error}"))
         .ok();
@@ -200,6 +195,18 @@ fn former(socket: &Path, owner: Option<Ownership>) -> Option<Former> {
 /// gains by a wait then.
 fn is_kept_by_peers(config: &SpeakerConfig, marker: Option<&Marker>) -> bool {
     config.graceful_restart.restart_secs > 0 && marker.is_some_and(Marker::is_left)
+}
+
+/// The kernel's routes, if they are ours to change, and how many an earlier run has left.
+async fn open_fib(
+    side: &tasks::Side,
+    owner: Option<Ownership>,
+) -> Result<(Option<Fib>, usize), DaemonError> {
+    let Some(owner) = owner else {
+        return Ok((None, 0));
+    };
+    let (fib, adopted) = side.run(Fib::open(owner)).await.map_err(netlink_error)?;
+    Ok((Some(fib), adopted))
 }
 
 fn netlink_error(error: io::Error) -> DaemonError {

@@ -293,27 +293,25 @@ impl Player {
                 );
             }
             Act::Reconfigure(bits) => self.reconfigure(bits),
-            Act::Order(peer, kind) => {
-                let order = match kind {
-                    0 => Order::Start,
-                    1 => Order::Reset(String::new()),
-                    _ => Order::Shutdown("now".to_owned()),
-                };
-                let peer = PeerId(peer);
-                self.input(Input::Order { peer, order });
-            }
+            Act::Order(peer, kind) => self.order(PeerId(peer), kind),
             Act::Transmit(back) => {
                 let conn = self.conn(back);
-                loop {
-                    let message = self.speaker.poll_transmit(conn, self.now);
-                    assert_eq!(self.reader.poll_transmit(conn, self.now), message);
-                    if message.is_none() {
-                        break;
-                    }
+                while let Some(message) = self.speaker.poll_transmit(conn, self.now) {
+                    assert_eq!(self.reader.poll_transmit(conn, self.now), Some(message));
                 }
+                assert_eq!(self.reader.poll_transmit(conn, self.now), None);
             }
         }
         self.check();
+    }
+
+    fn order(&mut self, peer: PeerId, kind: u8) {
+        let order = match kind {
+            0 => Order::Start,
+            1 => Order::Reset(String::new()),
+            _ => Order::Shutdown("now".to_owned()),
+        };
+        self.input(Input::Order { peer, order });
     }
 
     /// Peers that are left where they are keep their numbers, and nothing is left to differ.
