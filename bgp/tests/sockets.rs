@@ -114,7 +114,8 @@ fn over_a_router_ebgp_needs_multihop() {
             .then_some(())
     });
     // The SYN does not get through, so the other end has never heard of it.
-    assert_eq!(second.json().unwrap()["listener"]["accepted"], 0);
+    let status = wait("an answer of the other", || second.json());
+    assert_eq!(status["listener"]["accepted"], 0);
     drop((first, second));
 
     let peers = peers.map(|peer| format!("{peer}, multihop: 2"));
@@ -154,7 +155,8 @@ fn ttl_security_counts_hops() {
     let near = peers(1);
     let [first, second] = two_daemons(folder.path(), ends, [&near[0], &near[1]]);
     complaint(&first, "spec.ttlSecurity");
-    assert_eq!(second.json().unwrap()["listener"]["accepted"], 0);
+    let status = wait("an answer of the other", || second.json());
+    assert_eq!(status["listener"]["accepted"], 0);
     drop((first, second));
     let far = peers(2);
     let [first, _second] = two_daemons(folder.path(), ends, [&far[0], &far[1]]);
