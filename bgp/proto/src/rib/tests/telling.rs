@@ -243,7 +243,7 @@ fn a_call_looks_at_few_prefixes_where_rules_look_at_paths() {
         let mut out = AdjRibOut::new(options());
         let mut calls = 0;
         while out.has_work(false) {
-            assert!(out.next_message(&rib, &to, false).is_none());
+            assert!(super::next_message(&mut out, &rib, &to, false).is_none());
             calls += 1;
         }
         calls
