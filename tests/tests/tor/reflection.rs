@@ -75,12 +75,42 @@ fn wait_reflected(lab: &Lab) -> Result<()> {
     Ok(())
 }
 
-/// How many prefixes a client has been told.
+/// BIRD and GoBGP announce it.
+const SHARED: &str = "198.18.100.0/24";
+const SHARED_BY: [u8; 2] = [1, 3];
+
+/// Who takes several paths of a prefix has both, each with its originator and its next hop.
+fn wait_both_paths(lab: &Lab) -> Result<()> {
+    for client in ["frr", "openbgpd"] {
+        wait_until(DEADLINE, "both paths", || -> Result<()> {
+            let said = shown(lab, client, SHARED)?;
+            for number in SHARED_BY {
+                let originator = format!("10.0.1.{number}");
+                ensure!(said.matches(&originator).count() >= 2, "{client}: {said}");
+            }
+            ensure!(said.matches("10.0.1.250").count() >= 2, "{client}: {said}");
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+/// How many prefixes, or paths, a client has been told.
 fn advertised(lab: &Lab, number: u8) -> Result<u64> {
     let status = Status::of(lab.node("reflector")?)?;
     let peer = status.peer(&format!("clients/10.0.1.{number}"))?;
     ensure!(peer.state == ESTABLISHED, "{}", peer.describe());
     Ok(peer.prefixes.advertised)
+}
+
+/// How many paths of what is shared a client is told: the best one of all, which may be its own, or
+/// all but its own.
+fn shared(client: &str, number: u8) -> u64 {
+    match client {
+        "frr" | "openbgpd" => 2,
+        // The best path is BIRD's, by its identifier.
+        _ => u64::from(number != SHARED_BY[0]),
+    }
 }
 
 pub(crate) fn four_clients(suite: Suite) -> Result<()> {
@@ -89,11 +119,15 @@ pub(crate) fn four_clients(suite: Suite) -> Result<()> {
             let originate = gobgp("add", &network(3), "");
             lab.node("gobgp")?.check(&originate).map(drop)
         })?;
+        let originate = gobgp("add", SHARED, "");
+        lab.node("gobgp")?.check(&originate)?;
         wait_reflected(lab)?;
+        wait_both_paths(lab)?;
+        // The others' three, and what is shared; nobody is told his own.
         for (client, number) in CLIENTS {
-            // The others' three; nobody is told his own.
             let told = advertised(lab, number)?;
-            ensure!(told == 3, "{client} was told {told}");
+            let wanted = 3 + shared(client, number);
+            ensure!(told == wanted, "{client} was told {told}");
         }
         lab.node("gobgp")?.check(&gobgp("del", &network(3), ""))?;
         for (client, number) in CLIENTS.into_iter().filter(|(_, number)| *number != 3) {
@@ -101,7 +135,8 @@ pub(crate) fn four_clients(suite: Suite) -> Result<()> {
                 let said = shown(lab, client, &network(3))?;
                 ensure!(!said.contains("10.0.1.250"), "{client}: {said}");
                 let told = advertised(lab, number)?;
-                ensure!(told == 2, "{client} was told {told}");
+                let wanted = 2 + shared(client, number);
+                ensure!(told == wanted, "{client} was told {told}");
                 Ok(())
             })?;
         }

@@ -15,6 +15,9 @@ use crate::common::{DEADLINE, wait_established};
 const OF_BIRD: &str = "198.18.1.0/24";
 const OF_FRR: &str = "198.18.2.0/24";
 const OF_GOBGP: &str = "198.18.3.0/24";
+/// The peers' addresses.
+const BIRD: &str = "10.0.1.1";
+const FRR: &str = "10.0.1.2";
 const PEERS: [&str; 3] = ["bird", "frr", "gobgp"];
 
 /// What FRR has as next hop, also where it cannot use it.
@@ -34,16 +37,16 @@ fn wait_frr(lab: &Lab, prefix: &str, next_hop: &str) -> Result<()> {
     )
 }
 
-/// The router's file with another mode towards FRR, and what it makes of it.
-fn set_mode(lab: &Lab, folder: &Path, mode: &str) -> Result<()> {
+/// The router's file with another mode towards FRR or BIRD, and what it makes of it.
+fn set_mode(lab: &Lab, folder: &Path, peer: &str, mode: &str) -> Result<()> {
     let file = folder.join("configs/router/bgp.yaml");
     let text = std::fs::read_to_string(&file)?;
     let kept = text.lines().filter(|line| !line.contains("nextHopMode"));
     let kept: Vec<&str> = kept.collect();
-    let place = "  peerIP: 10.0.1.2";
+    let place = format!("  peerIP: {peer}\n");
     let text = kept.join("\n") + "\n";
-    ensure!(text.contains(place), "{text}");
-    let text = text.replace(place, &format!("{place}\n  nextHopMode: {mode}"));
+    ensure!(text.contains(&place), "{text}");
+    let text = text.replace(&place, &format!("{place}  nextHopMode: {mode}\n"));
     // In place: the node has this very file.
     std::fs::write(&file, text)?;
     lab.node("router")?.check(&["rcni-bgp", "check"]).map(drop)
@@ -86,10 +89,14 @@ fn in_lab(lab: &Lab, folder: &Path) -> Result<()> {
             Ok(())
         })?;
     }
-    set_mode(lab, folder, "Self")?;
+    set_mode(lab, folder, BIRD, "Self")?;
+    wait_next_hops(bird, OF_FRR, &["10.0.1.11"])?;
+    wait_next_hops(lab.node("frr")?, OF_BIRD, &["10.0.1.1"])?;
+    set_mode(lab, folder, FRR, "Self")?;
+    wait_next_hops(bird, OF_FRR, &["10.0.1.2"])?;
     wait_frr(lab, OF_BIRD, "10.0.1.11")?;
     wait_next_hops(lab.node("frr")?, OF_BIRD, &["10.0.1.11"])?;
-    set_mode(lab, folder, "Keep")?;
+    set_mode(lab, folder, FRR, "Keep")?;
     wait_frr(lab, OF_BIRD, "10.0.1.1")?;
     wait_frr(lab, OF_GOBGP, "10.0.2.3")?;
     // BIRD is told as before, and nobody lost a session.
