@@ -161,6 +161,12 @@ impl Core {
         self
     }
 
+    /// The own addresses now.
+    #[must_use]
+    pub fn interfaces(&self) -> &Interfaces {
+        &self.interfaces
+    }
+
     /// Begins to dial and to accept.
     pub fn start(&mut self) {
         self.silence.look(Instant::now());

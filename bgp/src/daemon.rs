@@ -313,9 +313,13 @@ async fn reconfigure(core: &mut Core, listening: &mut Listening, change: Change)
         answer,
     } = change;
     let wanted = Wanted::new(&plan.config, &settings);
+    let before = listening.addresses().clone();
     let done = listening.change(wanted).await;
     let done = done.map_err(|error| error.to_string());
     if done.is_ok() {
+        if listening.addresses() != &before {
+            warn_of_absent(&plan.config, core.interfaces());
+        }
         core.timed(|core| core.reconfigure(*plan, settings));
     }
     // Nobody asks who does not wait.

@@ -114,6 +114,12 @@ impl Listening {
         &self.gate
     }
 
+    /// Those that have sockets; none: all of both families.
+    #[must_use]
+    pub fn addresses(&self) -> &BTreeSet<IpAddr> {
+        &self.is.addresses
+    }
+
     /// All of it, or nothing: what cannot be had leaves everything as it was.
     ///
     /// # Errors

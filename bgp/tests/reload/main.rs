@@ -321,6 +321,17 @@ fn sockets_are_exchanged_under_sessions_and_a_taken_port_refuses_it_all() {
     assert!(said(&sockets).contains(":1179 "), "{}", said(&sockets));
     assert!(!said(&sockets).contains(":179 "), "{}", said(&sockets));
     assert_eq!((lab.times("two"), lab.times("three")), (1, 1));
+    // One that is mistyped is listened on, too, and nobody can connect to it.
+    lab.write(&File {
+        speaker: ", bindAddresses: [192.0.2.77]",
+        ..File::default()
+    });
+    wait("that is said", || {
+        let log = lab.hub.log();
+        log.contains("has an address that this node has not")
+            .then_some(())
+    });
+    assert_eq!((lab.times("two"), lab.times("three")), (1, 1));
 }
 
 #[test]
