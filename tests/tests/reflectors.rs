@@ -168,8 +168,6 @@ fn each_dies_and_comes_back(lab: &Lab) -> Result<()> {
             })?;
         }
         wait_border_paths(lab, 1)?;
-        // As after a boot of the machine: a speaker that restarts waits for its clients first.
-        machine.check(&["rm", "/run/rcni/bgp.sock.ran"])?;
         machine.start_again(&killed)?;
         wait_sessions(machine)?;
         wait_told(lab, reflector)?;
