@@ -29,6 +29,8 @@ pub enum CommunityPattern {
     One(Community),
     /// `65000:*`: all standard ones with these first two octets.
     StandardOf(u16),
+    /// `65000:*:*`: all large ones with this Global Administrator.
+    LargeOf(u32),
     /// `all`: every one, of all kinds.
     All,
 }
@@ -166,6 +168,10 @@ impl FromStr for CommunityPattern {
         if text == "all" {
             return Ok(Self::All);
         }
+        if let Some(global) = text.strip_suffix(":*:*").filter(|text| digits(text)) {
+            let global = number(global).ok_or(CommunityError::Large)?;
+            return Ok(Self::LargeOf(global));
+        }
         match text.strip_suffix(":*") {
             Some(high) if digits(high) => {
                 let high = number(high).ok_or(CommunityError::Standard)?;
@@ -220,6 +226,7 @@ impl fmt::Display for CommunityPattern {
         match self {
             Self::One(community) => community.fmt(f),
             Self::StandardOf(high) => write!(f, "{high}:*"),
+            Self::LargeOf(global) => write!(f, "{global}:*:*"),
             Self::All => f.write_str("all"),
         }
     }
@@ -300,6 +307,13 @@ mod tests {
         let removed = |text: &str| text.parse::<CommunityPattern>();
         assert_eq!(removed("all"), Ok(CommunityPattern::All));
         assert_eq!(removed("65000:*"), Ok(CommunityPattern::StandardOf(65000)));
+        let large = CommunityPattern::LargeOf(4_200_000_000);
+        assert_eq!(removed("4200000000:*:*"), Ok(large));
+        assert_eq!(large.to_string(), "4200000000:*:*");
+        assert_eq!(removed("4294967296:*:*"), Err(Large));
+        for text in ["*:*", ":*:*", "1:2:*", "1:*:2", "1:*:*:*"] {
+            assert_eq!(removed(text), Err(Form), "{text}");
+        }
         assert_eq!(removed("65536:*"), Err(Standard));
         assert_eq!(removed("*:1"), Err(Form));
         assert_eq!(removed("1:1:*"), Err(Form));

@@ -132,6 +132,9 @@ fn pattern(pattern: &rcni_config::CommunityPattern) -> policy::CommunityPattern 
         rcni_config::CommunityPattern::StandardOf(high) => {
             policy::CommunityPattern::StandardOf(*high)
         }
+        rcni_config::CommunityPattern::LargeOf(global) => {
+            policy::CommunityPattern::LargeOf(*global)
+        }
         rcni_config::CommunityPattern::All => policy::CommunityPattern::All,
     }
 }
@@ -171,7 +174,7 @@ spec:
         med: 5
         nextHop: 10.0.1.9
         prependASPath: {count: 2, asNumber: 65000}
-        communities: {add: ["65001:1"], remove: [all, "65000:*", "1:2:3"]}
+        communities: {add: ["65001:1"], remove: [all, "65000:*", "1:2:3", "70000:*:*"]}
   exportV6:
     - {action: Accept, source: Own, set: {nextHop: self, prependASPath: {count: 1}}}
     - {action: Reject}
@@ -226,6 +229,7 @@ spec:
                     CommunityPattern::All,
                     CommunityPattern::StandardOf(65000),
                     one(Community::Large([1, 2, 3])),
+                    CommunityPattern::LargeOf(70000),
                 ]
                 .into(),
                 add: [Community::Standard(0xfde9_0001)].into(),

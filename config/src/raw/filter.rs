@@ -248,7 +248,7 @@ pub struct SetCommunitiesSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "crd", schemars(length(min = 1, max = 64)))]
     pub add: Option<Located<Vec<Located<String>>>>,
-    /// These are removed: communities, 65000:* for all standard ones that begin so, or all for every
+    /// These are removed: communities, 65000:* or 65000:*:* for all that begin so, or all for every
     /// one of the three kinds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "crd", schemars(length(min = 1, max = 64)))]

@@ -339,9 +339,11 @@ fn only_what_is_accepted_is_changed() {
         ],
     );
     refuses(
-        "Accept, set: {communities: {add: [1:*], remove: [1:*, all, '*:1', 1:*]}}",
+        "Accept, set: {communities: {add: [1:*, 1:*:*], remove: [1:*, all, '*:1', 1:*]}}",
         &[
             ".set.communities.add[0] \"1:*\" is not a community; is for set.communities.remove only; \
+             write one community",
+            ".set.communities.add[1] \"1:*:*\" is not a community; is for set.communities.remove only; \
              write one community",
             ".set.communities.remove[2] \"*:1\" is not a community; write 65000:100, rt:65000:100, \
              ro:65000:100, 65000:1:2 or a name: no-export, no-advertise, no-export-subconfed, \
@@ -368,6 +370,12 @@ fn only_what_is_accepted_is_changed() {
 #[test]
 fn next_hops_that_are_set() {
     for (list, next_hop, reason) in [
+        (
+            "exportV4",
+            "127.0.0.1",
+            "127.0.0.1 is a loopback address: nobody else is reached by it; write the address of one \
+             host",
+        ),
         (
             "importV4",
             "self",

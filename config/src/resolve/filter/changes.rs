@@ -83,6 +83,12 @@ fn next_hop(
                 return None;
             }
             let address = subject.address(path, given)?;
+            if address.is_loopback() {
+                let reason =
+                    format!("{address} is a loopback address: nobody else is reached by it");
+                subject.refuse(given.place, path, &reason, "write the address of one host");
+                return None;
+            }
             if address.is_ipv4() != list.ipv4 {
                 let (is, routes) = if list.ipv4 {
                     ("IPv6", "IPv4")

@@ -8,7 +8,7 @@ use crate::community::CommunityError;
 use crate::raw::{CommunitiesSpec, Located, SetCommunitiesSpec};
 use crate::resolve::subject::Subject;
 use crate::similar::closest;
-use crate::{Community, CommunityChanges, CommunityMatch};
+use crate::{Community, CommunityChanges, CommunityMatch, CommunityPattern};
 
 /// More are refused: every route is compared with all of them.
 const MAX_COMMUNITIES: usize = 64;
@@ -110,7 +110,7 @@ where
     };
     let (reason, hint) = match error {
         CommunityError::Form => {
-            let only_removed = text == "all" || text.ends_with(":*");
+            let only_removed = text.parse::<CommunityPattern>().is_ok();
             let hint = if only_removed {
                 "is for set.communities.remove only; write one community".to_owned()
             } else {
