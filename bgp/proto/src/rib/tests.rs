@@ -13,6 +13,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::attr::{AsPath, NextHop};
+use crate::iana::Family;
 use crate::message::{self, Message};
 use crate::policy::Policy;
 use crate::speaker::NextHops;

@@ -10,6 +10,7 @@ use rand::{Rng as _, SeedableRng as _};
 
 use super::super::*;
 use crate::attr::{AsPath, NextHop};
+use crate::iana::Family;
 use crate::message::{self, Message};
 use crate::speaker::NextHops;
 use crate::validate::SessionOptions;
