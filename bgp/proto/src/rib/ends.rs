@@ -51,7 +51,7 @@ impl Rib {
         self.adj_in.swept(u64::MAX);
     }
 
-    fn bury(&mut self, prefix: &Prefix) -> bool {
+    pub(super) fn bury(&mut self, prefix: &Prefix) -> bool {
         let interner = &mut self.interner;
         interner.released();
         self.adj_in.bury(prefix, |attributes| {
