@@ -131,6 +131,7 @@ fn a_drained_node_is_out_of_use_until_somebody_takes_it_back() {
     );
     let table = String::from_utf8(two.left.status(&[]).stdout).unwrap();
     assert!(table.contains("drained since"), "{table}");
+    assert!(table.contains("`rcni-bgp undrain` starts it"), "{table}");
     // Once more is no error, and a start of the daemon no way back.
     assert!(two.ok(&["drain"]).contains("already"));
     for signal in [Signal::TERM, Signal::KILL] {

@@ -48,7 +48,7 @@ pub fn table(status: &Status, colour: bool) -> String {
         };
         out.push_str(none);
     } else {
-        peers(&mut out, &status.peers, colour);
+        peers(&mut out, status, colour);
     }
     ranges(&mut out, status);
     failed(&mut out, status);
@@ -134,7 +134,9 @@ fn stale(out: &mut String, stale: Stale) {
     }
 }
 
-fn peers(out: &mut String, peers: &[Peer], colour: bool) {
+fn peers(out: &mut String, status: &Status, colour: bool) {
+    let peers = &status.peers;
+    let drained = status.operation.drain.is_drained();
     let mut rows = vec![HEAD.map(str::to_owned)];
     rows.extend(peers.iter().map(row));
     let widths = widths(&rows);
@@ -165,7 +167,7 @@ fn peers(out: &mut String, peers: &[Peer], colour: bool) {
             let _ = writeln!(out, "    maximum prefixes: {}", limits.text());
         }
         if !peer.is_up() {
-            trouble(out, peer);
+            trouble(out, peer, drained);
         }
         for note in &peer.notes {
             wrapped(out, &format!("note: {}", escape(note)));
@@ -300,7 +302,7 @@ fn line(out: &mut String, cells: &[String], widths: &[usize; 9], up: Option<bool
     out.push('\n');
 }
 
-fn trouble(out: &mut String, peer: &Peer) {
+fn trouble(out: &mut String, peer: &Peer, drained: bool) {
     let limits = peer.details.maximum_prefixes.as_ref();
     let limits = limits.filter(|limits| limits.down);
     let back = limits.map(|limits| limits.restart_in_seconds);
@@ -310,6 +312,8 @@ fn trouble(out: &mut String, peer: &Peer) {
         }
         _ if let Some(Some(secs)) = back => format!("not again before {}", duration(secs)),
         Some(secs) => format!("next attempt in {}", duration(secs)),
+        // Neither dialled nor let in.
+        None if drained => "`rcni-bgp undrain` starts it".to_owned(),
         None => "waiting for the peer".to_owned(),
     };
     let text = match &peer.last_error {
