@@ -57,6 +57,23 @@ fn impossible_prefix_lengths() {
 }
 
 #[test]
+fn outside_of_everything() {
+    refuses(
+        "{action: Reject, matchOperator: NotIn, cidr: 0.0.0.0/0}",
+        ".cidr",
+        "every route lies in 0.0.0.0/0, so nothing can match; write another prefix, or lengths",
+    );
+    for rule in [
+        "{action: Reject, matchOperator: NotIn, cidr: 0.0.0.0/0, prefixLength: {max: 24}}",
+        "{action: Reject, matchOperator: NotEqual, cidr: 0.0.0.0/0}",
+        "{action: Reject, matchOperator: In, cidr: 0.0.0.0/0}",
+    ] {
+        let text = with_filter(&format!("  importV4: [{rule}]\n"));
+        assert!(parse_speaker("bgp.yaml", &text).is_ok(), "{rule}");
+    }
+}
+
+#[test]
 fn half_a_match() {
     refuses(
         "{action: Accept, cidr: 10.0.0.0/8}",

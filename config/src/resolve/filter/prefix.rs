@@ -53,6 +53,17 @@ pub(super) fn prefix(
         return None;
     }
     let lengths = lengths(subject, path, operator, parsed, spec.prefix_length.as_ref());
+    let everything = lengths == Some((0, parsed.max_len()));
+    if everything && matches!(operator.value, OperatorSpec::NotIn) {
+        let reason = format!("every route lies in {parsed}, so nothing can match");
+        subject.refuse(
+            cidr.place,
+            &cidr_path,
+            &reason,
+            "write another prefix, or lengths",
+        );
+        return None;
+    }
     lengths.map(|(min_len, max_len)| {
         Some(PrefixMatch {
             operator: resolve(operator.value),
