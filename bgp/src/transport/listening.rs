@@ -140,7 +140,6 @@ impl Listening {
     }
 
     async fn become_wanted(&mut self, before: &Wanted) -> Result<(), ListenError> {
-        self.gate.replace(&self.is.entries);
         let each = self.is.each();
         let same_port = self.is.port == before.port;
         let listeners = std::mem::take(&mut self.listeners);
@@ -161,7 +160,12 @@ impl Listening {
             info!(%address, port = before.port, "not listened on any more");
         }
         for listener in &self.listeners {
-            rekey(listener, &before.keys, &self.is.keys)?;
+            Rekeying::new(listener.address, &before.keys, &self.is.keys).set(&listener.socket)?;
+        }
+        // Not before: who is let in from now on has a key.
+        self.gate.replace(&self.is.entries);
+        for listener in &self.listeners {
+            Rekeying::new(listener.address, &before.keys, &self.is.keys).finish(&listener.socket);
             if let Err(error) = listener::set_ttls(&*listener.socket, listener.address, &self.gate)
             {
                 debug!(%error, "cannot change the TTL of a listening socket");
@@ -201,32 +205,69 @@ impl Listening {
     }
 }
 
-/// From the one keys to the others.
-fn rekey(listener: &Listener, before: &[KeyFor], after: &[KeyFor]) -> Result<(), ListenError> {
-    let of_family = |key: &&KeyFor| key.network.is_ipv4() == listener.address.is_ipv4();
-    let same = |key: &KeyFor, others: &[KeyFor]| {
-        let is = |other: &KeyFor| (other.network, &other.security) == (key.network, &key.security);
-        others.iter().any(is)
-    };
-    let md5 = |key: &KeyFor| matches!(key.security, Security::Md5(_));
-    let kept = after.iter().filter(|key| md5(key));
-    let kept: BTreeSet<Cidr> = kept.map(|key| key.network).collect();
-    for key in before.iter().filter(of_family) {
-        // An MD5 key is replaced in one step: nobody is let in without.
-        let replaced = md5(key) && kept.contains(&key.network);
-        if !same(key, after)
-            && !replaced
-            && let Err(error) = keys::remove(&*listener.socket, key.network, &key.security)
-        {
+/// From the one keys to the others of a family, so that nobody is let in without.
+#[derive(Debug, PartialEq, Eq)]
+struct Rekeying<'a> {
+    /// Go before others come: the kernel takes no two kinds of keys for an address.
+    in_the_way: Vec<&'a KeyFor>,
+    new: Vec<&'a KeyFor>,
+    /// Go when the others are there.
+    old: Vec<&'a KeyFor>,
+}
+
+impl<'a> Rekeying<'a> {
+    fn new(address: IpAddr, before: &'a [KeyFor], after: &'a [KeyFor]) -> Self {
+        let of_family = |key: &&KeyFor| key.network.is_ipv4() == address.is_ipv4();
+        let same = |key: &KeyFor, others: &[KeyFor]| {
+            let is =
+                |other: &KeyFor| (other.network, &other.security) == (key.network, &key.security);
+            others.iter().any(is)
+        };
+        let md5 = |key: &KeyFor| matches!(key.security, Security::Md5(_));
+        let replacing = after.iter().filter(|key| md5(key));
+        let replacing: BTreeSet<Cidr> = replacing.map(|key| key.network).collect();
+        // An MD5 key is replaced in one step.
+        let replaced = |key: &KeyFor| md5(key) && replacing.contains(&key.network);
+        let new = after.iter().filter(of_family);
+        let new: Vec<_> = new.filter(|key| !same(key, before)).collect();
+        let gone = before.iter().filter(of_family);
+        let gone = gone.filter(|key| !same(key, after) && !replaced(key));
+        let waits = |key: &&KeyFor| md5(key) && new.iter().all(|new| md5(new));
+        let (old, in_the_way) = gone.partition(waits);
+        Self {
+            in_the_way,
+            new,
+            old,
+        }
+    }
+
+    fn set(&self, socket: &TcpListener) -> Result<(), ListenError> {
+        remove(socket, &self.in_the_way);
+        let set = || {
+            let mut new = self.new.iter();
+            new.try_for_each(|key| keys::set_all(socket, std::slice::from_ref(*key)))
+        };
+        match set() {
+            // The socket may have no room for both.
+            Err(_) if !self.old.is_empty() => {
+                remove(socket, &self.old);
+                Ok(set()?)
+            }
+            set => Ok(set?),
+        }
+    }
+
+    fn finish(&self, socket: &TcpListener) {
+        remove(socket, &self.old);
+    }
+}
+
+fn remove(socket: &TcpListener, keys: &[&KeyFor]) {
+    for key in keys {
+        if let Err(error) = keys::remove(socket, key.network, &key.security) {
             debug!(%error, network = %key.network, "cannot remove a key");
         }
     }
-    for key in after.iter().filter(of_family) {
-        if !same(key, before) {
-            keys::set_all(&*listener.socket, std::slice::from_ref(key))?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

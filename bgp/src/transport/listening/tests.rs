@@ -125,3 +125,53 @@ async fn keys_are_exchanged_on_a_socket_that_listens() {
     listening.change(with(&[])).await.unwrap();
     assert!(is_let_in("127.0.0.1", one, &mut accepted).await);
 }
+
+/// The order in which keys come and go: nobody is let in without, whatever becomes of a network.
+#[test]
+fn a_key_goes_when_the_others_are_there() {
+    let md5 = |network: &str, secret: &str| KeyFor {
+        name: network.to_owned(),
+        network: network.parse().unwrap(),
+        security: Security::Md5(Password::new(secret).unwrap()),
+    };
+    let ao = |network: &str| KeyFor {
+        security: Security::Ao(Vec::new()),
+        ..md5(network, "x")
+    };
+    let address = Ipv4Addr::LOCALHOST.into();
+    let words = |keys: &[&KeyFor]| keys.iter().map(|key| key.name.clone()).collect::<Vec<_>>();
+    let plan = |before: &[KeyFor], after: &[KeyFor]| {
+        let Rekeying {
+            in_the_way,
+            new,
+            old,
+        } = Rekeying::new(address, before, after);
+        [words(&in_the_way), words(&new), words(&old)]
+    };
+    let (narrow, wide) = ("10.0.1.0/24", "10.0.0.0/16");
+    let none: &[&str] = &[];
+    // A range grows.
+    assert_eq!(
+        plan(&[md5(narrow, "a")], &[md5(wide, "a")]),
+        [none, &[wide], &[narrow]]
+    );
+    // Another password: in one step. The same: nothing.
+    assert_eq!(
+        plan(&[md5(wide, "a")], &[md5(wide, "b")]),
+        [none, &[wide], none]
+    );
+    assert_eq!(
+        plan(&[md5(wide, "a")], &[md5(wide, "a")]),
+        [none, none, none]
+    );
+    // Another kind; nothing any more; the other family is another socket's.
+    assert_eq!(
+        plan(&[md5(narrow, "a")], &[ao(narrow)]),
+        [&[narrow][..], &[narrow], none]
+    );
+    assert_eq!(plan(&[md5(narrow, "a")], &[]), [none, none, &[narrow]]);
+    assert_eq!(
+        plan(&[md5("fd00::/64", "a")], &[md5("fd00::/48", "a")]),
+        [none, none, none]
+    );
+}
