@@ -78,20 +78,28 @@ fn one_pod_cidr_on_two_nodes_is_said_by_who_hears_of_it() -> Result<()> {
     ];
     in_patched_lab("two-node-frr", &patches, |lab| {
         let (node1, node2) = (lab.node("node1")?, lab.node("node2")?);
-        // The router keeps the better in its eyes, and tells the other node of it.
-        let heard = |node: &Node| Status::of(node).is_ok_and(|status| status.conflicts.len() == 2);
-        wait_until(DEADLINE, "a node that says so", || {
-            if heard(node1) || heard(node2) {
-                Ok(())
-            } else {
-                Err("none does")
-            }
-        })?;
-        let (node, other) = match heard(node2) {
-            true => (node2, "65001"),
-            false => (node1, "65002"),
-        };
         for prefix in ["10.244.1.0/24", "fd00:10:244:1::/64"] {
+            // The router keeps the better in its eyes, by family the older one, and tells the other
+            // node of it.
+            let heard = |node: &Node| {
+                let status = Status::of(node);
+                status.is_ok_and(|status| status.conflicts.iter().any(|it| it.prefix == prefix))
+            };
+            wait_until(
+                DEADLINE,
+                &format!("a node that says so of {prefix}"),
+                || {
+                    if heard(node1) || heard(node2) {
+                        Ok(())
+                    } else {
+                        Err("none does")
+                    }
+                },
+            )?;
+            let (node, other) = match heard(node2) {
+                true => (node2, "65001"),
+                false => (node1, "65002"),
+            };
             wait_conflict(node, prefix, &["tor", other, "two nodes", "podCIDR"])?;
             let routes = routes(node, prefix)?;
             ensure!(!routes.contains("via"), "own pods are elsewhere: {routes}");
