@@ -128,6 +128,22 @@ pub fn split(mut datagram: &[u8]) -> impl Iterator<Item = RawMessage<'_>> {
     })
 }
 
+/// Whether a datagram ends where its last message does: [`split`] reads all of it.
+#[must_use]
+pub fn is_whole(mut datagram: &[u8]) -> bool {
+    while !datagram.is_empty() {
+        let length = u32_at(datagram, 0).and_then(|length| usize::try_from(length).ok());
+        let Some(length) = length.filter(|length| (HEADER_LEN..=datagram.len()).contains(length))
+        else {
+            return false;
+        };
+        datagram = datagram
+            .get(length.next_multiple_of(4)..)
+            .unwrap_or_default();
+    }
+    true
+}
+
 /// Type and value of each attribute. Stops at the first that makes no sense.
 pub fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {

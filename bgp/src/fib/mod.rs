@@ -19,6 +19,7 @@ pub mod monitor;
 pub mod netlink;
 pub mod reconcile;
 pub mod task;
+pub mod wire;
 
 use std::fmt;
 

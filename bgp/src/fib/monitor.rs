@@ -5,13 +5,12 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
+use std::sync::Arc;
 
 use bytes::BytesMut;
-use netlink_sys::{AsyncSocket, TokioSocket};
-use socket2::SockFilter;
 
 use super::message::{self, RawMessage, flag, kind, u32_at};
-use super::netlink::{DATAGRAM, enlarge_receive_buffer, receive};
+use super::wire::{self, DATAGRAM, Opener, Wire};
 use super::{NextHop, Ownership, Prefix};
 
 /// Links of this name prefix are pods' host ends: no next hop is ever there, and a busy node makes
@@ -48,7 +47,8 @@ pub enum Observed {
 
 /// The socket and what was read from it.
 pub struct Monitor {
-    socket: TokioSocket,
+    wire: Arc<dyn Wire>,
+    opener: Opener,
     owner: Ownership,
     buffer: BytesMut,
     ready: VecDeque<Observed>,
@@ -64,37 +64,56 @@ struct Links {
     pods: HashSet<u32>,
 }
 
+/// What is listened to.
+const GROUPS: [u32; 5] = [
+    libc::RTNLGRP_LINK,
+    libc::RTNLGRP_IPV4_IFADDR,
+    libc::RTNLGRP_IPV4_ROUTE,
+    libc::RTNLGRP_IPV6_IFADDR,
+    libc::RTNLGRP_IPV6_ROUTE,
+];
+
 impl Monitor {
     /// Subscribes. Notifications that `own_port`'s writes cause are not delivered.
     ///
     /// # Errors
     /// The kernel's.
     pub fn open(owner: Ownership, own_port: u32) -> io::Result<Self> {
-        let mut socket = TokioSocket::new(netlink_sys::protocols::NETLINK_ROUTE)?;
-        socket.socket_mut().bind_auto()?;
-        drop_own_echo(socket.socket_ref(), own_port)?;
-        enlarge_receive_buffer(socket.socket_ref());
-        for group in [
-            libc::RTNLGRP_LINK,
-            libc::RTNLGRP_IPV4_IFADDR,
-            libc::RTNLGRP_IPV4_ROUTE,
-            libc::RTNLGRP_IPV6_IFADDR,
-            libc::RTNLGRP_IPV6_ROUTE,
-        ] {
-            socket.socket_ref().add_membership(group)?;
-        }
-        // Which links are pods' and which are up; the answers come among the notifications.
-        let mut request = Vec::new();
-        message::dump_links(&mut request, 0);
-        let kernel = netlink_sys::SocketAddr::new(0, 0);
-        socket.socket_ref().send_to(&request, &kernel, 0)?;
+        let opener = || wire::notifications(&GROUPS);
+        Self::through(owner, own_port, Box::new(opener))
+    }
+
+    /// Over a socket that `opener` opens, and opens again where the first is of no use any more.
+    ///
+    /// # Errors
+    /// Its first, or the kernel's.
+    pub fn through(owner: Ownership, own_port: u32, opener: Opener) -> io::Result<Self> {
         Ok(Self {
-            socket,
+            wire: begin(&opener, own_port)?,
+            opener,
             owner,
             buffer: BytesMut::with_capacity(DATAGRAM),
             ready: VecDeque::new(),
             links: Links::default(),
         })
+    }
+
+    /// Own writes come from this port now.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn follow(&mut self, own_port: u32) -> io::Result<()> {
+        self.wire.ignore(own_port)
+    }
+
+    /// Subscribes anew; what happened since the last observation is lost.
+    ///
+    /// # Errors
+    /// The kernel's; the old socket stays.
+    pub fn reopen(&mut self, own_port: u32) -> io::Result<()> {
+        self.wire = begin(&self.opener, own_port)?;
+        self.links = Links::default();
+        Ok(())
     }
 
     /// The next observation. Safe to drop while it waits.
@@ -106,9 +125,11 @@ impl Monitor {
             if let Some(observed) = self.ready.pop_front() {
                 return Ok(observed);
             }
-            match receive(&self.socket, &mut self.buffer).await {
+            match wire::receive(&*self.wire, &mut self.buffer).await {
                 Ok(()) => {}
-                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {
+                Err(error)
+                    if matches!(error.raw_os_error(), Some(libc::ENOBUFS | libc::EBADMSG)) =>
+                {
                     return Ok(Observed::Lost);
                 }
                 Err(error) => return Err(error),
@@ -126,22 +147,15 @@ impl Monitor {
     }
 }
 
-/// `BPF_LD | BPF_W | BPF_ABS`, `BPF_JMP | BPF_JEQ | BPF_K`, `BPF_RET | BPF_K`.
-const LOAD_WORD: u16 = 0x20;
-const JUMP_IF_EQUAL: u16 = 0x15;
-const RETURN: u16 = 0x06;
-/// Where `nlmsg_pid` is.
-const PORT_OFFSET: u32 = 12;
-
-fn drop_own_echo(socket: &netlink_sys::Socket, own_port: u32) -> io::Result<()> {
-    // The filter machine reads words in network order, the kernel wrote it in host order.
-    let port = u32::from_be_bytes(own_port.to_ne_bytes());
-    socket2::SockRef::from(socket).attach_filter(&[
-        SockFilter::new(LOAD_WORD, 0, 0, PORT_OFFSET),
-        SockFilter::new(JUMP_IF_EQUAL, 0, 1, port),
-        SockFilter::new(RETURN, 0, 0, 0),
-        SockFilter::new(RETURN, 0, 0, u32::MAX),
-    ])
+/// Subscribes and asks which links are pods' and which are up; the answers come among the
+/// notifications.
+fn begin(opener: &Opener, own_port: u32) -> io::Result<Arc<dyn Wire>> {
+    let wire = opener()?;
+    wire.ignore(own_port)?;
+    let mut request = Vec::new();
+    message::dump_links(&mut request, 0);
+    wire.send(&request)?;
+    Ok(wire)
 }
 
 fn classify(owner: &Ownership, links: &Links, raw: &RawMessage<'_>) -> Option<Observed> {

@@ -13,32 +13,25 @@ pub mod leftovers;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use netlink_sys::{AsyncSocket, AsyncSocketExt, SocketAddr, TokioSocket};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use super::change::{Change, Found, Outcome};
 use super::message::{self, Lookup, RawMessage, family, flag, kind};
+use super::wire::{self, DATAGRAM, Opener, SEND_BUFFER, Wire};
 use super::{KernelRoute, NextHop, NextHops, Ownership};
 
-/// Messages in one send at most; so many failures fit [`RECEIVE_BUFFER`].
+/// Messages in one send at most; so many failures fit the socket's buffer.
 pub const BATCH: usize = 2000;
 /// Bytes in one send at most.
-const SEND_BYTES: usize = 256 * 1024;
-/// The kernel refuses a send that is larger than the send buffer, bytes.
-const SEND_BUFFER: usize = 2 * SEND_BYTES;
+const SEND_BYTES: usize = SEND_BUFFER / 2;
 /// Bytes from which on a send is made by another thread; below, waking it costs more than it
 /// saves.
 const LARGE: usize = 4096;
-/// Room for answers, bytes.
-pub(super) const RECEIVE_BUFFER: usize = 8 * 1024 * 1024;
-/// The largest datagram that is read: dumps come in at most 32 KiB, a route with very many next
-/// hops may be longer.
-pub(super) const DATAGRAM: usize = 128 * 1024;
 /// For the answer to a batch, and between two datagrams of a dump.
 const ANSWER: Duration = Duration::from_secs(5);
 /// A dump that others' changes interrupted is repeated so often; then it is used as it is, since
@@ -47,10 +40,12 @@ const DUMP_TRIES: u32 = 3;
 
 /// The socket.
 pub struct Netlink {
-    socket: TokioSocket,
-    /// The same socket, for the thread that makes large sends.
-    sender: Arc<OwnedFd>,
-    port: u32,
+    wire: Arc<dyn Wire>,
+    opener: Opener,
+    /// A dump was not read to its end: the kernel begins no other on this socket.
+    broken: bool,
+    /// The large send that another thread makes.
+    sending: Option<Sending>,
     sequence: u32,
     /// Answers.
     buffer: BytesMut,
@@ -60,25 +55,28 @@ pub struct Netlink {
     has_ipv6: bool,
 }
 
+/// Gives the bytes back.
+type Sending = JoinHandle<(Vec<u8>, io::Result<()>)>;
+
 impl Netlink {
     /// Opens the socket in the namespace of the calling thread.
     ///
     /// # Errors
     /// As the kernel says: no netlink at all, or not allowed.
     pub fn open() -> io::Result<Self> {
-        let mut socket = TokioSocket::new(netlink_sys::protocols::NETLINK_ROUTE)?;
-        let port = socket.socket_mut().bind_auto()?.port_number();
-        // Errors without a copy of the request: a thousand of them must fit.
-        socket.socket_ref().set_cap_ack(true)?;
-        // Kernels before 4.20 do not know it: they send more than was asked for, and we filter.
-        let _ = socket.socket_ref().set_netlink_get_strict_chk(true);
-        enlarge_receive_buffer(socket.socket_ref());
-        enlarge_send_buffer(socket.socket_ref())?;
-        let sender = socket.socket_ref().as_fd().try_clone_to_owned()?;
+        Self::through(Box::new(wire::requests))
+    }
+
+    /// Over a socket that `opener` opens, and opens again where the first is of no use any more.
+    ///
+    /// # Errors
+    /// Its first.
+    pub fn through(opener: Opener) -> io::Result<Self> {
         Ok(Self {
-            socket,
-            sender: Arc::new(sender),
-            port,
+            wire: opener()?,
+            opener,
+            broken: false,
+            sending: None,
             sequence: 0,
             buffer: BytesMut::with_capacity(DATAGRAM),
             out: Vec::with_capacity(SEND_BYTES),
@@ -86,10 +84,26 @@ impl Netlink {
         })
     }
 
+    /// Whether [`Netlink::reopen`] is needed.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.broken
+    }
+
+    /// Goes on with another socket, which has another port.
+    ///
+    /// # Errors
+    /// There is none to be had; the old one stays.
+    pub fn reopen(&mut self) -> io::Result<()> {
+        self.wire = (self.opener)()?;
+        self.broken = false;
+        Ok(())
+    }
+
     /// The port id that notifications of own writes carry.
     #[must_use]
     pub fn port(&self) -> u32 {
-        self.port
+        self.wire.port()
     }
 
     /// Whether routes may be written: asks to delete a route that cannot exist.
@@ -217,7 +231,9 @@ impl Netlink {
                 }
                 Some(_) => {}
             };
-            self.dump(family, owner.table, protocol, &mut take).await?;
+            let dumped = self.dump(family, owner.table, protocol, &mut take).await;
+            self.broken |= dumped.is_err();
+            dumped?;
         }
         Ok(found)
     }
@@ -309,52 +325,42 @@ impl Netlink {
 
     /// Sends what is in `out`.
     async fn send(&mut self, deadline: Instant) -> io::Result<()> {
+        // Of two sends at once the kernel might hear the later one first.
+        if self.sending.is_some()
+            && let Err(error) = self.finish(deadline).await
+            && error.kind() == io::ErrorKind::TimedOut
+        {
+            return Err(error);
+        }
         if self.out.len() < LARGE {
-            let kernel = SocketAddr::new(0, 0);
-            timeout_at(deadline, self.socket.send_to(&self.out, &kernel)).await??;
-            return Ok(());
+            return self.wire.send(&self.out);
         }
         let bytes = std::mem::take(&mut self.out);
-        let sender = Arc::clone(&self.sender);
-        let send = move || {
-            let sent = rustix::net::send(&*sender, &bytes, rustix::net::SendFlags::empty());
+        let wire = Arc::clone(&self.wire);
+        self.sending = Some(tokio::task::spawn_blocking(move || {
+            let sent = wire.send(&bytes);
             (bytes, sent)
+        }));
+        self.finish(deadline).await
+    }
+
+    /// Waits for the thread that sends.
+    async fn finish(&mut self, deadline: Instant) -> io::Result<()> {
+        let Some(sending) = &mut self.sending else {
+            return Ok(());
         };
-        let (bytes, sent) = timeout_at(deadline, tokio::task::spawn_blocking(send)).await??;
-        self.out = bytes;
-        sent?;
-        Ok(())
+        let done = timeout_at(deadline, sending).await?;
+        self.sending = None;
+        let (bytes, sent) = done?;
+        if self.out.is_empty() {
+            self.out = bytes;
+        }
+        sent
     }
 
     async fn receive(&mut self) -> io::Result<()> {
-        receive(&self.socket, &mut self.buffer).await
+        wire::receive(&*self.wire, &mut self.buffer).await
     }
-}
-
-/// Reads one datagram into `buffer`, whose old content goes.
-pub(super) async fn receive(socket: &TokioSocket, buffer: &mut BytesMut) -> io::Result<()> {
-    buffer.clear();
-    buffer.reserve(DATAGRAM);
-    socket.recv(buffer).await
-}
-
-/// As much as the kernel gives; beyond its limit for all only with CAP_NET_ADMIN.
-pub(super) fn enlarge_receive_buffer(socket: &netlink_sys::Socket) {
-    let forced = rustix::net::sockopt::set_socket_recv_buffer_size_force(socket, RECEIVE_BUFFER);
-    if forced.is_err() {
-        // Less room only means more dumps.
-        let _ = rustix::net::sockopt::set_socket_recv_buffer_size(socket, RECEIVE_BUFFER);
-    }
-}
-
-/// Room for the largest send; beyond the limit for all only with CAP_NET_ADMIN, which who writes
-/// routes has.
-fn enlarge_send_buffer(socket: &netlink_sys::Socket) -> io::Result<()> {
-    let forced = rustix::net::sockopt::set_socket_send_buffer_size_force(socket, SEND_BUFFER);
-    if forced.is_err() {
-        rustix::net::sockopt::set_socket_send_buffer_size(socket, SEND_BUFFER)?;
-    }
-    Ok(())
 }
 
 fn outcome_of(change: &Change, errno: i32) -> Outcome {

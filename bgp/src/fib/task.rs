@@ -59,10 +59,22 @@ impl Fib {
     /// # Errors
     /// The kernel's; `EPERM` if routes may not be written.
     pub async fn open(owner: Ownership) -> io::Result<(Self, usize)> {
-        let mut netlink = Netlink::open()?;
-        netlink.probe(&owner).await?;
-        // Subscribed before the dump: nothing falls between the two.
+        let netlink = Netlink::open()?;
         let monitor = Monitor::open(owner, netlink.port())?;
+        Self::on(owner, netlink, monitor).await
+    }
+
+    /// The same with sockets that are open.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub async fn on(
+        owner: Ownership,
+        mut netlink: Netlink,
+        // Subscribed before the dump: nothing falls between the two.
+        monitor: Monitor,
+    ) -> io::Result<(Self, usize)> {
+        netlink.probe(&owner).await?;
         let mut table = Table::new(jitter);
         let found = netlink.find(&owner, false).await?;
         let adopted = found.ours.len();

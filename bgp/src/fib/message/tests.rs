@@ -284,3 +284,18 @@ fn the_acknowledgement_is_asked_of_one_message_only() {
     let acks: Vec<bool> = split(&out).map(|raw| raw.flags & flag::ACK != 0).collect();
     assert_eq!(acks, [false, true]);
 }
+
+#[test]
+fn a_datagram_that_was_cut_is_known_by_its_end() {
+    let mut whole = Vec::new();
+    dump_links(&mut whole, 1);
+    dump_links(&mut whole, 2);
+    assert!(is_whole(&whole) && is_whole(&[]));
+    let boundary = whole.len() / 2;
+    for cut in 1..whole.len() {
+        assert_eq!(is_whole(&whole[..cut]), cut == boundary, "{cut}");
+    }
+    // A message that says less of itself than its header is long.
+    whole[0] = 15;
+    assert!(!is_whole(&whole));
+}
