@@ -100,7 +100,8 @@ async fn still_there(
 async fn routes(netlink: &mut Netlink, owner: &Ownership, cleaned: &mut Cleaned) -> io::Result<()> {
     let mut count = 0;
     let mut refused = None;
-    for _ in 0..ROUNDS {
+    let mut left = None;
+    for round in 0..=ROUNDS {
         let found = netlink.find(owner, false).await?;
         let changes: Vec<Change> = found
             .ours
@@ -111,14 +112,20 @@ async fn routes(netlink: &mut Netlink, owner: &Ownership, cleaned: &mut Cleaned)
             })
             .collect();
         if changes.is_empty() {
-            refused = None;
+            (refused, left) = (None, None);
+            break;
+        }
+        left = changes.first().map(Change::prefix);
+        if round == ROUNDS {
             break;
         }
         let outcomes = netlink.apply(owner, &changes).await;
         for (change, outcome) in changes.iter().zip(outcomes) {
             match outcome {
                 Outcome::Done => count += 1,
-                Outcome::Refused(errno) => refused = Some((change.prefix(), errno)),
+                Outcome::Refused(errno) | Outcome::NotSent(errno) => {
+                    refused = Some((change.prefix(), errno));
+                }
                 _ => {}
             }
         }
@@ -129,6 +136,9 @@ async fn routes(netlink: &mut Netlink, owner: &Ownership, cleaned: &mut Cleaned)
     if let Some((prefix, errno)) = refused {
         let error = io::Error::from_raw_os_error(errno);
         cleaned.failed.push(format!("route {prefix}: {error}"));
+    } else if let Some(prefix) = left {
+        let failed = format!("route {prefix}: still there, or again: look who writes it");
+        cleaned.failed.push(failed);
     }
     Ok(())
 }

@@ -205,6 +205,9 @@ pub struct Kernel {
     /// Installed, but without some of their next hops; the first hundred.
     #[serde(default)]
     pub degraded: Vec<Failed>,
+    /// Why nobody knows what the kernel has, and what is done about it.
+    #[serde(default)]
+    pub trouble: Option<String>,
 }
 
 /// A route that is not in the kernel, or not as BGP has it.
@@ -291,6 +294,7 @@ impl Status {
                 failed: listed(fib.failed),
                 degraded_count: fib.degraded_count,
                 degraded: listed(fib.degraded),
+                trouble: fib.trouble,
             },
             conflicts,
             operation: Operation {

@@ -85,6 +85,9 @@ fn header(out: &mut String, status: &Status) {
             }
         }
         out.push('\n');
+        if let Some(trouble) = &kernel.trouble {
+            wrapped(out, trouble);
+        }
         if !status.operation.synced {
             out.push_str(
                 "  after a restart: what peers send is installed when all have sent everything, or \

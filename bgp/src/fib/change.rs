@@ -56,8 +56,20 @@ pub enum Outcome {
     Missing,
     /// The kernel's errno.
     Refused(i32),
+    /// The request did not reach the kernel; errno.
+    NotSent(i32),
     /// No answer: what the kernel has must be asked.
     Unknown,
+}
+
+/// What a refusal for want of memory, or in the middle of something, is: nothing is wrong with the
+/// request.
+#[must_use]
+pub fn is_passing(errno: i32) -> bool {
+    matches!(
+        errno,
+        libc::ENOMEM | libc::ENOBUFS | libc::EAGAIN | libc::EINTR | libc::EBUSY
+    )
 }
 
 /// Why a prefix is not as it should be.
@@ -67,6 +79,10 @@ pub enum Reason {
     Held(Option<u8>),
     /// The kernel's errno.
     Errno(i32),
+    /// The request did not reach the kernel; errno.
+    NotSent(i32),
+    /// The answer did not come, or was lost.
+    NoAnswer,
 }
 
 impl fmt::Display for Reason {
@@ -100,8 +116,37 @@ impl fmt::Display for Reason {
             Self::Errno(libc::EPERM) => {
                 f.write_str("the kernel does not permit it (EPERM): CAP_NET_ADMIN was lost")
             }
+            Self::Errno(code) if is_passing(*code) => write!(
+                f,
+                "the kernel is short of memory or busy ({}): it is tried again within a minute; look at the memory of this machine",
+                name(*code)
+            ),
             Self::Errno(code) => write!(f, "{}", std::io::Error::from_raw_os_error(*code)),
+            Self::NotSent(libc::ETIMEDOUT) => f.write_str(
+                "the kernel has been busy with an earlier netlink request for 5 s: this one waits for it",
+            ),
+            Self::NotSent(code) => write!(
+                f,
+                "netlink requests cannot be sent ({}): look for a security policy (SELinux, seccomp) or \
+                 want of memory; it is tried again within a minute",
+                std::io::Error::from_raw_os_error(*code)
+            ),
+            Self::NoAnswer => f.write_str(
+                "the kernel's answer was lost or did not come within 5 s: its routes are read, and what \
+                 differs is written again",
+            ),
         }
+    }
+}
+
+/// Of those that [`is_passing`] knows.
+fn name(errno: i32) -> &'static str {
+    match errno {
+        libc::ENOMEM => "ENOMEM",
+        libc::ENOBUFS => "ENOBUFS",
+        libc::EAGAIN => "EAGAIN",
+        libc::EINTR => "EINTR",
+        _ => "EBUSY",
     }
 }
 

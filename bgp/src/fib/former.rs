@@ -109,8 +109,8 @@ impl Former {
         drained::replace(&self.path, &text)
     }
 
-    fn done(&mut self) {
-        self.others.clear();
+    fn done(&mut self, left: Vec<Ownership>) {
+        self.others = left;
         if let Err(error) = self.write() {
             warn!("the next start will look for routes of older marks again: {error}");
         }
@@ -135,6 +135,8 @@ pub struct Leftovers {
     due: bool,
     /// Of the first of the others.
     waiting: Vec<Change>,
+    /// Others of which something may be left: for the next start.
+    left: Vec<Ownership>,
     rounds: usize,
     removed: usize,
 }
@@ -169,25 +171,29 @@ impl Leftovers {
         };
         let Some(owner) = former.others.first().copied() else {
             self.due = false;
-            former.done();
+            former.done(std::mem::take(&mut self.left));
             return Vec::new();
         };
         if self.waiting.is_empty() {
-            self.waiting = match found(netlink, &owner, former.current.as_ref()).await {
-                Ok(found) if self.rounds < ROUNDS => found,
-                Ok(found) => {
-                    if !found.is_empty() {
-                        let left = found.len();
-                        warn!(left, "cannot remove routes of older marks: {owner}");
-                    }
-                    Vec::new()
-                }
-                Err(error) => {
-                    warn!(%error, "cannot look for routes of older marks: {owner}");
-                    Vec::new()
-                }
-            };
             self.rounds += 1;
+            match found(netlink, &owner, former.current.as_ref()).await {
+                Ok(found) if self.rounds <= ROUNDS => self.waiting = found,
+                Ok(found) if found.is_empty() => {}
+                Ok(found) => {
+                    let left = found.len();
+                    warn!(
+                        left,
+                        "cannot remove routes of older marks: {owner}; the next start tries again"
+                    );
+                    self.left.push(owner);
+                }
+                // The task opens another socket.
+                Err(_) if self.rounds < ROUNDS => return Vec::new(),
+                Err(error) => {
+                    warn!(%error, "cannot look for routes of older marks: {owner}; the next start tries again");
+                    self.left.push(owner);
+                }
+            }
         }
         if self.waiting.is_empty() {
             if self.removed > 0 {
@@ -261,9 +267,11 @@ mod tests {
         // And back.
         let mut former = start(Some(metric(77)));
         assert_eq!(former.others(), [metric(99)]);
-        former.done();
+        former.done(Vec::new());
         assert_eq!(start(Some(metric(77))).others(), []);
-        start(None).done();
+        start(None).done(vec![metric(99)]);
+        assert_eq!(start(None).others(), [metric(99)]);
+        start(None).done(Vec::new());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 

@@ -140,6 +140,8 @@ pub struct FibStatus {
     pub repaired: u64,
     /// All prefixes that are wanted and are not in the kernel as wanted.
     pub unsettled: Vec<Prefix>,
+    /// Why nobody knows what the kernel has, and what to do.
+    pub trouble: Option<String>,
 }
 
 /// How many refused, and how many degraded, prefixes a [`FibStatus`] lists.

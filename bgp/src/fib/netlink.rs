@@ -20,7 +20,7 @@ use bytes::BytesMut;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
-use super::change::{Change, Found, Outcome};
+use super::change::{Change, Found, Outcome, is_passing};
 use super::message::{self, Lookup, RawMessage, family, flag, kind};
 use super::wire::{self, DATAGRAM, Opener, SEND_BUFFER, Wire};
 use super::{KernelRoute, NextHop, NextHops, Ownership};
@@ -117,7 +117,9 @@ impl Netlink {
         };
         match self.apply(owner, &[nowhere]).await.first() {
             Some(Outcome::Done | Outcome::Missing) => Ok(()),
-            Some(Outcome::Refused(errno)) => Err(io::Error::from_raw_os_error(*errno)),
+            Some(Outcome::Refused(errno) | Outcome::NotSent(errno)) => {
+                Err(io::Error::from_raw_os_error(*errno))
+            }
             _ => Err(io::Error::new(
                 io::ErrorKind::TimedOut,
                 "the kernel did not answer a netlink request within 5 s",
@@ -153,19 +155,21 @@ impl Netlink {
     async fn exchange(&mut self, first: u32, changes: &[Change]) -> Vec<Outcome> {
         let deadline = Instant::now() + ANSWER;
         let mut outcomes = vec![None; changes.len()];
-        if self.send(deadline).await.is_ok() {
-            let complete = self.collect(deadline, first, changes, &mut outcomes).await;
-            if complete {
+        let otherwise = match self.send(deadline).await {
+            Ok(()) if self.collect(deadline, first, changes, &mut outcomes).await => {
                 // No answer of its own is a success: the last message was answered.
-                return outcomes
-                    .into_iter()
-                    .map(|outcome| outcome.unwrap_or(Outcome::Done))
-                    .collect();
+                Outcome::Done
             }
-        }
+            Ok(()) => Outcome::Unknown,
+            Err(error) => match error.raw_os_error() {
+                Some(errno) => Outcome::NotSent(errno),
+                // Another thread is still about it.
+                None => Outcome::Unknown,
+            },
+        };
         outcomes
             .into_iter()
-            .map(|outcome| outcome.unwrap_or(Outcome::Unknown))
+            .map(|outcome| outcome.unwrap_or(otherwise))
             .collect()
     }
 
@@ -315,7 +319,7 @@ impl Netlink {
                     .filter(|answer| answer.sequence == sequence)
                     .find_map(|answer| lookup_of(&answer));
                 if let Some(answer) = mine {
-                    break answer;
+                    break answer?;
                 }
             };
             answers.push(answer);
@@ -330,7 +334,7 @@ impl Netlink {
             && let Err(error) = self.finish(deadline).await
             && error.kind() == io::ErrorKind::TimedOut
         {
-            return Err(error);
+            return Err(io::Error::from_raw_os_error(libc::ETIMEDOUT));
         }
         if self.out.len() < LARGE {
             return self.wire.send(&self.out);
@@ -368,17 +372,21 @@ fn outcome_of(change: &Change, errno: i32) -> Outcome {
         (0, _) => Outcome::Done,
         (libc::EEXIST, Change::Create { .. }) => Outcome::Exists,
         (libc::ESRCH | libc::ENOENT, _) => Outcome::Missing,
-        // Short of memory: the next attempt after a dump.
-        (libc::ENOBUFS | libc::EAGAIN | libc::EINTR, _) => Outcome::Unknown,
         _ => Outcome::Refused(errno),
     }
 }
 
-fn lookup_of(answer: &RawMessage<'_>) -> Option<Lookup> {
+fn lookup_of(answer: &RawMessage<'_>) -> Option<io::Result<Lookup>> {
     match answer.kind {
-        kind::NEW_ROUTE => message::parse_lookup(answer.payload),
-        // ENETUNREACH and the like.
-        kind::ERROR => Some(Lookup::NotConnected),
+        kind::NEW_ROUTE => message::parse_lookup(answer.payload).map(Ok),
+        kind::ERROR => Some(match message::errno_of(answer.payload) {
+            // It has not looked.
+            errno if is_passing(errno) || errno == libc::EPERM => {
+                Err(io::Error::from_raw_os_error(errno))
+            }
+            // ENETUNREACH and the like.
+            _ => Ok(Lookup::NotConnected),
+        }),
         _ => None,
     }
 }

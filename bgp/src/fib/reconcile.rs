@@ -26,7 +26,7 @@ use rcni_bgp_proto::rib::PrefixMap;
 
 use self::failures::Failures;
 use self::gateways::Gateways;
-use super::change::{Change, Drift, Found, Outcome, Reason};
+use super::change::{Change, Drift, Found, Outcome, Reason, is_passing};
 use super::message::Lookup;
 use super::{NextHop, NextHops, Prefix};
 
@@ -205,17 +205,23 @@ impl Table {
                 return true;
             }
             (_, Outcome::Unknown) => {
-                // The dump decides anew; a failure without a date would wait for ever.
-                self.failures.forget(prefix);
+                // The dump decides anew; where there is none for long, the date.
+                self.failures.add(prefix, Reason::NoAnswer, now);
                 return true;
+            }
+            (_, Outcome::NotSent(errno)) => {
+                self.failures.add(prefix, Reason::NotSent(errno), now);
+                return false;
             }
             (_, Outcome::Refused(errno)) => {
                 if let Change::Create { next_hops, .. } | Change::Replace { next_hops, .. } = change
+                    && !is_passing(errno)
                 {
                     self.gateways.suspect(next_hops);
                 }
                 self.failures.add(prefix, Reason::Errno(errno), now);
-                return false;
+                // Of several IPv6 gateways some may be written.
+                return prefix.is_ipv6() && is_passing(errno);
             }
             (Change::Create { .. }, Outcome::Missing) => {
                 self.failures.add(prefix, Reason::Errno(libc::ENOENT), now);
@@ -358,6 +364,9 @@ impl Table {
                 }
             }
             Some(_) if held => self.failures.forget(prefix),
+            _ if self.failures.reason(prefix) == Some(&Reason::NoAnswer) => {
+                self.failures.forget(prefix);
+            }
             _ => {}
         }
         let entry = self.entries.get(&prefix);

@@ -23,6 +23,9 @@ const AUDIT: Duration = Duration::from_secs(60);
 const SETTLE: Duration = Duration::from_millis(50);
 /// Dumps that were caused by hints are at least so far apart.
 const DUMP_APART: Duration = Duration::from_secs(1);
+/// First and longest pause after a dump that failed.
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_MOST: Duration = Duration::from_secs(16);
 /// How many prefixes a log line about drift names.
 const NAMED: usize = 3;
 
@@ -49,6 +52,8 @@ pub struct Fib {
     /// The next dump must tell whose routes stand in the way.
     name_foreign: bool,
     last_dump: Instant,
+    /// Dumps that failed since the last one that did not, and why.
+    failed: Option<(u32, io::Error)>,
     quiet: Quiet,
 }
 
@@ -90,6 +95,7 @@ impl Fib {
             resync_at: None,
             name_foreign: false,
             last_dump: Instant::now(),
+            failed: None,
             quiet: Quiet::default(),
         };
         Ok((fib, adopted))
@@ -113,6 +119,7 @@ impl Fib {
         mut queries: mpsc::Receiver<Query>,
     ) -> io::Result<()> {
         loop {
+            self.heal();
             let timer = self.next_timer();
             let work =
                 self.table.has_work() || self.table.has_suspects() || self.leftovers.has_work();
@@ -122,15 +129,55 @@ impl Fib {
                     Some(command) => self.obey(command),
                     None => return Ok(()),
                 },
-                observed = self.monitor.next() => self.observe(observed?),
+                observed = self.monitor.next() => match observed {
+                    Ok(observed) => self.observe(observed),
+                    Err(error) => self.deaf(error).await?,
+                },
                 Some(query) = queries.recv() => {
                     // Whoever asked may have given up.
-                    let _ = query.send(self.table.status());
+                    let _ = query.send(self.status());
                 }
                 () = sleep_until(timer) => self.on_time().await,
                 () = std::future::ready(()), if work => self.work().await,
             }
         }
+    }
+
+    /// Another socket for one on which no dump can begin any more.
+    fn heal(&mut self) {
+        if !self.netlink.is_broken() {
+            return;
+        }
+        let healed = self.netlink.reopen();
+        let healed = healed.and_then(|()| self.monitor.follow(self.netlink.port()));
+        if let Err(error) = healed
+            && self.may_log()
+        {
+            warn!(%error, "cannot open another netlink socket; will be tried again");
+        }
+    }
+
+    /// The notification socket says something else than that it lost some.
+    async fn deaf(&mut self, error: io::Error) -> io::Result<()> {
+        if self.may_log() {
+            warn!(%error, "notifications cannot be read; subscribing anew");
+        }
+        sleep_until(Instant::now() + jitter(RETRY_FIRST)).await;
+        self.monitor.reopen(self.netlink.port())?;
+        self.observe(Observed::Lost);
+        Ok(())
+    }
+
+    fn status(&self) -> FibStatus {
+        let mut status = self.table.status();
+        status.trouble = self.failed.as_ref().map(|(_, error)| {
+            format!(
+                "cannot read the kernel's routes: {error}; tried again every {} s, until then what \
+                 others change may go unnoticed",
+                RETRY_MOST.as_secs()
+            )
+        });
+        status
     }
 
     fn obey(&mut self, command: Command) {
@@ -209,16 +256,19 @@ impl Fib {
     fn log_outcome(&mut self, change: &Change, outcome: Outcome) {
         let prefix = change.prefix();
         match outcome {
-            Outcome::Refused(_) | Outcome::Exists if self.table.failure(prefix).is_none() => {
+            Outcome::Refused(_) | Outcome::NotSent(_) | Outcome::Unknown | Outcome::Exists
+                if self.table.failure(prefix).is_none() =>
+            {
                 let error = match outcome {
                     Outcome::Refused(errno) => Reason::Errno(errno),
+                    Outcome::NotSent(errno) => Reason::NotSent(errno),
+                    Outcome::Unknown => Reason::NoAnswer,
                     _ => Reason::Held(None),
                 };
                 if self.may_log() {
                     warn!(%prefix, %error, "route not written; will be tried again");
                 }
             }
-            Outcome::Unknown => debug!(%prefix, "no answer from the kernel; will ask what it has"),
             _ => debug!(%prefix, ?change, ?outcome, "route written"),
         }
     }
@@ -247,7 +297,11 @@ impl Fib {
             Observed::Connected(network) => self.table.retry_within(&network),
             Observed::Flushed => self.resync_soon(),
             Observed::Lost => {
-                info!("notifications were lost; asking the kernel for all own routes");
+                if self.may_log() {
+                    info!("notifications were lost; asking the kernel for all own routes");
+                }
+                // One of them may have been about what is missing.
+                self.table.retry_all();
                 self.resync_soon();
             }
         }
@@ -295,13 +349,21 @@ impl Fib {
         self.resync_at = None;
         match found {
             Ok(found) => {
+                if let Some((count, _)) = self.failed.take() {
+                    info!(failed = count, "the kernel's routes can be read again");
+                }
                 self.name_foreign = false;
                 self.table.retry_unusable();
                 report(&self.table.resync(found));
             }
             Err(error) => {
-                warn!(%error, "cannot read the kernel's routes; will be tried again");
-                self.resync_soon();
+                let before = self.failed.take().map_or(0, |(count, _)| count);
+                if before == 0 {
+                    warn!(%error, "cannot read the kernel's routes; will be tried again");
+                }
+                let pause = RETRY_FIRST.saturating_mul(1 << before.min(4));
+                self.resync_at = Some(self.last_dump + jitter(pause.min(RETRY_MOST)));
+                self.failed = Some((before + 1, error));
             }
         }
     }
@@ -363,6 +425,10 @@ async fn remove(leftovers: &mut Leftovers) {
         Ok(mut netlink) => {
             while leftovers.has_work() {
                 leftovers.step(&mut netlink).await;
+                if netlink.is_broken() {
+                    // It is said what could not be done without.
+                    let _ = netlink.reopen();
+                }
             }
         }
         Err(error) => warn!(%error, "cannot remove the routes of an earlier run"),

@@ -73,6 +73,7 @@ fn status(peers: Vec<Peer>) -> Status {
             failed: vec![],
             degraded_count: 0,
             degraded: vec![],
+            trouble: None,
         },
         conflicts: vec![],
         operation: Operation {
