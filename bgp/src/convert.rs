@@ -25,8 +25,8 @@ pub fn speaker(config: &rcni_config::SpeakerConfig, restarting: bool, seed: u64)
         router_id: config.router_id,
         cluster_id: config.cluster_id,
         networks: config.networks.iter().map(Cidr::network).collect(),
-        maximum_paths: usize::from(config.maximum_paths),
-        multipath_relax: config.multipath_relax,
+        maximum_paths: usize::from(config.multipath.maximum_paths),
+        multipath_relax: config.multipath.relax,
         graceful_restart: GracefulRestartConfig {
             restart_secs: config.graceful_restart.restart_secs,
             stale_secs: config.graceful_restart.stale_secs,

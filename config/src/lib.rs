@@ -40,7 +40,8 @@ pub use password::Password;
 pub use resolved::{
     Action, AddPath, AddressFamily, AoAlgorithm, AoKey, AsPathMatch, Capabilities, Changes,
     CniConfig, CommunityChanges, CommunityMatch, Conditions, FelixConfig, Filter, GracefulRestart,
-    IptablesBackend, KernelConfig, LimitAction, MaximumPrefixes, NeighborMatch, NextHopChange,
-    NextHopMode, Operator, PeerConfig, PrefixMatch, Prepend, Remote, RemoteAs, RemovePrivateAs,
-    Role, RouteHandling, Rule, Security, Source, SpeakerConfig, Timers, Ttl,
+    IptablesBackend, KernelConfig, LimitAction, MaximumPrefixes, Multipath, NeighborMatch,
+    NextHopChange, NextHopGroups, NextHopMode, NodeAddresses, Operator, PeerConfig, PrefixMatch,
+    Prepend, Remote, RemoteAs, RemovePrivateAs, ResilientGroups, Role, RouteHandling, Rule,
+    Security, Source, SpeakerConfig, Timers, Ttl,
 };

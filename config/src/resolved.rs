@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::{Asn, Cidr};
 
 mod filter;
+mod kernel;
 mod limits;
 mod peer;
 
@@ -16,6 +17,7 @@ pub use filter::{
     Action, AsPathMatch, Changes, CommunityChanges, CommunityMatch, Conditions, Filter,
     NeighborMatch, NextHopChange, Operator, PrefixMatch, Prepend, Rule, Source,
 };
+pub use kernel::{KernelConfig, NextHopGroups, NodeAddresses, ResilientGroups};
 pub use limits::{LimitAction, MaximumPrefixes};
 pub use peer::{
     AddPath, AoAlgorithm, AoKey, Capabilities, NextHopMode, PeerConfig, Remote, RemoteAs,
@@ -37,18 +39,27 @@ pub struct SpeakerConfig {
     pub bind_addresses: Vec<IpAddr>,
     /// Prefixes originated here; none lies within another.
     pub networks: Vec<Cidr>,
-    /// How many equal paths a route may use; at least 1.
-    pub maximum_paths: u8,
-    /// Whether equal paths may go through different ASes.
-    pub multipath_relax: bool,
+    /// Which equal paths a route uses.
+    pub multipath: Multipath,
     /// RFC 4724.
     pub graceful_restart: GracefulRestart,
+    /// What others know this node by.
+    pub node_addresses: NodeAddresses,
     /// How routes are written into the kernel.
     pub kernel: KernelConfig,
     /// Sorted by name; no two have one address or one range.
     pub peers: Vec<PeerConfig>,
     /// All filters by name, also those that no peer uses.
     pub filters: BTreeMap<String, Arc<Filter>>,
+}
+
+/// Which equal paths a route uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Multipath {
+    /// How many; at least 1.
+    pub maximum_paths: u8,
+    /// Whether they may go through different ASes.
+    pub relax: bool,
 }
 
 /// The bounds of a graceful restart (RFC 4724) and of what comes after (RFC 9494).
@@ -60,21 +71,6 @@ pub struct GracefulRestart {
     pub stale_secs: u16,
     /// How long peers are asked to keep our routes as the last resort; 0: not offered. 24 bits.
     pub long_lived_secs: u32,
-}
-
-/// How BGP routes are marked in the kernel: ours are told by all three together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KernelConfig {
-    /// Route protocol number; see [`crate::kernel::protocol_reserved_for`].
-    pub protocol: u8,
-    /// Metric (priority); never 0.
-    pub metric: u32,
-    /// Metric for `0.0.0.0/0` and `::/0`; never 0.
-    pub default_route_metric: u32,
-    /// Table; never 0.
-    pub table: u32,
-    /// False: routes are learned and shown, the kernel's tables are left alone (a route reflector).
-    pub install: bool,
 }
 
 /// An address family; routes are always unicast.

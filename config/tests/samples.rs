@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 
 use rcni_config::{
     Action, AddPath, AddressFamily, AoAlgorithm, AoKey, Capabilities, Changes, Cidr,
-    CommunityPattern, Conditions, FelixConfig, HoldTime, IptablesBackend, LimitAction, Operator,
-    Password, PeerConfig, PrefixMatch, Remote, RemoteAs, RemovePrivateAs, Role, Rule, Security,
-    SpeakerConfig, Timers, Ttl, load_felix, load_speaker,
+    CommunityPattern, Conditions, FelixConfig, HoldTime, IptablesBackend, LimitAction,
+    NextHopGroups, NodeAddresses, Operator, Password, PeerConfig, PrefixMatch, Remote, RemoteAs,
+    RemovePrivateAs, ResilientGroups, Role, Rule, Security, SpeakerConfig, Timers, Ttl, load_felix,
+    load_speaker,
 };
 
 fn samples() -> PathBuf {
@@ -58,7 +59,7 @@ fn every_sample_is_accepted() {
             seen += 1;
         }
     }
-    assert!(seen >= 17, "only {seen} samples found");
+    assert!(seen >= 18, "only {seen} samples found");
 }
 
 #[test]
@@ -111,7 +112,10 @@ fn the_nodes_speaker() {
 fn defaults_of_the_speaker() {
     let config = speaker("two-node/node1-bgp.yaml");
     assert_eq!(config.listen_port, 179);
-    assert_eq!(config.maximum_paths, 8);
+    assert_eq!(
+        (config.multipath.maximum_paths, config.multipath.relax),
+        (8, true)
+    );
     let restart = config.graceful_restart;
     assert_eq!((restart.restart_secs, restart.stale_secs), (120, 300));
     let kernel = config.kernel;
@@ -120,6 +124,8 @@ fn defaults_of_the_speaker() {
         (77, 77, 254)
     );
     assert_eq!((kernel.default_route_metric, kernel.install), (20077, true));
+    assert_eq!(kernel.next_hop_groups, NextHopGroups::Auto);
+    assert_eq!(config.node_addresses, NodeAddresses::default());
     let peer = &config.peers[0];
     let address = "10.0.1.1".parse().unwrap();
     assert_eq!(peer.remote, Remote::Address { address, port: 179 });
@@ -189,7 +195,10 @@ spec:
   networks: [{cidr: 10.244.1.0/24}, {cidr: 'fd00:10:244:1::/64'}]
   maximumPaths: 1
   gracefulRestart: {restartTimeSeconds: 0, stalePathTimeSeconds: 65535}
-  kernel: {protocol: 200, metric: 5, defaultRouteMetric: 6, table: 1000, install: false}
+  kernel: {protocol: 200, metric: 5, defaultRouteMetric: 6, table: 1000, install: false,
+           nextHopGroups: Resilient,
+           resilientGroups: {buckets: 65535, idleTimeSeconds: 0, unbalancedTimeSeconds: 604800}}
+  nodeAddresses: ['fd00::11', 192.0.2.1]
 ---
 apiVersion: rcni.io/v1alpha1
 kind: BGPPeer
@@ -223,10 +232,46 @@ spec:
 ";
 
 #[test]
+fn next_hop_groups() {
+    let groups = |spec: &str| {
+        let text = format!(
+            "apiVersion: rcni.io/v1alpha1\nkind: BGPConfiguration\nmetadata: {{name: default}}\n\
+             spec:\n  asNumber: 65001\n  routerID: 10.0.1.11\n  {spec}\n"
+        );
+        let config = rcni_config::parse_speaker("all", &text);
+        let config = config.unwrap_or_else(|errors| panic!("{errors}"));
+        config.kernel.next_hop_groups
+    };
+    assert_eq!(
+        groups("kernel: {nextHopGroups: Never}"),
+        NextHopGroups::Never
+    );
+    assert_eq!(groups("kernel: {nextHopGroups: Auto}"), NextHopGroups::Auto);
+    let resilient = |buckets| {
+        NextHopGroups::Resilient(ResilientGroups {
+            buckets,
+            idle_secs: 120,
+            unbalanced_secs: 0,
+        })
+    };
+    let all = "kernel: {nextHopGroups: Resilient}";
+    assert_eq!(groups(all), resilient(128));
+    assert_eq!(
+        groups(&format!("{all}\n  maximumPaths: 255")),
+        resilient(255)
+    );
+    let few = "kernel: {nextHopGroups: Resilient, resilientGroups: {buckets: 8}}";
+    assert_eq!(groups(few), resilient(8));
+}
+
+#[test]
 fn every_field_can_be_set() {
     let config =
         rcni_config::parse_speaker("all", EVERY_FIELD).unwrap_or_else(|errors| panic!("{errors}"));
-    assert_eq!((config.listen_port, config.maximum_paths), (1179, 1));
+    assert_eq!(
+        (config.listen_port, config.multipath.maximum_paths),
+        (1179, 1)
+    );
     assert_eq!(config.networks[1], cidr("fd00:10:244:1::/64"));
     let kernel = config.kernel;
     assert_eq!(
@@ -234,6 +279,21 @@ fn every_field_can_be_set() {
         (200, 5, 6)
     );
     assert_eq!((kernel.table, kernel.install), (1000, false));
+    assert_eq!(
+        kernel.next_hop_groups,
+        NextHopGroups::Resilient(ResilientGroups {
+            buckets: 65535,
+            idle_secs: 0,
+            unbalanced_secs: 604_800
+        })
+    );
+    assert_eq!(
+        config.node_addresses,
+        NodeAddresses {
+            v4: Some("192.0.2.1".parse().unwrap()),
+            v6: Some("fd00::11".parse().unwrap())
+        }
+    );
     let restart = config.graceful_restart;
     assert_eq!((restart.restart_secs, restart.stale_secs), (0, 65535));
     let own: [IpAddr; 2] = ["192.0.2.1".parse().unwrap(), "fd00::2".parse().unwrap()];

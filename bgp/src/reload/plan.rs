@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use rcni_bgp_proto::speaker::SpeakerConfig as ProtoConfig;
 use rcni_bgp_proto::speaker::difference::{Change, Difference, Field, PeerDifference};
-use rcni_config::{KernelConfig, PeerConfig, Security, SpeakerConfig};
+use rcni_config::{KernelConfig, NextHopGroups, PeerConfig, Security, SpeakerConfig};
 
 use super::report::{Effect, PeerReport, Report, VERSION};
 use crate::convert;
@@ -27,9 +27,10 @@ impl Plan {
     /// Neither is touched by it.
     #[must_use]
     pub fn new(running: &SpeakerConfig, candidate: SpeakerConfig) -> Self {
-        let next_start = of_kernel(&running.kernel, &candidate.kernel);
+        let next_start = of_next_start(running, &candidate);
         let config = SpeakerConfig {
             kernel: running.kernel,
+            node_addresses: running.node_addresses,
             ..candidate
         };
         let (before, after) = (
@@ -201,14 +202,36 @@ fn of_listeners(running: &SpeakerConfig, config: &SpeakerConfig) -> Vec<String> 
     lines
 }
 
-fn of_kernel(running: &KernelConfig, candidate: &KernelConfig) -> Vec<String> {
+/// All kernel routes would be other ones.
+fn of_next_start(running: &SpeakerConfig, candidate: &SpeakerConfig) -> Vec<String> {
+    let addresses = (running.node_addresses != candidate.node_addresses).then_some("nodeAddresses");
+    let fields = addresses.map(str::to_owned).into_iter();
+    let fields = fields.chain(
+        of_kernel(&running.kernel, &candidate.kernel).map(|field| format!("kernel.{field}")),
+    );
+    fields
+        .map(|field| format!("spec.{field}: takes effect at the next start of rcni-bgp"))
+        .collect()
+}
+
+fn of_kernel(
+    running: &KernelConfig,
+    candidate: &KernelConfig,
+) -> impl Iterator<Item = &'static str> {
     let KernelConfig {
         protocol,
         metric,
         default_route_metric,
         table,
         install,
+        next_hop_groups,
     } = *candidate;
+    let modes = (next_hop_groups, running.next_hop_groups);
+    let resilient = matches!(
+        modes,
+        (NextHopGroups::Resilient(_), NextHopGroups::Resilient(_))
+    );
+    let other_groups = next_hop_groups != running.next_hop_groups;
     let differ = [
         ("protocol", protocol != running.protocol),
         ("metric", metric != running.metric),
@@ -218,13 +241,11 @@ fn of_kernel(running: &KernelConfig, candidate: &KernelConfig) -> Vec<String> {
         ),
         ("table", table != running.table),
         ("install", install != running.install),
+        ("nextHopGroups", other_groups && !resilient),
+        ("resilientGroups", other_groups && resilient),
     ];
     let differ = differ.into_iter().filter(|(_, differs)| *differs);
-    differ
-        .map(|(field, _)| {
-            format!("spec.kernel.{field}: takes effect at the next start of rcni-bgp")
-        })
-        .collect()
+    differ.map(|(field, _)| field)
 }
 
 /// As the file has it.

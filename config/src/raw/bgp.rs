@@ -54,6 +54,11 @@ pub struct BGPConfigurationSpec {
     /// What happens to routes while one side of a session restarts (RFC 4724).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub graceful_restart: Option<GracefulRestartSpec>,
+    /// The node's own addresses, at most one of each family: the source of what the node itself sends
+    /// over learned routes. Default: none, and the kernel chooses.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "crd", schemars(length(max = 2)))]
+    pub node_addresses: Vec<Located<String>>,
     /// How routes are written into the kernel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kernel: Option<KernelSpec>,
@@ -115,4 +120,44 @@ pub struct KernelSpec {
     /// Whether routes are written into the kernel at all. Default: true.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub install: Option<bool>,
+    /// How routes with several next hops are written. Default: Auto.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_hop_groups: Option<NextHopGroupsSpec>,
+    /// How resilient groups are made; only with nextHopGroups: Resilient.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resilient_groups: Option<Located<ResilientGroupsSpec>>,
+}
+
+/// How routes with several next hops are written: Auto, Resilient or Never.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+pub enum NextHopGroupsSpec {
+    /// They share the kernel's nexthop groups where it has them (Linux 5.3).
+    #[default]
+    Auto,
+    /// These groups are resilient (Linux 5.13): a next hop that goes or comes moves as few of the
+    /// others' connections as possible.
+    Resilient,
+    /// Each route has all of its next hops in itself.
+    Never,
+}
+
+/// The buckets of a resilient group: connections are spread over them, and they over next hops.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "crd", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ResilientGroupsSpec {
+    /// How many, maximumPaths to 65535. Default: 128, or maximumPaths if that is more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 65535)))]
+    pub buckets: Option<Located<Int>>,
+    /// A bucket moves to another next hop when nothing was sent for so long, 0 to 604800.
+    /// Default: 120.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 0, max = 604_800)))]
+    pub idle_time_seconds: Option<Located<Int>>,
+    /// After so long buckets move anyway, 0 to 604800; 0: never. Default: 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "crd", schemars(range(min = 0, max = 604_800)))]
+    pub unbalanced_time_seconds: Option<Located<Int>>,
 }

@@ -1,16 +1,17 @@
 //! `rcni-bgp`'s configuration from its objects.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use super::subject::Subject;
 use super::usable::Use;
 use super::{Report, filter, peer};
-use crate::raw::{BGPConfigurationSpec, Int, KernelSpec, Located, Object, Place, SpeakerObjects};
-use crate::{
-    Asn, ConfigErrors, Filter, GracefulRestart, KernelConfig, PeerConfig, SpeakerConfig, kernel,
-};
+use crate::raw::{BGPConfigurationSpec, Located, Object, Place, SpeakerObjects};
+use crate::{Asn, ConfigErrors, Filter, GracefulRestart, Multipath, PeerConfig, SpeakerConfig};
+
+mod addresses;
+mod kernel;
 
 /// RFC 9494: the capability has 24 bits.
 const MAX_LONG_LIVED_SECS: u32 = 0xff_ffff;
@@ -93,13 +94,16 @@ fn configuration(
     let cluster_id = spec.cluster_id.as_ref();
     let cluster_id = cluster_id.map(|given| identifier(&mut subject, "spec.clusterID", given));
     let listen_port = subject.port("spec.listenPort", spec.listen_port, 179);
-    let bind_addresses = bind_addresses(&mut subject, spec.bind_addresses.as_ref());
+    let bind_addresses = addresses::bind(&mut subject, spec.bind_addresses.as_ref());
     let networks = spec.networks.iter().enumerate();
     let networks = subject.cidrs(
         networks.map(|(index, network)| (format!("spec.networks[{index}].cidr"), &network.cidr)),
         Use::Announced,
     );
-    let maximum_paths = subject.number("spec.maximumPaths", spec.maximum_paths, 1..=u8::MAX, 8);
+    let multipath = Multipath {
+        maximum_paths: subject.number("spec.maximumPaths", spec.maximum_paths, 1..=u8::MAX, 8),
+        relax: spec.multipath_relax.unwrap_or(true),
+    };
     let restart = spec.graceful_restart.clone().unwrap_or_default();
     let graceful_restart = GracefulRestart {
         restart_secs: subject.number(
@@ -121,7 +125,9 @@ fn configuration(
             0,
         ),
     };
-    let kernel = kernel_config(&mut subject, &spec.kernel.clone().unwrap_or_default());
+    let node_addresses = addresses::of_node(&mut subject, &spec.node_addresses);
+    let kernel = spec.kernel.clone().unwrap_or_default();
+    let kernel = kernel::kernel(&mut subject, &kernel, multipath.maximum_paths);
     Some(SpeakerConfig {
         asn: asn?,
         router_id: router_id?,
@@ -129,50 +135,13 @@ fn configuration(
         listen_port,
         bind_addresses,
         networks,
-        maximum_paths,
-        multipath_relax: spec.multipath_relax.unwrap_or(true),
+        multipath,
         graceful_restart,
+        node_addresses,
         kernel,
         peers: Vec::new(),
         filters: BTreeMap::new(),
     })
-}
-
-/// Where to listen; empty: everywhere.
-fn bind_addresses(
-    subject: &mut Subject<'_>,
-    given: Option<&Located<Vec<Located<String>>>>,
-) -> Vec<IpAddr> {
-    let path = "spec.bindAddresses";
-    let mut addresses = Vec::new();
-    let Some(given) = given else {
-        return addresses;
-    };
-    if given.value.is_empty() {
-        let reason = "is empty, and nobody could connect";
-        let hint = "write this node's addresses, or leave it out for all";
-        subject.refuse(given.place, path, reason, hint);
-    }
-    for (index, given) in given.value.iter().enumerate() {
-        let path = format!("{path}[{index}]");
-        let everywhere = given
-            .value
-            .parse()
-            .is_ok_and(|address: IpAddr| address.is_unspecified());
-        if everywhere {
-            let reason = format!("{} is no address of its own", given.value);
-            let hint = "write this node's addresses, or leave bindAddresses out for all";
-            subject.refuse(given.place, &path, &reason, hint);
-        } else if let Some(address) = subject.address(&path, given) {
-            if addresses.contains(&address) {
-                let reason = format!("{address} is listed twice");
-                subject.refuse(given.place, &path, &reason, "remove one of them");
-            } else {
-                addresses.push(address);
-            }
-        }
-    }
-    addresses
 }
 
 /// RFC 6286 of a router, RFC 4456 of a cluster: four octets, not all of them zero.
@@ -198,44 +167,6 @@ fn identifier(subject: &mut Subject<'_>, path: &str, given: &Located<String>) ->
     };
     subject.refuse(given.place, path, &reason, hint);
     None
-}
-
-fn kernel_config(subject: &mut Subject<'_>, spec: &KernelSpec) -> KernelConfig {
-    let all = 1..=u32::MAX;
-    let metric = |subject: &mut Subject<'_>, path, given: Option<Located<Int>>, default| {
-        let metric = subject.number(path, given, all.clone(), default);
-        if let Some(given) = given.filter(|_| metric == kernel::BLACKHOLE_METRIC) {
-            let reason = format!("metric {metric} marks felix-lite's blackhole routes");
-            subject.refuse(given.place, path, &reason, "write any other");
-        }
-        metric
-    };
-    let path = "spec.kernel.metric";
-    let default_path = "spec.kernel.defaultRouteMetric";
-    let default_metric = kernel::BGP_DEFAULT_ROUTE_METRIC;
-    let table = subject.number(
-        "spec.kernel.table",
-        spec.table,
-        all.clone(),
-        kernel::TABLE_MAIN,
-    );
-    if let Some(given) = spec.table.filter(|_| table == kernel::TABLE_LOCAL) {
-        let reason = "table 255 (local) is filled by the kernel itself";
-        let hint = "write 254 (main) or another number";
-        subject.refuse(given.place, "spec.kernel.table", reason, hint);
-    }
-    KernelConfig {
-        protocol: subject.protocol("spec.kernel.protocol", spec.protocol),
-        metric: metric(subject, path, spec.metric, kernel::BGP_METRIC),
-        default_route_metric: metric(
-            subject,
-            default_path,
-            spec.default_route_metric,
-            default_metric,
-        ),
-        table,
-        install: spec.install.unwrap_or(true),
-    }
 }
 
 /// Refuses names that Kubernetes would refuse, and the second of two equal ones.

@@ -184,6 +184,142 @@ fn kernel_numbers_that_are_not_ours() {
 }
 
 #[test]
+fn next_hop_groups() {
+    speaker_refuses(
+        &format!("{NODE}  kernel: {{nextHopGroups: resilient, resilientGroups: {{buckets: 0}}}}\n"),
+        &[
+            "bgp.yaml:7: spec.kernel.nextHopGroups (BGPConfiguration default): unknown value \
+             \"resilient\"; did you mean Resilient? Write one of Auto, Resilient, Never",
+            "bgp.yaml:7: spec.kernel.resilientGroups.buckets (BGPConfiguration default): 0 is out \
+             of range; write 1 to 65535",
+        ],
+    );
+    for mode in [
+        "",
+        "    nextHopGroups: Auto\n",
+        "    nextHopGroups: Never\n",
+    ] {
+        let line = if mode.is_empty() { 8 } else { 9 };
+        speaker_refuses(
+            &format!("{NODE}  kernel:\n{mode}    resilientGroups: {{buckets: 64}}\n"),
+            &[&format!(
+                "bgp.yaml:{line}: spec.kernel.resilientGroups (BGPConfiguration default): has no \
+                 effect without nextHopGroups: Resilient; write nextHopGroups: Resilient, or \
+                 remove it"
+            )],
+        );
+    }
+    speaker_refuses(
+        &format!(
+            "{NODE}  kernel:\n    nextHopGroups: Resilient\n    resilientGroups:\n      \
+             buckets: 65536\n      idleTimeSeconds: 604801\n      unbalancedTimeSeconds: -1\n      \
+             idle: 5\n"
+        ),
+        &[
+            "bgp.yaml:10: spec.kernel.resilientGroups.buckets (BGPConfiguration default): 65536 is out of range; write 1 to 65535",
+            "bgp.yaml:11: spec.kernel.resilientGroups.idleTimeSeconds (BGPConfiguration default): 604801 is out of range; write 0 to 604800",
+            "bgp.yaml:12: spec.kernel.resilientGroups.unbalancedTimeSeconds (BGPConfiguration default): -1 is out of range; write 0 to 604800",
+            "bgp.yaml:13: spec.kernel.resilientGroups.idle (BGPConfiguration default): unknown field; known here: buckets, idleTimeSeconds, unbalancedTimeSeconds",
+        ],
+    );
+    speaker_refuses(
+        &format!(
+            "{NODE}  maximumPaths: 16\n  kernel: {{nextHopGroups: Resilient, resilientGroups: {{buckets: 15}}}}\n"
+        ),
+        &[
+            "bgp.yaml:8: spec.kernel.resilientGroups.buckets (BGPConfiguration default): 15 is less \
+             than spec.maximumPaths (16), and some next hops would get nothing; write 16 to 65535, \
+             better many times as many",
+        ],
+    );
+}
+
+#[test]
+fn node_addresses() {
+    let refuses = |address: &str, reason: &str| {
+        speaker_refuses(
+            &format!("{NODE}  nodeAddresses:\n    - \"{address}\"\n"),
+            &[&format!(
+                "bgp.yaml:8: spec.nodeAddresses[0] (BGPConfiguration default): {reason}"
+            )],
+        );
+    };
+    for (address, what) in [
+        ("0.0.0.0", "no host's address"),
+        ("::", "no host's address"),
+        ("127.0.0.1", "loopback"),
+        ("::1", "loopback"),
+        ("0.1.2.3", "of this network (RFC 1122)"),
+        ("224.0.0.5", "multicast"),
+        ("ff02::1", "multicast"),
+        ("255.255.255.255", "reserved (RFC 1112)"),
+        ("fe80::1", "link-local"),
+    ] {
+        let reason = format!(
+            "{address} is {what}, and others could not answer it; write an address of this node \
+             that others can reach, such as 10.0.9.11"
+        );
+        refuses(address, &reason);
+    }
+    refuses(
+        "fe80::1%eth0",
+        "fe80::1 is link-local, and others could not answer it; write an address of this node \
+         that others can reach, such as 10.0.9.11",
+    );
+    refuses(
+        "169.254.0.9",
+        "169.254.0.9 is link-local, as the pods' gateway 169.254.1.1, and others could not answer \
+         it; write an address of this node that others can reach, such as 10.0.9.11",
+    );
+    refuses(
+        "::ffff:10.0.9.11",
+        "::ffff:10.0.9.11 is an IPv4 address in IPv6 form; write 10.0.9.11",
+    );
+    refuses(
+        "10.0.9.11/32",
+        "\"10.0.9.11/32\" is not an IP address; write 10.0.9.11",
+    );
+    for word in ["node1", "10.0.9", "fd00::1%eth0", "", "10.0.9.11/lo/"] {
+        let hint = if word.contains('/') {
+            "10.0.9.11"
+        } else {
+            "one such as 10.0.9.11 or fd00:9::11"
+        };
+        refuses(
+            word,
+            &format!("{word:?} is not an IP address; write {hint}"),
+        );
+    }
+}
+
+#[test]
+fn one_node_address_of_each_family() {
+    speaker_refuses(
+        &format!(
+            "{NODE}  nodeAddresses:\n    - 10.0.9.11\n    - fd00:9::11\n    - 10.0.9.11\n    - \
+             10.0.9.12\n    - fd00:9::12\n"
+        ),
+        &[
+            "bgp.yaml:10: spec.nodeAddresses[2] (BGPConfiguration default): 10.0.9.11 is listed \
+             twice (line 8); remove one of them",
+            "bgp.yaml:11: spec.nodeAddresses[3] (BGPConfiguration default): 10.0.9.12 is a second \
+             IPv4 address beside 10.0.9.11 (line 8), and a route has one source; keep the one that \
+             other nodes know this node by",
+            "bgp.yaml:12: spec.nodeAddresses[4] (BGPConfiguration default): fd00:9::12 is a second \
+             IPv6 address beside fd00:9::11 (line 9), and a route has one source; keep the one that \
+             other nodes know this node by",
+        ],
+    );
+    speaker_refuses(
+        &format!("{NODE}  nodeAddresses: 10.0.9.11\n"),
+        &[
+            "bgp.yaml:7: spec.nodeAddresses (BGPConfiguration default): wrong type: string \
+             \"10.0.9.11\"; write a list ([a, b], or lines that begin with -)",
+        ],
+    );
+}
+
+#[test]
 fn objects_that_there_must_be_one_of() {
     speaker_refuses(
         &object(

@@ -57,7 +57,7 @@ fn unknown_field() {
         &[
             "bgp.yaml:6: spec.routerId (BGPConfiguration default): unknown field; did you mean \
            routerID? Known here: asNumber, routerID, clusterID, listenPort, bindAddresses, networks, maximumPaths, multipathRelax, \
-           gracefulRestart, kernel",
+           gracefulRestart, nodeAddresses, kernel",
         ],
     );
     speaker_refuses(

@@ -162,6 +162,29 @@ fn the_kernel_waits_for_the_next_start() {
 }
 
 #[test]
+fn next_hops_of_kernel_routes_wait_too() {
+    let resilient = "metric: 77, nextHopGroups: Resilient";
+    let next_start = |changes: &[(&str, &str)]| report(changes).next_start;
+    let line = |field: &str| format!("spec.{field}: takes effect at the next start of rcni-bgp");
+    assert_eq!(
+        next_start(&[
+            ("kernel:", "nodeAddresses: [10.0.9.11]\n  kernel:"),
+            ("metric: 77", resilient)
+        ]),
+        [line("nodeAddresses"), line("kernel.nextHopGroups")]
+    );
+    let running = config(&BASE.replacen("metric: 77", resilient, 1));
+    let other = format!("{resilient}, resilientGroups: {{buckets: 64}}");
+    let candidate = config(&BASE.replacen("metric: 77", &other, 1));
+    let plan = Plan::new(&running, candidate);
+    assert_eq!(plan.report.next_start, [line("kernel.resilientGroups")]);
+    assert_eq!(plan.config, running);
+    let candidate = config(&BASE.replacen("metric: 77", "metric: 77\n  , nextHopGroups: Never", 1));
+    let plan = Plan::new(&running, candidate);
+    assert_eq!(plan.report.next_start, [line("kernel.nextHopGroups")]);
+}
+
+#[test]
 fn listening_sockets_are_no_session() {
     let plan = report(&[(
         "kernel:",
