@@ -135,10 +135,10 @@ impl Fib {
                 },
                 Some(query) = queries.recv() => {
                     // Whoever asked may have given up.
-                    let _ = query.send(self.status());
+                    let _ = query.send(status(&self.table, self.failed.as_ref()));
                 }
-                () = sleep_until(timer) => self.on_time().await,
-                () = std::future::ready(()), if work => self.work().await,
+                () = sleep_until(timer) => self.on_time(&mut queries).await,
+                () = std::future::ready(()), if work => self.work(&mut queries).await,
             }
         }
     }
@@ -168,18 +168,6 @@ impl Fib {
         Ok(())
     }
 
-    fn status(&self) -> FibStatus {
-        let mut status = self.table.status();
-        status.trouble = self.failed.as_ref().map(|(_, error)| {
-            format!(
-                "cannot read the kernel's routes: {error}; tried again every {} s, until then what \
-                 others change may go unnoticed",
-                RETRY_MOST.as_secs()
-            )
-        });
-        status
-    }
-
     fn obey(&mut self, command: Command) {
         match command {
             Command::Want(changes) => {
@@ -200,10 +188,10 @@ impl Fib {
         }
     }
 
-    async fn work(&mut self) {
-        self.write_batch().await;
+    async fn work(&mut self, queries: &mut mpsc::Receiver<Query>) {
+        self.write_batch(queries).await;
         if self.table.has_suspects() {
-            self.judge().await;
+            self.judge(queries).await;
         }
         // What takes their place comes first.
         if self.leftovers.has_work() && !self.table.has_work() {
@@ -216,12 +204,19 @@ impl Fib {
         tokio::task::yield_now().await;
     }
 
-    async fn write_batch(&mut self) {
+    async fn write_batch(&mut self, queries: &mut mpsc::Receiver<Query>) {
         let changes = self.table.next_changes(BATCH);
         if changes.is_empty() {
             return;
         }
-        let outcomes = self.netlink.apply(&self.owner, &changes).await;
+        let (table, failed) = (&self.table, &self.failed);
+        let answer = || {
+            let mut status = status(table, failed.as_ref());
+            status.pending += changes.len();
+            status
+        };
+        let writing = self.netlink.apply(&self.owner, &changes);
+        let outcomes = meanwhile(writing, queries, answer).await;
         let now = std::time::Instant::now();
         for (change, outcome) in changes.iter().zip(outcomes) {
             self.log_outcome(change, outcome);
@@ -234,9 +229,11 @@ impl Fib {
 
     /// Asks the kernel about next hops of routes that it refused, and about those that were
     /// unusable so far.
-    async fn judge(&mut self) {
+    async fn judge(&mut self, queries: &mut mpsc::Receiver<Query>) {
         let suspects = self.table.suspects();
-        let answers = match self.netlink.look_up(&suspects).await {
+        let (table, failed) = (&self.table, &self.failed);
+        let answer = || status(table, failed.as_ref());
+        let answers = match meanwhile(self.netlink.look_up(&suspects), queries, answer).await {
             Ok(answers) => answers,
             Err(error) => {
                 // Refused routes have their dates, and the next dump asks again.
@@ -328,7 +325,7 @@ impl Fib {
             .fold(audit, Instant::min)
     }
 
-    async fn on_time(&mut self) {
+    async fn on_time(&mut self, queries: &mut mpsc::Receiver<Query>) {
         let now = Instant::now();
         self.table.retry_due(now.into_std());
         if let Some(more) = self.quiet.swallowed(now.into_std()) {
@@ -339,12 +336,15 @@ impl Fib {
         }
         let due = self.resync_at.is_some_and(|at| at <= now);
         if due || self.last_dump + AUDIT <= now {
-            self.resync().await;
+            self.resync(queries).await;
         }
     }
 
-    async fn resync(&mut self) {
-        let found = self.netlink.find(&self.owner, self.name_foreign).await;
+    async fn resync(&mut self, queries: &mut mpsc::Receiver<Query>) {
+        let (table, failed) = (&self.table, &self.failed);
+        let answer = || status(table, failed.as_ref());
+        let reading = self.netlink.find(&self.owner, self.name_foreign);
+        let found = meanwhile(reading, queries, answer).await;
         self.last_dump = Instant::now();
         self.resync_at = None;
         match found {
@@ -364,6 +364,37 @@ impl Fib {
                 let pause = RETRY_FIRST.saturating_mul(1 << before.min(4));
                 self.resync_at = Some(self.last_dump + jitter(pause.min(RETRY_MOST)));
                 self.failed = Some((before + 1, error));
+            }
+        }
+    }
+}
+
+/// The picture for people; `failed` as in [`Fib`].
+fn status(table: &Table, failed: Option<&(u32, io::Error)>) -> FibStatus {
+    let mut status = table.status();
+    status.trouble = failed.map(|(_, error)| {
+        format!(
+            "cannot read the kernel's routes: {error}; tried again every {} s, until then what \
+             others change may go unnoticed",
+            RETRY_MOST.as_secs()
+        )
+    });
+    status
+}
+
+/// Waits for the kernel; whoever asks meanwhile is answered.
+async fn meanwhile<T>(
+    kernel: impl Future<Output = T>,
+    queries: &mut mpsc::Receiver<Query>,
+    answer: impl Fn() -> FibStatus,
+) -> T {
+    let mut kernel = std::pin::pin!(kernel);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut kernel => return done,
+            Some(query) = queries.recv() => {
+                let _ = query.send(answer());
             }
         }
     }
