@@ -10,14 +10,16 @@ use rcni_bgp_proto::speaker::{self, PeerId, PeerStatus, PrefixCounts, SpeakerSta
 use serde::{Deserialize, Serialize};
 
 use super::drain::DrainStatus;
-use crate::fib::{FibStatus, Ownership, Prefix};
+use crate::fib::{FibStatus, Ownership};
 
 mod configuration;
+mod kernel;
 mod limits;
 mod listener;
 mod session;
 
 pub use configuration::{Configuration, Refused};
+pub use kernel::{Failed, ForeignRoute, Kernel, Others, RepairedBy};
 pub use limits::{Limit, Limits};
 pub use listener::Listener;
 pub use session::{Both, Counts as MessageCounts, Details, Negotiated, Range, Stale};
@@ -175,50 +177,6 @@ pub struct Prefixes {
     pub advertised: usize,
 }
 
-/// The kernel's side.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Kernel {
-    /// Own route protocol number.
-    pub protocol: u8,
-    /// Own metric.
-    pub metric: u32,
-    /// Own table.
-    pub table: u32,
-    /// Whether routes are installed at all.
-    pub install: bool,
-    /// Wanted and there.
-    pub installed: usize,
-    /// Adopted from an earlier run and not learned again yet.
-    pub stale: usize,
-    /// About to be written.
-    pub pending: usize,
-    /// Put back or put right after somebody else changed them, since the start.
-    pub repaired: u64,
-    /// How many are in `failed`, or would be if it were not cut off.
-    pub failed_count: usize,
-    /// Refused, and tried again from time to time; the first hundred.
-    pub failed: Vec<Failed>,
-    /// How many are in `degraded`, or would be if it were not cut off.
-    #[serde(default)]
-    pub degraded_count: usize,
-    /// Installed, but without some of their next hops; the first hundred.
-    #[serde(default)]
-    pub degraded: Vec<Failed>,
-    /// Why nobody knows what the kernel has, and what is done about it.
-    #[serde(default)]
-    pub trouble: Option<String>,
-}
-
-/// A route that is not in the kernel, or not as BGP has it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failed {
-    /// Which.
-    pub prefix: String,
-    /// Why.
-    pub reason: String,
-}
-
 /// What an answer is made of.
 #[derive(Debug)]
 pub struct Parts {
@@ -281,21 +239,7 @@ impl Status {
             pid: std::process::id(),
             uptime_seconds: elapsed(parts.started, now),
             peers: parts.speaker.peers.into_iter().map(peer).collect(),
-            kernel: Kernel {
-                protocol: parts.owner.protocol,
-                metric: parts.owner.metric,
-                table: parts.owner.table,
-                install: parts.install,
-                installed: fib.installed,
-                stale: fib.stale,
-                pending: fib.pending,
-                repaired: fib.repaired,
-                failed_count: fib.failed_count,
-                failed: listed(fib.failed),
-                degraded_count: fib.degraded_count,
-                degraded: listed(fib.degraded),
-                trouble: fib.trouble,
-            },
+            kernel: Kernel::new(fib, &parts.owner, parts.install),
             conflicts,
             operation: Operation {
                 synced,
@@ -370,14 +314,6 @@ impl Prefixes {
 
 fn yes() -> bool {
     true
-}
-
-fn listed(routes: Vec<(Prefix, String)>) -> Vec<Failed> {
-    let told = |(prefix, reason): (Prefix, String)| Failed {
-        prefix: prefix.to_string(),
-        reason,
-    };
-    routes.into_iter().map(told).collect()
 }
 
 fn conflicts(speaker: &SpeakerStatus) -> Vec<Conflict> {

@@ -3,9 +3,11 @@
 //! Fits 80 columns: long names are shortened; where addresses and numbers need more than a line
 //! has, the counts go to a line of their own.
 
+mod kernel;
+
 use std::fmt::Write;
 
-use super::model::{Failed, Peer, Prefixes, Stale, Status};
+use super::model::{Peer, Prefixes, Stale, Status};
 use crate::text::escape;
 
 /// Columns that a table may use.
@@ -51,7 +53,8 @@ pub fn table(status: &Status, colour: bool) -> String {
         peers(&mut out, status, colour);
     }
     ranges(&mut out, status);
-    failed(&mut out, status);
+    kernel::failed(&mut out, status);
+    kernel::foreign(&mut out, status);
     out
 }
 
@@ -345,36 +348,6 @@ fn ranges(out: &mut String, status: &Status) {
             let _ = write!(text, ", {} refused over the maximum", range.refused);
         }
         wrapped(out, &text);
-    }
-}
-
-fn failed(out: &mut String, status: &Status) {
-    let kernel = &status.kernel;
-    listed(
-        out,
-        "not in the kernel",
-        &kernel.failed,
-        kernel.failed_count,
-    );
-    listed(
-        out,
-        "in the kernel without some of their next hops",
-        &kernel.degraded,
-        kernel.degraded_count,
-    );
-}
-
-fn listed(out: &mut String, title: &str, routes: &[Failed], count: usize) {
-    if routes.is_empty() {
-        return;
-    }
-    let _ = writeln!(out, "\n{title}:");
-    for route in routes.iter().take(FAILED_SHOWN) {
-        wrapped(out, &format!("{}: {}", route.prefix, route.reason));
-    }
-    let shown = routes.len().min(FAILED_SHOWN);
-    if count > shown {
-        let _ = writeln!(out, "  and {} more: `-o json` lists them", count - shown);
     }
 }
 

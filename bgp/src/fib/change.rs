@@ -5,6 +5,7 @@ use std::fmt;
 
 use rcni_bgp_proto::rib::PrefixMap;
 
+use super::rivals::Others;
 use super::{NextHops, Prefix};
 
 /// One write.
@@ -158,6 +159,8 @@ pub struct Found {
     /// Protocol of foreign routes that stand where ours would; `None` if only own routes were
     /// asked for.
     pub foreign: Option<HashMap<Prefix, u8>>,
+    /// All foreign routes of the table, also those at another metric; `None` as with `foreign`.
+    pub others: Option<Others>,
 }
 
 impl Found {
@@ -167,6 +170,9 @@ impl Found {
         self.ours.retain(|prefix, _| keep(&prefix));
         if let Some(foreign) = &mut self.foreign {
             foreign.retain(|prefix, _| keep(prefix));
+        }
+        if let Some(others) = &mut self.others {
+            others.retain(keep);
         }
     }
 }

@@ -106,6 +106,8 @@ pub struct RawMessage<'a> {
     /// Sequence number of the request that this answers; whatever the writer chose in
     /// notifications.
     pub sequence: u32,
+    /// Port id of whoever asked for what a notification tells; 0: the kernel did it by itself.
+    pub port: u32,
     /// What follows the header.
     pub payload: &'a [u8],
 }
@@ -119,6 +121,7 @@ pub fn split(mut datagram: &[u8]) -> impl Iterator<Item = RawMessage<'_>> {
             kind: u16_at(header, 4)?,
             flags: u16_at(header, 6)?,
             sequence: u32_at(header, 8)?,
+            port: u32_at(header, 12)?,
             payload: datagram.get(HEADER_LEN..length)?,
         };
         datagram = datagram

@@ -13,11 +13,13 @@
 //! ever written, replaced or deleted.
 
 pub mod change;
+pub mod drift;
 pub mod former;
 pub mod message;
 pub mod monitor;
 pub mod netlink;
 pub mod reconcile;
+pub mod rivals;
 pub mod task;
 pub mod wire;
 
@@ -107,6 +109,8 @@ pub struct KernelRoute {
     pub metric: u32,
     /// `RTA_TABLE`, else `rtm_table`.
     pub table: u32,
+    /// `rtm_type`; 0 if the route is for some sources or classes only.
+    pub kind: u8,
     /// Type is `unicast` (no blackhole, local, …), for all sources and classes.
     pub unicast: bool,
     /// Interface of a route that is not multipath.
@@ -138,6 +142,10 @@ pub struct FibStatus {
     pub degraded_count: usize,
     /// How many own routes were put back or put right after somebody else changed them.
     pub repaired: u64,
+    /// The same by cause.
+    pub repairs: drift::Repairs,
+    /// Other programs' routes for the same prefixes.
+    pub rivals: rivals::RivalStatus,
     /// All prefixes that are wanted and are not in the kernel as wanted.
     pub unsettled: Vec<Prefix>,
     /// Why nobody knows what the kernel has, and what to do.

@@ -9,9 +9,11 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
+use super::drift::Doer;
 use super::message::{self, RawMessage, flag, kind, u32_at};
+use super::rivals::{Foreign, News};
 use super::wire::{self, DATAGRAM, Opener, Wire};
-use super::{NextHop, Ownership, Prefix};
+use super::{KernelRoute, NextHop, Ownership, Prefix};
 
 /// Links of this name prefix are pods' host ends: no next hop is ever there, and a busy node makes
 /// and removes many.
@@ -21,18 +23,22 @@ const POD_LINK: &[u8] = b"rcni";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Observed {
     /// An own route was deleted, or these gateways of it (IPv6).
-    OwnGone(Prefix, Vec<NextHop>),
+    OwnGone(Prefix, Vec<NextHop>, Doer),
     /// A route with our marks was made or changed.
-    OwnSeen(Prefix, Vec<NextHop>),
+    OwnSeen(Prefix, Vec<NextHop>, Doer),
     /// A foreign route stands where ours would; `replaced`: in the place of what was there.
     ForeignSeen {
         /// Destination.
         prefix: Prefix,
         /// `NLM_F_REPLACE`.
         replaced: bool,
+        /// Whose.
+        doer: Doer,
     },
     /// A foreign route left such a place.
     ForeignGone(Prefix),
+    /// A foreign route, whatever its metric, came or went: told beside the others.
+    Rival(News),
     /// A link came up or an address was added: what was unreachable may be reachable. Links of pods
     /// never count.
     Reachable,
@@ -138,7 +144,14 @@ impl Monitor {
                 let observed = match raw.kind {
                     kind::NEW_LINK | kind::DEL_LINK => self.links.change(&raw),
                     kind::NEW_ADDRESS | kind::DEL_ADDRESS => self.links.address(&raw),
-                    kind::NEW_ROUTE | kind::DEL_ROUTE => classify(&self.owner, &self.links, &raw),
+                    kind::NEW_ROUTE | kind::DEL_ROUTE => {
+                        let Some(route) = message::parse_route(raw.payload) else {
+                            continue;
+                        };
+                        let rival = rival(&self.owner, &self.links, &route, &raw);
+                        self.ready.extend(rival.map(Observed::Rival));
+                        classify(&self.owner, &self.links, &route, &raw)
+                    }
                     _ => None,
                 };
                 self.ready.extend(observed);
@@ -158,35 +171,64 @@ fn begin(opener: &Opener, own_port: u32) -> io::Result<Arc<dyn Wire>> {
     Ok(wire)
 }
 
-fn classify(owner: &Ownership, links: &Links, raw: &RawMessage<'_>) -> Option<Observed> {
-    let route = message::parse_route(raw.payload)?;
+fn rival(
+    owner: &Ownership,
+    links: &Links,
+    route: &KernelRoute,
+    raw: &RawMessage<'_>,
+) -> Option<News> {
+    if links.has_pod(route) {
+        return None;
+    }
+    let route = Foreign::of(owner, route)?;
+    Some(if raw.kind == kind::DEL_ROUTE {
+        News::Gone(route)
+    } else {
+        let replaced = raw.flags & flag::REPLACE != 0;
+        News::Seen { route, replaced }
+    })
+}
+
+fn classify(
+    owner: &Ownership,
+    links: &Links,
+    route: &KernelRoute,
+    raw: &RawMessage<'_>,
+) -> Option<Observed> {
+    let doer = Doer(raw.port);
     let gone = raw.kind == kind::DEL_ROUTE;
     let prefix = route.prefix;
-    if owner.owns(&route) {
+    if owner.owns(route) {
+        let next_hops = route.next_hops.clone();
         return Some(if gone {
-            Observed::OwnGone(prefix, route.next_hops)
+            Observed::OwnGone(prefix, next_hops, doer)
         } else {
-            Observed::OwnSeen(prefix, route.next_hops)
+            Observed::OwnSeen(prefix, next_hops, doer)
         });
     }
-    if owner.same_place(&route) {
+    if owner.same_place(route) {
         return Some(if gone {
             Observed::ForeignGone(prefix)
         } else {
             Observed::ForeignSeen {
                 prefix,
                 replaced: raw.flags & flag::REPLACE != 0,
+                doer,
             }
         });
     }
-    let pod = route
-        .interface
-        .is_some_and(|index| links.pods.contains(&index));
+    let pod = links.has_pod(route);
     let connects = !gone && route.unicast && route.next_hops.is_empty() && !pod;
     connects.then_some(Observed::Connected(prefix))
 }
 
 impl Links {
+    /// Whether the route leads to a pod.
+    fn has_pod(&self, route: &KernelRoute) -> bool {
+        let interface = route.interface;
+        interface.is_some_and(|index| self.pods.contains(&index))
+    }
+
     /// `struct ifinfomsg`: index at 4, flags at 8, attributes from 16.
     fn change(&mut self, raw: &RawMessage<'_>) -> Option<Observed> {
         const IFLA_IFNAME: u16 = 3;

@@ -22,6 +22,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::change::{Change, Found, Outcome, is_passing};
 use super::message::{self, Lookup, RawMessage, family, flag, kind};
+use super::rivals::Foreign;
 use super::wire::{self, DATAGRAM, Opener, SEND_BUFFER, Wire};
 use super::{KernelRoute, NextHop, NextHops, Ownership};
 
@@ -202,14 +203,15 @@ impl Netlink {
         }
     }
 
-    /// All own routes of both families, and on demand who holds the places where own ones would
-    /// stand.
+    /// All own routes of both families, and on demand the foreign ones of the table, among them those
+    /// that hold the places where own ones would stand.
     ///
     /// # Errors
     /// The kernel's, or a timeout.
     pub async fn find(&mut self, owner: &Ownership, with_foreign: bool) -> io::Result<Found> {
         let mut found = Found {
             foreign: with_foreign.then(Default::default),
+            others: with_foreign.then(Default::default),
             ..Found::default()
         };
         // Routes that follow each other mostly have the same gateways.
@@ -228,12 +230,18 @@ impl Netlink {
                     }
                     found.ours.insert(route.prefix, last.clone());
                 }
-                Some(route) if owner.same_place(&route) => {
-                    if let Some(foreign) = &mut found.foreign {
+                Some(route) => {
+                    if let Some(foreign) = &mut found.foreign
+                        && owner.same_place(&route)
+                    {
                         foreign.insert(route.prefix, route.protocol);
                     }
+                    if let Some(others) = &mut found.others
+                        && let Some(other) = Foreign::of(owner, &route)
+                    {
+                        others.add(other);
+                    }
                 }
-                Some(_) => {}
             };
             let dumped = self.dump(family, owner.table, protocol, &mut take).await;
             self.broken |= dumped.is_err();

@@ -281,13 +281,15 @@ impl Table {
     }
 
     /// A foreign route stands where ours would; `replaced`: it took the place of what was there.
-    pub fn foreign_appeared(&mut self, prefix: Prefix, replaced: bool) {
+    /// True if one of ours was lost to it.
+    pub fn foreign_appeared(&mut self, prefix: Prefix, replaced: bool) -> bool {
         if let Some(entry) = self.entries.get_mut(&prefix) {
             entry.contested = true;
             if replaced && entry.installed.is_some() {
-                self.vanished(prefix, &[]);
+                return self.vanished(prefix, &[]);
             }
         }
+        false
     }
 
     /// A foreign route left the place where ours would stand.

@@ -1,6 +1,8 @@
 //! The task that owns kernel routes: takes what the speaker wants, writes the difference, repairs
 //! what others change.
 
+mod told;
+
 use std::io;
 use std::time::Duration;
 
@@ -8,11 +10,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
-use super::change::{Change, Drift, Outcome, Reason};
+use self::told::Told;
+use super::change::{Change, Outcome, Reason};
+use super::drift::{Cause, Doer};
 use super::former::{Former, Leftovers};
 use super::monitor::{Monitor, Observed};
 use super::netlink::{BATCH, Netlink};
 use super::reconcile::Table;
+use super::rivals::News;
 use super::{FibStatus, NextHops, Ownership, Prefix};
 use crate::jitter::jitter;
 use crate::log::Quiet;
@@ -26,8 +31,6 @@ const DUMP_APART: Duration = Duration::from_secs(1);
 /// First and longest pause after a dump that failed.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_MOST: Duration = Duration::from_secs(16);
-/// How many prefixes a log line about drift names.
-const NAMED: usize = 3;
 
 /// From the core.
 #[derive(Debug)]
@@ -52,9 +55,8 @@ pub struct Fib {
     /// The next dump must tell whose routes stand in the way.
     name_foreign: bool,
     last_dump: Instant,
-    /// Dumps that failed since the last one that did not, and why.
-    failed: Option<(u32, io::Error)>,
     quiet: Quiet,
+    told: Told,
 }
 
 impl Fib {
@@ -81,11 +83,14 @@ impl Fib {
     ) -> io::Result<(Self, usize)> {
         netlink.probe(&owner).await?;
         let mut table = Table::new(jitter);
-        let found = netlink.find(&owner, false).await?;
+        let found = netlink.find(&owner, true).await?;
         let adopted = found.ours.len();
         for (prefix, next_hops) in found.ours.iter() {
             table.adopt(prefix, next_hops);
         }
+        let mut told = Told::default();
+        told.rivals
+            .dumped(found.others.as_ref(), |prefix| table.knows(prefix));
         let fib = Self {
             owner,
             netlink,
@@ -95,8 +100,8 @@ impl Fib {
             resync_at: None,
             name_foreign: false,
             last_dump: Instant::now(),
-            failed: None,
             quiet: Quiet::default(),
+            told,
         };
         Ok((fib, adopted))
     }
@@ -135,7 +140,7 @@ impl Fib {
                 },
                 Some(query) = queries.recv() => {
                     // Whoever asked may have given up.
-                    let _ = query.send(status(&self.table, self.failed.as_ref()));
+                    let _ = query.send(self.told.status(&self.owner, &self.table));
                 }
                 () = sleep_until(timer) => self.on_time(&mut queries).await,
                 () = std::future::ready(()), if work => self.work(&mut queries).await,
@@ -209,9 +214,9 @@ impl Fib {
         if changes.is_empty() {
             return;
         }
-        let (table, failed) = (&self.table, &self.failed);
+        let (table, told) = (&self.table, &self.told);
         let answer = || {
-            let mut status = status(table, failed.as_ref());
+            let mut status = told.status(&self.owner, table);
             status.pending += changes.len();
             status
         };
@@ -231,8 +236,8 @@ impl Fib {
     /// unusable so far.
     async fn judge(&mut self, queries: &mut mpsc::Receiver<Query>) {
         let suspects = self.table.suspects();
-        let (table, failed) = (&self.table, &self.failed);
-        let answer = || status(table, failed.as_ref());
+        let (table, told) = (&self.table, &self.told);
+        let answer = || told.status(&self.owner, table);
         let answers = match meanwhile(self.netlink.look_up(&suspects), queries, answer).await {
             Ok(answers) => answers,
             Err(error) => {
@@ -272,27 +277,41 @@ impl Fib {
 
     fn observe(&mut self, observed: Observed) {
         match observed {
-            Observed::OwnGone(prefix, gone) => {
-                if self.table.vanished(prefix, &gone) && self.may_log() {
-                    warn!(%prefix, "another program deleted this route; putting it back");
+            Observed::OwnGone(prefix, gone, doer) => {
+                if self.table.vanished(prefix, &gone) {
+                    self.lost(prefix, doer);
                 }
             }
-            Observed::OwnSeen(prefix, next_hops) => {
-                if self.table.appeared(prefix, &next_hops) && self.may_log() {
-                    warn!(%prefix, "another program wrote a route with our marks; putting it right");
+            Observed::OwnSeen(prefix, next_hops, doer) => {
+                if self.table.appeared(prefix, &next_hops) {
+                    let what = "another program wrote a route with our marks; putting it right";
+                    self.note(Cause::Changed, prefix, doer, what);
                 }
             }
-            Observed::ForeignSeen { prefix, replaced } => {
-                self.table.foreign_appeared(prefix, replaced);
+            Observed::ForeignSeen {
+                prefix,
+                replaced,
+                doer,
+            } => {
+                if self.table.foreign_appeared(prefix, replaced) {
+                    let what = "another program put a route of its own in the place of this one; \
+                                that is left alone, ours waits";
+                    self.note(Cause::Changed, prefix, doer, what);
+                }
             }
+            Observed::Rival(news) => self.rival(news),
             Observed::ForeignGone(prefix) => self.table.foreign_vanished(prefix),
             Observed::Reachable => {
                 self.table.retry_all();
                 // A link that went down and up between two reads took its routes with it.
+                self.told.moved = true;
                 self.resync_soon();
             }
             Observed::Connected(network) => self.table.retry_within(&network),
-            Observed::Flushed => self.resync_soon(),
+            Observed::Flushed => {
+                self.told.moved = true;
+                self.resync_soon();
+            }
             Observed::Lost => {
                 if self.may_log() {
                     info!("notifications were lost; asking the kernel for all own routes");
@@ -301,6 +320,34 @@ impl Fib {
                 self.table.retry_all();
                 self.resync_soon();
             }
+        }
+    }
+
+    fn lost(&mut self, prefix: Prefix, doer: Doer) {
+        let (cause, what) = if doer.is_kernel() {
+            let what = "this route went with a link, an address or a lifetime; putting it back";
+            (Cause::Link, what)
+        } else {
+            let what = "another program deleted this route; putting it back";
+            (Cause::Deleted, what)
+        };
+        self.note(cause, prefix, doer, what);
+    }
+
+    fn note(&mut self, cause: Cause, prefix: Prefix, doer: Doer, what: &str) {
+        self.told.repairs.add(cause, 1);
+        if self.may_log() {
+            warn!(%prefix, by = %doer, "{what}");
+        }
+    }
+
+    fn rival(&mut self, news: News) {
+        let prefix = news.prefix();
+        let ours = self.table.knows(prefix);
+        self.told.rivals.heard(news, ours);
+        // Of several with the same marks (IPv6 routers that announce themselves) others may be left.
+        if ours && prefix.prefix() == 0 && matches!(news, News::Gone(_)) {
+            self.resync_soon();
         }
     }
 
@@ -341,45 +388,37 @@ impl Fib {
     }
 
     async fn resync(&mut self, queries: &mut mpsc::Receiver<Query>) {
-        let (table, failed) = (&self.table, &self.failed);
-        let answer = || status(table, failed.as_ref());
-        let reading = self.netlink.find(&self.owner, self.name_foreign);
+        let foreign = self.name_foreign || self.told.rivals.wanted();
+        let (table, told) = (&self.table, &self.told);
+        let answer = || told.status(&self.owner, table);
+        let reading = self.netlink.find(&self.owner, foreign);
         let found = meanwhile(reading, queries, answer).await;
         self.last_dump = Instant::now();
         self.resync_at = None;
         match found {
             Ok(found) => {
-                if let Some((count, _)) = self.failed.take() {
+                if let Some((count, _)) = self.told.failed.take() {
                     info!(failed = count, "the kernel's routes can be read again");
                 }
                 self.name_foreign = false;
                 self.table.retry_unusable();
-                report(&self.table.resync(found));
+                let Self { told, table, .. } = self;
+                told.rivals
+                    .dumped(found.others.as_ref(), |prefix| table.knows(prefix));
+                let drift = self.table.resync(found);
+                self.told.drifted(&drift);
             }
             Err(error) => {
-                let before = self.failed.take().map_or(0, |(count, _)| count);
+                let before = self.told.failed.take().map_or(0, |(count, _)| count);
                 if before == 0 {
                     warn!(%error, "cannot read the kernel's routes; will be tried again");
                 }
                 let pause = RETRY_FIRST.saturating_mul(1 << before.min(4));
                 self.resync_at = Some(self.last_dump + jitter(pause.min(RETRY_MOST)));
-                self.failed = Some((before + 1, error));
+                self.told.failed = Some((before + 1, error));
             }
         }
     }
-}
-
-/// The picture for people; `failed` as in [`Fib`].
-fn status(table: &Table, failed: Option<&(u32, io::Error)>) -> FibStatus {
-    let mut status = table.status();
-    status.trouble = failed.map(|(_, error)| {
-        format!(
-            "cannot read the kernel's routes: {error}; tried again every {} s, until then what \
-             others change may go unnoticed",
-            RETRY_MOST.as_secs()
-        )
-    });
-    status
 }
 
 /// Waits for the kernel; whoever asks meanwhile is answered.
@@ -396,29 +435,6 @@ async fn meanwhile<T>(
             Some(query) = queries.recv() => {
                 let _ = query.send(answer());
             }
-        }
-    }
-}
-
-fn report(drift: &Drift) {
-    for (what, prefixes) in [
-        ("own routes were gone; putting them back", &drift.vanished),
-        (
-            "own routes had other next hops; putting them right",
-            &drift.altered,
-        ),
-        (
-            "found routes with our marks that are not ours",
-            &drift.unexpected,
-        ),
-    ] {
-        if !prefixes.is_empty() {
-            let some: Vec<String> = prefixes
-                .iter()
-                .take(NAMED)
-                .map(ToString::to_string)
-                .collect();
-            warn!(routes = prefixes.len(), such_as = some.join(" "), "{what}");
         }
     }
 }

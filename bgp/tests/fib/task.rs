@@ -1,5 +1,8 @@
 //! The task: adoption, repair, foreign routes, refusal.
 
+use rcni_bgp::fib::drift::Cause;
+use rcni_bgp::fib::rivals::{Effect, RivalStatus};
+
 use super::*;
 
 #[test]
@@ -138,4 +141,57 @@ fn without_the_right_to_write_the_first_question_tells() {
         Fib::open(OWNER).await.map(|_| ()).unwrap_err()
     });
     assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
+}
+
+#[test]
+fn foreign_routes_at_other_metrics_are_told_and_drift_by_its_cause() {
+    let namespace = lonely();
+    // Before the start, and not ours yet.
+    namespace.ip("route add default via 10.0.0.9 proto dhcp metric 100");
+    namespace.ip("route add blackhole 10.128.3.0/24 proto static metric 5");
+    namespace.run(|| async {
+        let running = Running::start().await;
+        assert_eq!(running.status().await.rivals, RivalStatus::default());
+        for text in ["0.0.0.0/0", "10.128.3.0/24", "10.128.4.0/24"] {
+            running.want(text, &["10.0.0.1"]).await;
+        }
+        let told = |status: &FibStatus| {
+            let listed = status.rivals.listed.iter();
+            let all = listed.map(|(route, effect)| (route.prefix.to_string(), *effect));
+            all.collect::<Vec<_>>()
+        };
+        let expect = async |what: &str, expected: &[(&str, Effect)]| {
+            let expected: Vec<(String, Effect)> = expected
+                .iter()
+                .map(|(text, effect)| ((*text).to_owned(), *effect))
+                .collect();
+            let there = |status: &FibStatus| told(status) == expected && status.installed == 3;
+            running.until(what, there).await
+        };
+        let default = ("0.0.0.0/0", Effect::Preferred);
+        let hole = ("10.128.3.0/24", Effect::Preferred);
+        expect("what was there before", &[default, hole]).await;
+        ip_here("route add 10.128.4.0/24 via 10.0.0.9 proto static metric 90");
+        let beside = ("10.128.4.0/24", Effect::Beside);
+        expect("one that came", &[default, hole, beside]).await;
+        ip_here("route del 10.128.4.0/24 metric 90");
+        ip_here("route del default metric 100");
+        expect("two that went", &[hole]).await;
+        ip_here("route replace 10.128.3.0/24 via 10.0.0.9 proto static metric 5");
+        let kinds = |status: &FibStatus| status.rivals.listed[0].0.kind == 1;
+        running.until("another type", kinds).await;
+
+        ip_here("route del 10.128.4.0/24 metric 77");
+        ip_here("route replace 10.128.4.0/24 via 10.0.0.9 metric 77 proto 77");
+        let repaired = |status: &FibStatus| status.repaired == 2 && status.installed == 3;
+        running.until("both are undone", repaired).await;
+        ip_here("link set eth0 down");
+        ip_here("link set eth0 up");
+        // All but the static one were ours.
+        let back = |status: &FibStatus| status.repaired == 5 && status.installed == 3;
+        let status = running.until("all are back", back).await;
+        let by = Cause::ALL.map(|cause| status.repairs.of(cause));
+        assert_eq!((by, status.repairs.total()), ([1, 1, 3, 0], 5));
+        expect("the static one went with the link", &[]).await;
+    });
 }

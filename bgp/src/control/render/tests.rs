@@ -1,8 +1,8 @@
 use super::*;
 use crate::control::drain::DrainStatus;
 use crate::control::model::{
-    ByFamily, Configuration, Conflict, Details, Failed, Kernel, LastError, Listener, Negotiated,
-    Operation, Prefixes, Range, Refused, VERSION,
+    ByFamily, Configuration, Conflict, Details, Failed, ForeignRoute, Kernel, LastError, Listener,
+    Negotiated, Operation, Others, Prefixes, Range, Refused, VERSION,
 };
 
 fn peer(name: &str, address: &str) -> Peer {
@@ -68,12 +68,15 @@ fn status(peers: Vec<Peer>) -> Status {
             installed: 2,
             stale: 0,
             pending: 0,
-            repaired: 0,
             failed_count: 0,
             failed: vec![],
             degraded_count: 0,
             degraded: vec![],
             trouble: None,
+            others: Others {
+                default_route_metric: 20_077,
+                ..Others::default()
+            },
         },
         conflicts: vec![],
         operation: Operation {
@@ -327,4 +330,58 @@ fn a_refused_configuration_is_said_until_it_is_fine() {
     );
     assert!(text.contains("spec.kernel.metric: takes effect"), "{text}");
     assert!(!text.contains('\u{1b}'));
+}
+
+fn foreign(
+    prefix: &str,
+    protocol: u8,
+    name: Option<&str>,
+    metric: u32,
+    effect: &str,
+) -> ForeignRoute {
+    ForeignRoute {
+        prefix: prefix.to_owned(),
+        protocol,
+        protocol_name: name.map(str::to_owned),
+        kind: "unicast".to_owned(),
+        metric,
+        table: 254,
+        effect: effect.to_owned(),
+    }
+}
+
+#[test]
+fn routes_of_other_programs_are_told_where_they_matter() {
+    let mut status = status(vec![]);
+    let others = &mut status.kernel.others;
+    others.foreign_count = 1;
+    others.foreign = vec![foreign("10.9.0.0/16", 4, Some("static"), 90, "beside")];
+    // It changes nothing.
+    assert!(!table(&status, false).contains("other programs"));
+    let others = &mut status.kernel.others;
+    others.foreign_count = 140;
+    others.foreign = vec![
+        foreign("0.0.0.0/0", 16, Some("dhcp"), 100, "preferred"),
+        foreign("::/0", 9, Some("ra"), 30_000, "beside"),
+        foreign("10.0.1.0/24", 2, Some("kernel"), 0, "preferred"),
+        ForeignRoute {
+            kind: "blackhole".to_owned(),
+            ..foreign("10.1.0.0/16", 200, None, 20, "preferred")
+        },
+        foreign("10.2.0.0/16", 11, Some("zebra"), 77, "in the way"),
+        foreign("10.9.0.0/16", 4, Some("static"), 90, "beside"),
+    ];
+    let text = table(&status, false);
+    let (_, shown) = text.split_once("no peers are configured\n").unwrap();
+    let expected = "
+routes of other programs for the same prefixes, which are left alone:
+  0.0.0.0/0 (dhcp, metric 100) is the default route in use, before ours (metric
+    20077): spec.kernel.defaultRouteMetric says which comes first
+  ::/0 (ra, metric 30000) stands behind ours (metric 20077)
+  10.1.0.0/16 (protocol 200, blackhole, metric 20) is used before ours (metric
+    77)
+  10.2.0.0/16 (zebra, metric 77) has the place of ours
+  and 136 more: `-o json` lists them
+";
+    assert_eq!(shown, expected);
 }

@@ -31,6 +31,7 @@ pub fn parse_route(payload: &[u8]) -> Option<KernelRoute> {
         metric: 0,
         table: u32::from(table),
         // By its source or class it is another one at the same place.
+        kind: if from == 0 && tos == 0 { kind } else { 0 },
         unicast: kind == UNICAST && from == 0 && tos == 0,
         interface: None,
         next_hops: Vec::new(),

@@ -194,6 +194,7 @@ fn another_protocol_metric_table_or_type_is_not_ours() {
         protocol: 77,
         metric: 77,
         table: 254,
+        kind: 1,
         unicast: true,
         interface: None,
         next_hops: vec![],

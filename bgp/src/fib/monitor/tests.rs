@@ -9,6 +9,8 @@ const OWNER: Ownership = Ownership {
     table: 254,
 };
 
+const DOER: Doer = Doer(812);
+
 fn gateway() -> NextHop {
     std::net::IpAddr::from([10, 0, 1, 1]).into()
 }
@@ -26,11 +28,14 @@ fn notice(owner: Ownership, kind: u16, flags: u16) -> Option<Observed> {
     let mut bytes = Vec::new();
     message::change(&mut bytes, 0, &owner, &change);
     let raw = message::split(&bytes).next().unwrap();
-    classify(
-        &OWNER,
-        &Links::default(),
-        &RawMessage { kind, flags, ..raw },
-    )
+    let raw = RawMessage {
+        kind,
+        flags,
+        port: DOER.0,
+        ..raw
+    };
+    let route = message::parse_route(raw.payload).unwrap();
+    classify(&OWNER, &Links::default(), &route, &raw)
 }
 
 #[test]
@@ -46,24 +51,26 @@ fn own_and_foreign_routes_are_told_apart() {
     };
     assert_eq!(
         notice(OWNER, kind::DEL_ROUTE, 0),
-        Some(Observed::OwnGone(prefix(), vec![gateway()]))
+        Some(Observed::OwnGone(prefix(), vec![gateway()], DOER))
     );
     assert_eq!(
         notice(OWNER, kind::NEW_ROUTE, 0),
-        Some(Observed::OwnSeen(prefix(), vec![gateway()]))
+        Some(Observed::OwnSeen(prefix(), vec![gateway()], DOER))
     );
     assert_eq!(
         notice(zebra, kind::NEW_ROUTE, flag::REPLACE),
         Some(Observed::ForeignSeen {
             prefix: prefix(),
-            replaced: true
+            replaced: true,
+            doer: DOER
         })
     );
     assert_eq!(
         notice(zebra, kind::NEW_ROUTE, 0),
         Some(Observed::ForeignSeen {
             prefix: prefix(),
-            replaced: false
+            replaced: false,
+            doer: DOER
         })
     );
     assert_eq!(
@@ -92,6 +99,7 @@ fn link(links: &mut Links, kind: u16, flags: u16, name: &str, up: bool) -> Optio
         kind,
         flags,
         sequence: 0,
+        port: 0,
         payload: &payload,
     })
 }
@@ -104,6 +112,7 @@ fn address(links: &Links, kind: u16) -> Option<Observed> {
         kind,
         flags: 0,
         sequence: 0,
+        port: 0,
         payload: &payload,
     })
 }
@@ -175,9 +184,11 @@ fn connected(links: &Links, kind: u16) -> Option<Observed> {
         kind,
         flags: 0,
         sequence: 0,
+        port: 0,
         payload,
     };
-    classify(&OWNER, links, &raw)
+    let route = message::parse_route(payload).unwrap();
+    classify(&OWNER, links, &route, &raw)
 }
 
 #[test]

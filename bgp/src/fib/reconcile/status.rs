@@ -45,6 +45,12 @@ impl Table {
         status
     }
 
+    /// Whether there is an own route for `prefix`, or should be.
+    #[must_use]
+    pub fn knows(&self, prefix: Prefix) -> bool {
+        self.entries.get(&prefix).is_some()
+    }
+
     /// The reason together with the next hops that it is about.
     fn explain(&self, prefix: Prefix, reason: &Reason) -> String {
         let hops = self

@@ -49,6 +49,7 @@ fn found(ours: &[(&str, &[&str])], foreign: Option<&[(&str, u8)]>) -> Found {
                 .map(|(text, code)| (prefix(text), *code))
                 .collect()
         }),
+        others: None,
     }
 }
 

@@ -1,0 +1,82 @@
+//! What people are told of the kernel's side besides the table's own numbers.
+
+use std::io;
+
+use tracing::warn;
+
+use super::RETRY_MOST;
+use crate::fib::change::Drift;
+use crate::fib::drift::{Cause, Repairs};
+use crate::fib::reconcile::Table;
+use crate::fib::rivals::Rivals;
+use crate::fib::{FibStatus, Ownership, Prefix};
+
+/// How many prefixes a log line about drift names.
+const NAMED: usize = 3;
+
+/// See the [module](self).
+#[derive(Default)]
+pub(super) struct Told {
+    pub(super) rivals: Rivals,
+    pub(super) repairs: Repairs,
+    /// A link or an address is the reason for the next dump.
+    pub(super) moved: bool,
+    /// Dumps that failed since the last one that did not, and why.
+    pub(super) failed: Option<(u32, io::Error)>,
+}
+
+impl Told {
+    /// The picture.
+    pub(super) fn status(&self, owner: &Ownership, table: &Table) -> FibStatus {
+        let trouble = self.failed.as_ref().map(|(_, error)| {
+            format!(
+                "cannot read the kernel's routes: {error}; tried again every {} s, until then what \
+                 others change may go unnoticed",
+                RETRY_MOST.as_secs()
+            )
+        });
+        FibStatus {
+            trouble,
+            repairs: self.repairs,
+            rivals: self.rivals.status(owner, |prefix| table.knows(prefix)),
+            ..table.status()
+        }
+    }
+
+    /// A dump showed this to be different.
+    pub(super) fn drifted(&mut self, drift: &Drift) {
+        let cause = match std::mem::take(&mut self.moved) {
+            true => Cause::Link,
+            false => Cause::Audit,
+        };
+        let lost = drift.vanished.len() + drift.altered.len();
+        self.repairs.add(cause, lost);
+        report(drift, cause);
+    }
+}
+
+fn report(drift: &Drift, cause: Cause) {
+    for (what, prefixes) in [
+        ("own routes were gone; putting them back", &drift.vanished),
+        (
+            "own routes had other next hops; putting them right",
+            &drift.altered,
+        ),
+        (
+            "found routes with our marks that are not ours",
+            &drift.unexpected,
+        ),
+    ] {
+        if !prefixes.is_empty() {
+            let some = prefixes.iter().take(NAMED).map(Prefix::to_string);
+            let some: Vec<String> = some.collect();
+            let cause = cause.as_str();
+            warn!(
+                routes = prefixes.len(),
+                such_as = some.join(" "),
+                cause,
+                "{what}"
+            );
+        }
+    }
+}
