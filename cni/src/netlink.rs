@@ -8,6 +8,7 @@
 //! that adds attributes cannot make an answer unreadable.
 
 mod link;
+mod nexthop;
 
 use std::io;
 use std::thread::sleep;
@@ -23,6 +24,7 @@ use crate::jitter::jitter;
 
 pub(crate) use link::parse_link;
 pub use link::{Ipv4Conf, Ipv6Conf, Link};
+pub(crate) use nexthop::Nexthops;
 
 /// The kernel answers within the send, but for dumps; this only bounds what must not happen.
 const ANSWER_WAIT: Duration = Duration::from_secs(10);
@@ -155,15 +157,51 @@ impl Netlink {
     /// # Errors
     /// If the kernel refuses it, the dump breaks off, or the list does not hold still.
     pub fn dump(&mut self, step: Step) -> Result<Vec<Vec<u8>>, NetlinkError> {
+        let Step {
+            name,
+            message,
+            flags,
+        } = step;
+        self.steadily(&name, |netlink| {
+            let step = Step::new(name.as_str(), message.clone(), flags);
+            netlink.exchange(vec![step], NLM_F_DUMP)
+        })
+    }
+
+    /// The same, for a message that netlink-packet-route has no word for.
+    ///
+    /// # Errors
+    /// As [`Netlink::dump`].
+    fn dump_raw(
+        &mut self,
+        name: &str,
+        kind: u16,
+        body: &[u8],
+    ) -> Result<Vec<Vec<u8>>, NetlinkError> {
+        self.steadily(name, |netlink| {
+            netlink.sequence = netlink.sequence.wrapping_add(1);
+            let first = netlink.sequence;
+            let flags = NLM_F_REQUEST | NLM_F_DUMP;
+            let bytes = message(kind, flags, first, body);
+            netlink.converse(&[name.to_owned()], first, &bytes, false)
+        })
+    }
+
+    /// Asks until the list holds still.
+    fn steadily(
+        &mut self,
+        name: &str,
+        mut ask: impl FnMut(&mut Self) -> Result<Vec<Vec<u8>>, NetlinkError>,
+    ) -> Result<Vec<Vec<u8>>, NetlinkError> {
         for attempt in 1..=DUMPS_MAX {
-            match self.exchange(vec![step.clone()], NLM_F_DUMP) {
+            match ask(self) {
                 Err(error) if error.errno == libc::EINTR => {}
                 outcome => return outcome,
             }
             sleep(Duration::from_micros(300 * u64::from(attempt)).mul_f64(jitter()));
         }
         Err(NetlinkError {
-            step: step.name,
+            step: name.to_owned(),
             errno: libc::EINTR,
             kernel: Some(format!("it changed during each of {DUMPS_MAX} attempts")),
         })
@@ -189,15 +227,26 @@ impl Netlink {
         let names: Vec<String> = steps.iter().map(|step| step.name.clone()).collect();
         let first = self.sequence.wrapping_add(1);
         let bytes = self.emit(steps, last_flags);
+        self.converse(&names, first, &bytes, last_flags == 0)
+    }
+
+    /// Sends what has the sequence numbers from `first` to the last one given out, and reads.
+    fn converse(
+        &mut self,
+        names: &[String],
+        first: u32,
+        bytes: &[u8],
+        ends_with_answer: bool,
+    ) -> Result<Vec<Vec<u8>>, NetlinkError> {
         let last_name = names.last().map_or("send nothing", String::as_str);
         self.socket
-            .send(&bytes, 0)
+            .send(bytes, 0)
             .map_err(|error| transport(last_name, &error))?;
         let mut answers = Answers {
-            names: &names,
+            names,
             first,
             last: self.sequence,
-            ends_with_answer: last_flags == 0,
+            ends_with_answer,
             bodies: Vec::new(),
             failure: None,
             interrupted: false,
@@ -314,6 +363,18 @@ impl Answers<'_> {
         let at = sequence.wrapping_sub(self.first) as usize;
         self.names.get(at).cloned().unwrap_or_default()
     }
+}
+
+/// A message by hand; `body` is a multiple of four long.
+fn message(kind: u16, flags: u16, sequence: u32, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(HEADER_LEN + body.len()).unwrap_or(u32::MAX);
+    let mut bytes = length.to_ne_bytes().to_vec();
+    bytes.extend(kind.to_ne_bytes());
+    bytes.extend(flags.to_ne_bytes());
+    bytes.extend(sequence.to_ne_bytes());
+    bytes.extend([0; 4]);
+    bytes.extend(body);
+    bytes
 }
 
 struct MessageHeader {

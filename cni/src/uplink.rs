@@ -5,6 +5,9 @@
 //! one MTU, that is it, without looking at routes (a full table would be 100,000 messages). If they
 //! differ, only links that carry a route with a gateway count, of either family, since that is where
 //! pods' packets leave; on a node without any gateway, links that carry any route. Without a link: 1500.
+//!
+//! With `net.ipv4.nexthop_compat_mode = 0` a route that uses a nexthop object has nothing but the
+//! object's number; only then are the objects asked for.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +16,9 @@ use netlink_packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
 use netlink_packet_route::route::RouteMessage;
 
 use crate::naming::HOST_PREFIX;
-use crate::netlink::{Link, Netlink, NetlinkError, Step, attributes_of, parse_link, read_u32};
+use crate::netlink::{
+    Link, Netlink, NetlinkError, Nexthops, Step, attributes_of, parse_link, read_u32,
+};
 
 /// Ethernet's, for a node without uplinks.
 const DEFAULT_MTU: u32 = 1500;
@@ -27,6 +32,9 @@ const RTA_OIF: u16 = 4;
 const RTA_GATEWAY: u16 = 5;
 const RTA_MULTIPATH: u16 = 9;
 const RTA_VIA: u16 = 18;
+const RTA_NH_ID: u16 = 30;
+/// How often routes are listed again because an object of theirs has gone meanwhile.
+const LOOKS_MAX: u32 = 3;
 
 /// The smallest MTU of the uplinks, in bytes.
 ///
@@ -43,8 +51,23 @@ pub fn mtu(netlink: &mut Netlink) -> Result<u32, NetlinkError> {
     if sizes.len() < 2 {
         return Ok(sizes.first().copied().unwrap_or(DEFAULT_MTU));
     }
-    let routes = netlink.dump(routes_question())?;
-    Ok(smallest(&links, &Uses::of(&routes)))
+    Ok(smallest(&links, &uses(netlink)?))
+}
+
+fn uses(netlink: &mut Netlink) -> Result<Uses, NetlinkError> {
+    let mut attempt = 1;
+    loop {
+        let mut uses = Uses::of(&netlink.dump(routes_question())?);
+        if uses.objects.is_empty() {
+            return Ok(uses);
+        }
+        let nexthops = Nexthops::list(netlink)?;
+        // An object may go between the two lists, and its routes with it.
+        if uses.resolve(&nexthops) || attempt == LOOKS_MAX {
+            return Ok(uses);
+        }
+        attempt += 1;
+    }
 }
 
 fn is_candidate(link: &Link) -> bool {
@@ -71,6 +94,8 @@ fn smallest(links: &[Link], uses: &Uses) -> u32 {
 struct Uses {
     gateways: BTreeSet<u32>,
     any: BTreeSet<u32>,
+    /// Nexthop objects whose routes say nothing else.
+    objects: BTreeSet<u32>,
 }
 
 impl Uses {
@@ -94,21 +119,49 @@ impl Uses {
 
     fn note(&mut self, attributes: &[u8], hop: Option<u32>) {
         let mut oif = hop;
-        let mut gateway = false;
+        let (mut gateway, mut object, mut several) = (false, None, false);
         for (kind, value) in attributes_of(attributes) {
             match kind {
                 RTA_OIF => oif = read_u32(value, 0),
                 RTA_GATEWAY | RTA_VIA => gateway = true,
-                RTA_MULTIPATH if hop.is_none() => self.note_multipath(value),
+                RTA_MULTIPATH if hop.is_none() => {
+                    several = true;
+                    self.note_multipath(value);
+                }
+                RTA_NH_ID => object = read_u32(value, 0),
                 _ => {}
             }
         }
-        if let Some(oif) = oif {
-            self.any.insert(oif);
-            if gateway {
-                self.gateways.insert(oif);
+        match (oif, object) {
+            (Some(oif), _) => self.note_link(oif, gateway),
+            (None, Some(object)) if !several => {
+                self.objects.insert(object);
+            }
+            _ => {}
+        }
+    }
+
+    fn note_link(&mut self, oif: u32, gateway: bool) {
+        self.any.insert(oif);
+        if gateway {
+            self.gateways.insert(oif);
+        }
+    }
+
+    /// Notes where the objects lead; false if some of them are not there.
+    fn resolve(&mut self, nexthops: &Nexthops) -> bool {
+        let mut complete = true;
+        for object in std::mem::take(&mut self.objects) {
+            match nexthops.links(object) {
+                Some(links) => {
+                    for (oif, gateway) in links {
+                        self.note_link(oif, gateway);
+                    }
+                }
+                None => complete = false,
             }
         }
+        complete
     }
 
     /// `struct rtnexthop { u16 len; u8 flags; u8 hops; int ifindex; }` and attributes, repeated.
@@ -163,6 +216,7 @@ mod tests {
         let uses = Uses {
             gateways: [2, 3].into(),
             any: [2, 3, 4].into(),
+            ..Uses::default()
         };
         assert_eq!(
             smallest(&links, &uses),
@@ -170,8 +224,8 @@ mod tests {
             "docker0 at 1500 does not count"
         );
         let uses = Uses {
-            gateways: BTreeSet::new(),
             any: [2, 3].into(),
+            ..Uses::default()
         };
         assert_eq!(
             smallest(&links, &uses),
@@ -208,6 +262,27 @@ mod tests {
         let uses = Uses::of(&[plain, multipath, local, six, link_local, multicast_routing]);
         assert_eq!(uses.gateways, [5, 7, 8, 9].into());
         assert_eq!(uses.any, [5, 7, 8, 9].into());
+        assert_eq!(uses.objects, BTreeSet::new());
+    }
+
+    #[test]
+    fn an_object_is_asked_for_only_if_nothing_else_is_said() {
+        let route = |attributes: &[u8]| {
+            let mut route = vec![2, 0, 0, 0, 254, 77, 0, RTN_UNICAST, 0, 0, 0, 0];
+            route.extend(attributes);
+            route
+        };
+        let object = [8, 0, 30, 0, 5, 0, 0, 0];
+        // What the kernel adds with nexthop_compat_mode = 1.
+        let oif = [8, 0, 4, 0, 7, 0, 0, 0];
+        let multipath = [12, 0, 9, 0, 8, 0, 0, 0, 8, 0, 0, 0];
+        let both = [object, oif].concat();
+        let several = [&object[..], &multipath[..]].concat();
+        for (attributes, asked) in [(&object[..], true), (&both, false), (&several, false)] {
+            let uses = Uses::of(&[route(attributes)]);
+            assert_eq!(uses.objects.contains(&5), asked, "{uses:?}");
+            assert_eq!(uses.any.is_empty(), asked, "{uses:?}");
+        }
     }
 
     proptest! {

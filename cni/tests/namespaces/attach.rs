@@ -364,6 +364,67 @@ fn the_mtu_is_configured_or_the_smallest_uplinks() {
     }
 }
 
+/// The routes of a node whose uplinks are shared by nexthop objects, as the kernel shows them with
+/// `nexthop_compat_mode`: as ever (1), or with nothing but the objects' numbers (0).
+#[test]
+fn the_mtu_follows_routes_through_nexthop_objects() {
+    for compat_mode in ["0", "1"] {
+        let node = Node::new();
+        node.host
+            .set_sysctl("ipv4/nexthop_compat_mode", compat_mode);
+        for (name, mtu, address) in [("up0", 1400, 1), ("up1", 9000, 2), ("docker0", 1280, 3)] {
+            node.host.ip(&format!(
+                "link add {name} mtu {mtu} type veth peer name {name}-end"
+            ));
+            for end in [name, &format!("{name}-end")] {
+                node.host.ip(&format!("link set {end} up"));
+            }
+            node.host
+                .ip(&format!("addr add 198.51.{address}.1/24 dev {name}"));
+            node.host.ip(&format!(
+                "addr add 2001:db8:{address}::1/64 dev {name} nodad"
+            ));
+        }
+        let one_more = |setup: &[&str], id: &str, expected: u32| {
+            for words in setup {
+                node.host.ip(words);
+            }
+            let pod = Netns::new();
+            let added = node.add(id, &pod).result();
+            let mtu = &pod.ip_json("link show eth0")[0]["mtu"];
+            assert_eq!(mtu, expected, "compat mode {compat_mode}, {id}: {added}");
+        };
+        // Neither has a gateway: docker0 counts.
+        one_more(&[], "none", 1280);
+        one_more(
+            &[
+                "nexthop add id 1 via 198.51.1.2 dev up0",
+                "nexthop add id 2 via 198.51.2.2 dev up1",
+                "nexthop add id 9 group 1/2",
+                "route add default nhid 9",
+            ],
+            "group",
+            1400,
+        );
+        let shown = node.host.ip("route show default");
+        assert_eq!(shown.contains("198.51.1.2"), compat_mode == "1", "{shown}");
+        one_more(
+            &["route del default", "route add default nhid 2"],
+            "single",
+            9000,
+        );
+        one_more(
+            &[
+                "route del default",
+                "nexthop add id 3 via 2001:db8:1::2 dev up0",
+                "-6 route add default nhid 3",
+            ],
+            "ipv6",
+            1400,
+        );
+    }
+}
+
 #[test]
 fn requested_address_and_mac() {
     let (node, pod, other) = (Node::new(), Netns::new(), Netns::new());
