@@ -96,7 +96,7 @@ lint: ## rustfmt, clippy, dependencies, arrows between crates
 	"$(CACHE)/tools/bin/cargo-deny" --all-features --config .deny.toml --log-level error check bans licenses sources
 	.ci/lint
 
-bench: packages-test build ## rcni beside BIRD, FRR, ptp and the kernel (WRITE=1: tables into README.md)
+bench: packages-test build ## rcni beside BIRD, FRR, ptp and the kernel (WRITE=1: tables into README.md; BENCH=fib: one group)
 	@$(need_root)
 	$(CARGO) build --locked --profile tools -p rcni-tests --bins
 	export RCNI_BIN_DIR="$$(cd $(DIST) && pwd)"

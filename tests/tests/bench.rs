@@ -41,15 +41,21 @@ fn ensure_measured(table: &Table, name: &str) -> Result<()> {
 fn routes_go_through_every_speaker_and_through_none() -> Result<()> {
     let tables = tables(Part::Fib)?;
     let table = tables.first().context("a table")?;
-    for name in ["rcni-bgp", "BIRD", "FRR"] {
-        ensure_measured(table, name)?;
+    for case in ["1000 IPv4", "2000 IPv4", "1000 IPv6"] {
+        for name in ["rcni-bgp", "BIRD", "FRR"] {
+            ensure_measured(table, &format!("{case}: {name}"))?;
+        }
+        let floor = row(table, &format!("{case}: kernel's floor"))?;
+        // There is no second peer and no daemon.
+        ensure!(
+            floor.iter().filter(|cell| *cell == NONE).count() == 6,
+            "{table}"
+        );
     }
-    let floor = row(table, "kernel's floor")?;
-    // There is no second peer and no daemon.
-    ensure!(
-        floor.iter().filter(|cell| *cell == NONE).count() == 6,
-        "{table}"
-    );
+    let churn = tables.get(1).context("a second table")?;
+    for name in ["rcni-bgp", "BIRD", "FRR"] {
+        ensure_measured(churn, name)?;
+    }
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use super::peer::ROUTES_MAX;
+use super::peer::{Family, ROUTES_MAX};
 use super::table::Table;
 use super::{cni, fib, machine, memory, overload, readme, scale, subjects, throughput};
 use crate::cli::signals;
@@ -17,6 +17,7 @@ const EXAMPLES: &str = "Examples:
   rcni-bench                                     # everything, as `make bench`
   rcni-bench --quick                             # small numbers: does it still work?
   rcni-bench fib --subject rcni-bgp --repeat 1   # one subject, to be profiled
+  rcni-bench fib --write README.md               # only this part's tables are written anew
   rcni-bench cni --pods 50";
 
 /// Compares rcni with the programs that others use for the same, in network namespaces of its own.
@@ -40,14 +41,18 @@ pub struct Cli {
     /// Only these scenarios of `scale`
     #[arg(long, value_enum, value_delimiter = ',')]
     scenario: Vec<scale::Scenario>,
+    /// Only these tables of `fib`
+    #[arg(long, value_enum, value_delimiter = ',')]
+    case: Vec<FibCase>,
     /// Pods of each contender
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pods: u32,
     /// Small numbers for everything
     #[arg(long, conflicts_with_all = ["routes", "repeat", "pods", "write"])]
     quick: bool,
-    /// Also put the tables into this file, between its two comments
-    #[arg(long, conflicts_with_all = ["parts", "subject", "scenario"])]
+    /// Also put the tables into this file, between its two comments; with some parts only theirs,
+    /// beside the others of the same machine and versions
+    #[arg(long, conflicts_with_all = ["subject", "scenario", "case"])]
     write: Option<PathBuf>,
 }
 
@@ -68,6 +73,19 @@ pub enum Part {
     Scale,
 }
 
+/// What `fib` does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum FibCase {
+    /// All routes, IPv4
+    Ipv4,
+    /// Ten times as many
+    Large,
+    /// All routes, IPv6
+    Ipv6,
+    /// Single withdrawals while others come and go
+    Churn,
+}
+
 const PARTS: [Part; 6] = [
     Part::Fib,
     Part::Cni,
@@ -80,10 +98,12 @@ const PARTS: [Part; 6] = [
 /// How much of everything.
 #[derive(Clone, Debug)]
 pub struct Amount {
-    /// Routes.
-    pub routes: u32,
     /// Repetitions.
     pub repeat: usize,
+    /// Routes into the kernel.
+    pub fib: Vec<fib::Rows>,
+    /// Single withdrawals.
+    pub churn: Option<fib::Churn>,
     /// Speakers of the routes' part; all if none.
     pub subjects: Vec<String>,
     /// Pods.
@@ -96,12 +116,30 @@ pub struct Amount {
     pub scale: scale::Scale,
 }
 
+/// Routes into the kernel: `repeat` times, but the `large` table at most three times.
+fn fib_rows(routes: u32, large: u32, repeat: usize) -> Vec<fib::Rows> {
+    let rows = |family, routes, repeat, slowest| fib::Rows {
+        case: fib::Case { family, routes },
+        repeat,
+        slowest,
+    };
+    vec![
+        rows(Family::V4, routes, repeat, repeat),
+        rows(Family::V4, large, repeat.min(3), 1),
+        rows(Family::V6, routes, repeat.min(3), repeat.min(3)),
+    ]
+}
+
 /// As `--quick`.
 #[must_use]
 pub fn quick() -> Amount {
     Amount {
-        routes: 1_000,
         repeat: 1,
+        fib: fib_rows(1_000, 2_000, 1),
+        churn: Some(fib::Churn {
+            routes: 1_000,
+            withdrawals: 100,
+        }),
         subjects: Vec::new(),
         pods: cni::Scale {
             pods: 4,
@@ -131,9 +169,15 @@ impl Cli {
                 ..quick()
             };
         }
+        let large = self.routes.saturating_mul(10).min(ROUTES_MAX);
+        let repeat = usize::from(self.repeat);
         Amount {
-            routes: self.routes,
-            repeat: usize::from(self.repeat),
+            repeat,
+            fib: self.fib_rows(large, repeat),
+            churn: self.wants(FibCase::Churn).then_some(fib::Churn {
+                routes: self.routes.min(ROUTES_MAX / 2),
+                withdrawals: 1_000,
+            }),
             subjects: self.subject.clone(),
             pods: cni::Scale {
                 pods: self.pods,
@@ -142,7 +186,7 @@ impl Cli {
             },
             seconds: 3.0,
             overload: overload::Scale {
-                many: self.routes.saturating_mul(10).min(ROUTES_MAX),
+                many: large,
                 routes: self.routes,
                 time: Duration::from_secs(20),
                 rate: 1_000,
@@ -157,6 +201,18 @@ impl Cli {
                 },
             },
         }
+    }
+
+    fn wants(&self, case: FibCase) -> bool {
+        self.case.is_empty() || self.case.contains(&case)
+    }
+
+    fn fib_rows(&self, large: u32, repeat: usize) -> Vec<fib::Rows> {
+        let cases = [FibCase::Ipv4, FibCase::Large, FibCase::Ipv6];
+        let rows = cases.into_iter().zip(fib_rows(self.routes, large, repeat));
+        rows.filter(|(case, _)| self.wants(*case))
+            .map(|(_, rows)| rows)
+            .collect()
     }
 
     fn check(&self) -> Result<()> {
@@ -201,22 +257,23 @@ pub fn run(cli: &Cli) -> Result<()> {
     } else {
         &cli.parts
     };
-    let mut text = format!(
+    let on = format!(
         "{machine}; load before the run {load}. {versions}. Subjects, scripted peers and observer \
-         share its cores.\n"
+         share its cores."
     );
+    let mut tables = Vec::new();
     for part in parts {
-        for table in measure(*part, &cli.amount(), &say)? {
-            text.push('\n');
-            text.push_str(&table.to_string());
-        }
+        tables.extend(measure(*part, &cli.amount(), &say)?);
     }
     say("done");
+    let all = tables.iter().map(|table| format!("\n{table}"));
+    let text = format!("{on}\n{}", all.collect::<String>());
     write!(std::io::stdout(), "{text}").context("standard output")?;
-    if let Some(path) = &cli.write {
-        readme::write(path, &text)?;
+    match &cli.write {
+        Some(path) if cli.parts.is_empty() => readme::write(path, &text),
+        Some(path) => readme::write_some(path, &on, &tables),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Measures one part.
@@ -229,7 +286,14 @@ pub fn measure(part: Part, amount: &Amount, say: &dyn Fn(&str)) -> Result<Vec<Ta
             let wanted = |name: &str| {
                 amount.subjects.is_empty() || amount.subjects.iter().any(|s| s == name)
             };
-            vec![fib::table(amount.routes, amount.repeat, &wanted, say)?]
+            let mut tables = Vec::new();
+            if !amount.fib.is_empty() {
+                tables.push(fib::table(&amount.fib, &wanted, say)?);
+            }
+            if let Some(churn) = amount.churn {
+                tables.push(fib::churn_table(churn, &wanted, say)?);
+            }
+            tables
         }
         Part::Cni => {
             say("pods");

@@ -1,7 +1,7 @@
 //! As much of rtnetlink as a benchmark needs: messages written by hand, so that what is measured
 //! beside the subjects is the kernel and not a library.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 use anyhow::{Context, Result, bail};
@@ -10,6 +10,8 @@ use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send,
     setsockopt, socket, sockopt,
 };
+
+use super::peer::Family;
 
 /// Flags of `netlink.h`.
 pub mod flag {
@@ -189,6 +191,7 @@ const RTA_GATEWAY: u16 = 5;
 const RTA_PRIORITY: u16 = 6;
 const RTA_TABLE: u16 = 15;
 const INET: u8 = 2;
+const INET6: u8 = 10;
 const TABLE_MAIN: u8 = 254;
 
 /// The kind of route that rcni-bgp writes: unicast, through a gateway, own protocol and metric.
@@ -199,19 +202,19 @@ pub struct RouteKind {
     /// `RTA_PRIORITY`.
     pub metric: u32,
     /// `RTA_GATEWAY`.
-    pub gateway: Ipv4Addr,
+    pub gateway: IpAddr,
 }
 
 impl RouteKind {
     /// Appends the creation of a route.
-    pub fn create(&self, batch: &mut Batch, address: Ipv4Addr, length: u8) {
+    pub fn create(&self, batch: &mut Batch, address: IpAddr, length: u8) {
         let flags = flag::REQUEST | flag::CREATE | flag::EXCL;
         self.message(batch, NEW_ROUTE, flags, (address, length), 0);
-        batch.attribute(RTA_GATEWAY, &self.gateway.octets());
+        address_attribute(batch, RTA_GATEWAY, self.gateway);
     }
 
     /// Appends the deletion of a route.
-    pub fn delete(&self, batch: &mut Batch, address: Ipv4Addr, length: u8) {
+    pub fn delete(&self, batch: &mut Batch, address: IpAddr, length: u8) {
         const NOWHERE: u8 = 255;
         self.message(batch, DEL_ROUTE, flag::REQUEST, (address, length), NOWHERE);
     }
@@ -221,13 +224,13 @@ impl RouteKind {
         batch: &mut Batch,
         kind: u16,
         flags: u16,
-        (address, length): (Ipv4Addr, u8),
+        (address, length): (IpAddr, u8),
         scope: u8,
     ) {
         const UNICAST: u8 = 1;
         // struct rtmsg
         let body = [
-            INET,
+            if address.is_ipv4() { INET } else { INET6 },
             length,
             0,
             0,
@@ -241,13 +244,28 @@ impl RouteKind {
             0,
         ];
         batch.begin(kind, flags, &body);
-        batch.attribute(RTA_DST, &address.octets());
+        address_attribute(batch, RTA_DST, address);
         batch.attribute(RTA_TABLE, &u32::from(TABLE_MAIN).to_ne_bytes());
         batch.attribute(RTA_PRIORITY, &self.metric.to_ne_bytes());
     }
 }
 
-/// Counts the IPv4 route notifications of a namespace without taking part.
+fn address_attribute(batch: &mut Batch, kind: u16, address: IpAddr) {
+    match address {
+        IpAddr::V4(address) => batch.attribute(kind, &address.octets()),
+        IpAddr::V6(address) => batch.attribute(kind, &address.octets()),
+    }
+}
+
+/// The multicast group of a family's routes, as a bit.
+fn routes_of(family: Family) -> u32 {
+    match family {
+        Family::V4 => 0x40,
+        Family::V6 => 0x400,
+    }
+}
+
+/// Counts the route notifications of a family in a namespace without taking part.
 ///
 /// It is a member of the kernel's multicast group with the smallest possible buffer, and is hardly
 /// ever read: what does not fit is dropped, and the kernel counts that. So every subject pays the
@@ -265,9 +283,8 @@ impl RouteCounter {
     ///
     /// # Errors
     /// The kernel has no socket left.
-    pub fn new() -> Result<Self> {
-        const RTMGRP_IPV4_ROUTE: u32 = 0x40;
-        let fd = make(RTMGRP_IPV4_ROUTE)?;
+    pub fn new(family: Family) -> Result<Self> {
+        let fd = make(routes_of(family))?;
         // The kernel raises it to its minimum.
         setsockopt(&fd, sockopt::RcvBuf, &0).context("SO_RCVBUF")?;
         set_no_enobufs(fd.as_raw_fd())?;
@@ -289,6 +306,67 @@ impl RouteCounter {
         }
         Ok(self.taken + u64::from(drops(self.fd.as_raw_fd())?))
     }
+}
+
+/// Reads which routes of a namespace are deleted.
+#[derive(Debug)]
+pub struct RouteMonitor(OwnedFd);
+
+impl RouteMonitor {
+    /// One for the calling thread's network namespace; a read returns after 100 ms at the latest.
+    ///
+    /// # Errors
+    /// The kernel has no socket left.
+    pub fn new(family: Family) -> Result<Self> {
+        let fd = make(routes_of(family))?;
+        setsockopt(&fd, sockopt::RcvBufForce, &BUFFER).context("SO_RCVBUFFORCE")?;
+        let patience = nix::sys::time::TimeVal::new(0, 100_000);
+        setsockopt(&fd, sockopt::ReceiveTimeout, &patience).context("SO_RCVTIMEO")?;
+        Ok(Self(fd))
+    }
+
+    /// Waits for notifications and tells of each route that was deleted.
+    ///
+    /// # Errors
+    /// The socket is broken, or notifications were lost.
+    pub fn read(&self, mut deleted: impl FnMut(IpAddr, u8)) -> Result<()> {
+        let mut buffer = [0_u8; 1 << 15];
+        let read = match recv(self.0.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
+            Ok(read) => read,
+            Err(Errno::EAGAIN) => return Ok(()),
+            Err(error) => return Err(error).context("netlink recv"),
+        };
+        let mut rest = buffer.get(..read).unwrap_or_default();
+        while let Some((kind, _, payload, after)) = message(rest) {
+            rest = after;
+            if kind == DEL_ROUTE
+                && let Some((address, length)) = destination(payload)
+            {
+                deleted(address, length);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Destination of a route message.
+fn destination(payload: &[u8]) -> Option<(IpAddr, u8)> {
+    const ROUTE_LEN: usize = 12;
+    let length = *payload.get(1)?;
+    let mut attributes = payload.get(ROUTE_LEN..)?;
+    while let Some([a, b, c, d]) = attributes.first_chunk() {
+        let size = usize::from(u16::from_ne_bytes([*a, *b]));
+        let value = attributes.get(4..size)?;
+        if u16::from_ne_bytes([*c, *d]) == RTA_DST {
+            let address = match <[u8; 4]>::try_from(value) {
+                Ok(octets) => IpAddr::from(octets),
+                Err(_) => IpAddr::from(<[u8; 16]>::try_from(value).ok()?),
+            };
+            return Some((address, length));
+        }
+        attributes = attributes.get(size.next_multiple_of(4)..)?;
+    }
+    None
 }
 
 /// A dropped notification must be no error: an error would make the socket refuse all that follow.

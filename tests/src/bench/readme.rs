@@ -4,6 +4,8 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
+use super::table::Table;
+
 /// Before the tables.
 pub const BEGIN: &str = "<!-- bench: what follows is written by `make bench WRITE=1` -->";
 /// Behind them.
@@ -18,6 +20,63 @@ pub fn write(path: &Path, tables: &str) -> Result<()> {
     let text = std::fs::read_to_string(path).with_context(place)?;
     let text = replace(&text, tables).with_context(place)?;
     std::fs::write(path, text).with_context(place)
+}
+
+/// Replaces the tables with the titles of `tables`, each by the one of this run. A new one comes
+/// after the one that is before it in `tables`.
+///
+/// # Errors
+/// As [`write`]; or the others are of another machine or of other versions than `on` says.
+pub fn write_some(path: &Path, on: &str, tables: &[Table]) -> Result<()> {
+    let place = || path.display().to_string();
+    let text = std::fs::read_to_string(path).with_context(place)?;
+    let (_, rest) = text.split_once(BEGIN).unwrap_or_default();
+    let (old, _) = rest.split_once(END).unwrap_or_default();
+    let text = replace(&text, &merge(old.trim(), on, tables)?).with_context(place)?;
+    std::fs::write(path, text).with_context(place)
+}
+
+fn merge(old: &str, on: &str, tables: &[Table]) -> Result<String> {
+    let mut blocks: Vec<String> = Vec::new();
+    for paragraph in old.split("\n\n") {
+        match blocks.last_mut() {
+            // Title and text, then the cells.
+            Some(last) if paragraph.starts_with('|') => {
+                last.push_str("\n\n");
+                last.push_str(paragraph);
+            }
+            _ => blocks.push(paragraph.to_owned()),
+        }
+    }
+    let before = blocks.first().map(String::as_str).unwrap_or_default();
+    ensure!(
+        without_load(before) == without_load(on),
+        "the other tables are of another machine or of other versions: run all parts\n{before}\n{on}"
+    );
+    let mut after = 0;
+    for table in tables {
+        let title = format!("**{}.**", table.title);
+        let place = blocks.iter().position(|block| block.starts_with(&title));
+        let text = table.to_string().trim().to_owned();
+        match place {
+            Some(place) => {
+                after = place;
+                blocks[place] = text;
+            }
+            None => {
+                after += 1;
+                blocks.insert(after.min(blocks.len()), text);
+            }
+        }
+    }
+    Ok(blocks.join("\n\n"))
+}
+
+/// The load is another one each time.
+fn without_load(on: &str) -> Option<(&str, &str)> {
+    let (machine, rest) = on.split_once("; load before the run ")?;
+    let (_, versions) = rest.split_once(". ")?;
+    Some((machine, versions))
 }
 
 fn replace(text: &str, tables: &str) -> Result<String> {
@@ -39,6 +98,31 @@ mod tests {
         let once = replace(&text, "new\n").unwrap();
         assert_eq!(once, format!("before\n{BEGIN}\n\nnew\n\n{END}\nafter\n"));
         assert_eq!(replace(&once, "new").unwrap(), once);
+    }
+
+    #[test]
+    fn some_tables_are_written_beside_others_of_the_same_machine() {
+        let table = |title, cell: &str| Table {
+            title,
+            about: "About.".to_owned(),
+            header: vec!["who"],
+            rows: vec![vec![cell.to_owned()]],
+        };
+        let on = |load| format!("AMD EPYC; load before the run {load}. BIRD version 2.0.12.");
+        let old = format!("{}\n\n{}\n{}", on(0.5), table("A", "a1"), table("C", "c1"));
+        let new = [table("A", "a2"), table("B", "b2")];
+        let merged = merge(old.trim(), &on(1.5), &new).unwrap();
+        let expected = format!(
+            "{}\n\n{}\n{}\n{}",
+            on(0.5),
+            table("A", "a2"),
+            table("B", "b2"),
+            table("C", "c1")
+        );
+        assert_eq!(merged, expected.trim());
+        assert_eq!(merge(&merged, &on(2.5), &new).unwrap(), merged);
+        let other = on(0.5).replace("2.0", "2.1");
+        assert!(merge(&merged, &other, &new).is_err());
     }
 
     #[test]

@@ -3,15 +3,19 @@
 //!
 //! ```text
 //!  feed AS 65010 --10.99.1.0/24-- dut AS 65001 --10.99.2.0/24-- sink AS 65020
+//!               --fd99:0:0:1::/64--            --fd99:0:0:2::/64--
+//!
+//! Sessions are over IPv4, whatever family their routes have.
 //! ```
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 use super::measure::processes;
+use super::peer::Family;
 use super::peer::session::{Identity, Session};
 use crate::lab::process::ProcessId;
 use crate::{Lab, Node, Options, wait_until};
@@ -23,12 +27,28 @@ const DUT_SINK: Ipv4Addr = Ipv4Addr::new(10, 99, 2, 1);
 pub const FEED: Identity = Identity {
     asn: 65010,
     address: Ipv4Addr::new(10, 99, 1, 2),
+    family: Family::V4,
 };
 /// The peer that listens.
 pub const SINK: Identity = Identity {
     asn: 65020,
     address: Ipv4Addr::new(10, 99, 2, 2),
+    family: Family::V4,
 };
+const DUT_FEED_V6: Ipv6Addr = Ipv6Addr::new(0xfd99, 0, 0, 1, 0, 0, 0, 1);
+const DUT_SINK_V6: Ipv6Addr = Ipv6Addr::new(0xfd99, 0, 0, 2, 0, 0, 0, 1);
+const FEED_V6: Ipv6Addr = Ipv6Addr::new(0xfd99, 0, 0, 1, 0, 0, 0, 2);
+const SINK_V6: Ipv6Addr = Ipv6Addr::new(0xfd99, 0, 0, 2, 0, 0, 0, 2);
+
+/// What one of the two peers says how it is reached.
+#[must_use]
+pub fn next_hop(me: Identity) -> IpAddr {
+    match me.family {
+        Family::V4 => me.address.into(),
+        Family::V6 if me.asn == FEED.asn => FEED_V6.into(),
+        Family::V6 => SINK_V6.into(),
+    }
+}
 
 /// A program, or several that are one together.
 #[derive(Debug)]
@@ -187,12 +207,14 @@ impl Subject {
                nodes:\n    \
                  dut:\n      \
                    image: {}\n      \
-                   sysctls: {{net.ipv4.ip_forward: 1}}\n{binds}      \
+                   sysctls: {{net.ipv4.ip_forward: 1, net.ipv6.conf.all.forwarding: 1}}\n{binds}      \
                    exec:\n        \
                      - ip address add {DUT_FEED}/24 dev eth1\n        \
-                     - ip address add {DUT_SINK}/24 dev eth2\n    \
-                 feed: {{exec: [ip address add {}/24 dev eth1]}}\n    \
-                 sink: {{exec: [ip address add {}/24 dev eth1]}}\n  \
+                     - ip address add {DUT_SINK}/24 dev eth2\n        \
+                         - ip address add {DUT_FEED_V6}/64 dev eth1 nodad\n        \
+                         - ip address add {DUT_SINK_V6}/64 dev eth2 nodad\n    \
+                 feed: {{exec: [ip address add {}/24 dev eth1, ip address add {FEED_V6}/64 dev eth1 nodad]}}\n    \
+                 sink: {{exec: [ip address add {}/24 dev eth1, ip address add {SINK_V6}/64 dev eth1 nodad]}}\n  \
                links:\n    \
                  - {{endpoints: [\"dut:eth1\", \"feed:eth1\"], mtu: 1500}}\n    \
                  - {{endpoints: [\"dut:eth2\", \"sink:eth1\"], mtu: 1500}}\n",
@@ -305,14 +327,29 @@ impl Bench {
         Session::establish(self.pid("feed")?, FEED, DUT_FEED, routes)
     }
 
-    /// Both sessions, Established; `routes` is what they count to.
+    /// Both sessions, Established; `routes` of IPv4 are what they count to.
     ///
     /// # Errors
     /// As [`Session::establish`].
     pub fn sessions(&self, routes: u32) -> Result<(Session, Session)> {
+        self.sessions_for(Family::V4, routes, routes)
+    }
+
+    /// Both sessions, Established, where `plan` prefixes of a family may come, of which `routes`
+    /// are what they count to.
+    ///
+    /// # Errors
+    /// As [`Session::establish`].
+    pub fn sessions_for(
+        &self,
+        family: Family,
+        plan: u32,
+        routes: u32,
+    ) -> Result<(Session, Session)> {
         let establish = |name: &str, me, subject| {
             let pid = self.lab.node(name)?.init().pid;
-            Session::establish(pid, me, subject, routes)
+            let me = Identity { family, ..me };
+            Session::establish_among(pid, me, subject, plan, routes)
                 .with_context(|| format!("as {name}\n{}", self.lab.report()))
         };
         Ok((

@@ -5,11 +5,10 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 
 use super::observe::Observer;
-use super::{DEADLINE, Run, since};
+use super::{Case, DEADLINE, Run, feed, settle, since};
 use crate::bench::netlink::{Batch, RouteKind, Socket};
 use crate::bench::netns;
-use crate::bench::peer::{PREFIX_LEN, Plan};
-use crate::bench::subjects::{FEED, KERNEL};
+use crate::bench::subjects::{KERNEL, next_hop};
 
 /// Messages a send.
 const BATCH: usize = 1_000;
@@ -21,11 +20,12 @@ const METRIC: u32 = 77;
 ///
 /// # Errors
 /// The kernel refuses a route.
-pub fn floor(routes: u32) -> Result<Run> {
+pub fn floor(case: Case) -> Result<Run> {
+    let Case { family, routes } = case;
     let kind = RouteKind {
         protocol: PROTOCOL,
         metric: METRIC,
-        gateway: FEED.address,
+        gateway: next_hop(feed(family)),
     };
     let numbers: Vec<u32> = (0..routes).collect();
     let batches = |one: &dyn Fn(&mut Batch, u32)| -> Vec<Batch> {
@@ -39,12 +39,15 @@ pub fn floor(routes: u32) -> Result<Run> {
             })
             .collect()
     };
-    let create = batches(&|batch, number| kind.create(batch, Plan::prefix(number), PREFIX_LEN));
-    let delete = batches(&|batch, number| kind.delete(batch, Plan::prefix(number), PREFIX_LEN));
+    let create =
+        batches(&|batch, number| kind.create(batch, family.prefix(number), family.prefix_len()));
+    let delete =
+        batches(&|batch, number| kind.delete(batch, family.prefix(number), family.prefix_len()));
     let bench = KERNEL.deploy()?;
     let pid = bench.dut()?.init().pid;
     let socket = netns::within(pid, Socket::new)?;
-    let mut observer = Observer::new(pid)?;
+    let mut observer = Observer::new(pid, family)?;
+    settle(family);
     let mut phase = |batches: &[Batch], there: bool| {
         observer.begin()?;
         std::thread::scope(|scope| {

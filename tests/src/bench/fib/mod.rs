@@ -4,33 +4,73 @@
 //! feed: all UPDATEs at once --> subject --> kernel    RouteCounter (every 0.5 ms), then fib_triestat
 //!    t = 0: before the first byte   '-----> sink      prefixes, when the bytes were there
 //! ```
+//!
+//! For IPv6 `rt6_stats` has the count. `churn` is about single withdrawals while others come and go.
 
+mod churn;
 mod floor;
 mod observe;
 mod report;
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
 use super::measure;
+use super::peer::session::Identity;
 use super::peer::session::Reached;
-use super::peer::{Plan, wire};
-use super::subjects::{BIRD, FEED, FRR, RCNI, Subject};
+use super::peer::{Family, Plan, wire};
+use super::subjects::{BIRD, FEED, FRR, RCNI, Subject, next_hop};
 use observe::Observer;
 
+pub use churn::{Churn, table as churn_table};
 pub use floor::floor;
-pub use report::table;
+pub use report::{Rows, table};
 
 /// The longest that one direction may take.
 const DEADLINE: Duration = Duration::from_secs(180);
 /// Between Established and the first route: initial tables and timers of all subjects are done.
 const SETTLE: Duration = Duration::from_secs(1);
+/// The same where IPv6 routes are counted: link-local addresses, which are routes too, have been
+/// found to be unique.
+const SETTLE_V6: Duration = Duration::from_secs(3);
 /// After a phase: what a subject still does then counts as its CPU time too.
 const AFTER: Duration = Duration::from_millis(300);
 
 /// All speakers, the one that ratios refer to in the middle.
 pub const SUBJECTS: [&Subject; 3] = [&RCNI, &BIRD, &FRR];
+
+/// What a table has rows for.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    /// Of the routes.
+    pub family: Family,
+    /// How many.
+    pub routes: u32,
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let family = match self.family {
+            Family::V4 => "IPv4",
+            Family::V6 => "IPv6",
+        };
+        write!(f, "{} {family}", self.routes)
+    }
+}
+
+/// The peer that announces routes of a family.
+fn feed(family: Family) -> Identity {
+    Identity { family, ..FEED }
+}
+
+fn settle(family: Family) {
+    std::thread::sleep(match family {
+        Family::V4 => SETTLE,
+        Family::V6 => SETTLE_V6,
+    });
+}
 
 /// One repetition of one subject.
 #[derive(Clone, Copy, Debug)]
@@ -53,18 +93,19 @@ pub struct Run {
 ///
 /// # Errors
 /// It does not come up, or does not do what it should in time.
-pub fn run(subject: &Subject, routes: u32, per_update: u32) -> Result<Run> {
+pub fn run(subject: &Subject, case: Case, per_update: u32) -> Result<Run> {
+    let Case { family, routes } = case;
     let plan = Plan {
         routes,
         per_update,
         asn: FEED.asn,
-        next_hop: FEED.address,
+        next_hop: next_hop(feed(family)),
     };
     let (announcements, withdrawals) = (wire::announcements(&plan), wire::withdrawals(&plan));
     let bench = subject.deploy()?;
-    let mut observer = Observer::new(bench.dut()?.init().pid)?;
-    let (feed, sink) = bench.sessions(routes)?;
-    std::thread::sleep(SETTLE);
+    let mut observer = Observer::new(bench.dut()?.init().pid, family)?;
+    let (feed, sink) = bench.sessions_for(family, routes, routes)?;
+    settle(family);
     // Not earlier: a daemon that has just been started still becomes another process.
     let processes = subject.processes(&bench)?;
     let before = measure::cpu(&processes)?;

@@ -26,6 +26,7 @@ pub use scenario::Scenario;
 const OBSERVER: Identity = Identity {
     asn: 65030,
     address: std::net::Ipv4Addr::new(10, 99, 2, 3),
+    family: super::peer::Family::V4,
 };
 
 /// How much of it.

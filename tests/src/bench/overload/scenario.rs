@@ -99,7 +99,7 @@ fn plan(routes: u32) -> Plan {
         routes,
         per_update: 4,
         asn: FEED.asn,
-        next_hop: FEED.address,
+        next_hop: FEED.address.into(),
     }
 }
 
@@ -175,7 +175,7 @@ fn unread(bench: &Bench, scale: Scale, rate: usize) -> Result<String> {
     while begin.elapsed() < scale.time {
         for asn in 0..2 {
             let changed = Plan {
-                next_hop: FEED.address,
+                next_hop: FEED.address.into(),
                 per_update: 4 + asn,
                 ..plan(scale.routes)
             };

@@ -1,11 +1,11 @@
 //! Which prefixes of a plan a stream of messages leaves announced. Looks at nothing else.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use anyhow::{Context, Result, bail};
 
-use super::Plan;
-use super::wire::{HEADER_LEN, kind};
+use super::Family;
+use super::wire::{HEADER_LEN, attribute, kind};
 
 /// A set of prefixes, and the bytes of a message that is not complete yet.
 #[derive(Debug)]
@@ -54,22 +54,35 @@ impl Counter {
 
     fn update(&mut self, body: &[u8]) -> Result<()> {
         let (withdrawn, rest) = part(body).context("withdrawn routes")?;
-        let (_, announced) = part(rest).context("path attributes")?;
-        self.mark(withdrawn, false)?;
-        self.mark(announced, true)
+        let (mut attributes, announced) = part(rest).context("path attributes")?;
+        self.mark(Family::V4, withdrawn, false)?;
+        self.mark(Family::V4, announced, true)?;
+        while !attributes.is_empty() {
+            let (code, value, rest) = attribute(attributes).context("a torn attribute")?;
+            // AFI and SAFI, and where there is a next hop its length, itself, a reserved octet.
+            match code {
+                attribute::REACH => {
+                    let length = usize::from(*value.get(3).context("MP_REACH_NLRI")?);
+                    let prefixes = value.get(5 + length..).context("MP_REACH_NLRI")?;
+                    self.mark(Family::V6, prefixes, true)?;
+                }
+                attribute::UNREACH => {
+                    let prefixes = value.get(3..).context("MP_UNREACH_NLRI")?;
+                    self.mark(Family::V6, prefixes, false)?;
+                }
+                _ => {}
+            }
+            attributes = rest;
+        }
+        Ok(())
     }
 
-    fn mark(&mut self, mut prefixes: &[u8], value: bool) -> Result<()> {
+    fn mark(&mut self, family: Family, mut prefixes: &[u8], value: bool) -> Result<()> {
         while let Some((length, rest)) = prefixes.split_first() {
             let octets = usize::from(length.div_ceil(8));
             let (given, after) = rest.split_at_checked(octets).context("a torn prefix")?;
-            let mut address = [0; 4];
-            address
-                .get_mut(..octets)
-                .context("a prefix longer than an address")?
-                .copy_from_slice(given);
-            let address = Ipv4Addr::from(address);
-            let place = Plan::number(address, *length)
+            let address = address(family, given).context("a prefix longer than an address")?;
+            let place = Family::number(address, *length)
                 .and_then(|number| self.announced.get_mut(number as usize))
                 .with_context(|| format!("{address}/{length} was never fed"))?;
             if *place != value {
@@ -84,6 +97,29 @@ impl Counter {
         }
         Ok(())
     }
+}
+
+fn address(family: Family, given: &[u8]) -> Option<IpAddr> {
+    let mut octets = [0; 16];
+    octets.get_mut(..given.len())?.copy_from_slice(given);
+    match family {
+        Family::V4 if given.len() > 4 => None,
+        Family::V4 => Some(Ipv4Addr::from(*octets.first_chunk()?).into()),
+        Family::V6 => Some(Ipv6Addr::from(octets).into()),
+    }
+}
+
+/// Code and value of the first attribute, and what follows it.
+fn attribute(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    const LONG: u8 = 0x10;
+    let ([flags, code], rest) = bytes.split_first_chunk()?;
+    let (value, rest) = if flags & LONG != 0 {
+        part(rest)?
+    } else {
+        let (length, rest) = rest.split_first()?;
+        rest.split_at_checked(usize::from(*length))?
+    };
+    Some((*code, value, rest))
 }
 
 /// Type, body, and the bytes that follow the message.
@@ -114,28 +150,34 @@ fn part(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::wire;
+    use super::super::{Plan, wire};
     use super::*;
 
     const PLAN: Plan = Plan {
         routes: 2_500,
         per_update: 4,
         asn: 65010,
-        next_hop: Ipv4Addr::LOCALHOST,
+        next_hop: IpAddr::V4(Ipv4Addr::LOCALHOST),
     };
 
     #[test]
     fn what_is_announced_is_counted_once_and_what_is_withdrawn_is_not() {
-        let mut counter = Counter::new(PLAN.routes);
-        let announcements = wire::announcements(&PLAN);
-        // Torn anywhere, and twice.
-        for piece in announcements.chunks(37).chain([announcements.as_slice()]) {
-            counter.push(piece).unwrap();
+        let ipv6 = Plan {
+            next_hop: Ipv6Addr::LOCALHOST.into(),
+            ..PLAN
+        };
+        for plan in [PLAN, ipv6] {
+            let mut counter = Counter::new(plan.routes);
+            let announcements = wire::announcements(&plan);
+            // Torn anywhere, and twice.
+            for piece in announcements.chunks(37).chain([announcements.as_slice()]) {
+                counter.push(piece).unwrap();
+            }
+            assert_eq!(counter.count(), 2_500);
+            counter.push(&wire::keepalive()).unwrap();
+            counter.push(&wire::withdrawals(&plan)).unwrap();
+            assert_eq!(counter.count(), 0);
         }
-        assert_eq!(counter.count(), 2_500);
-        counter.push(&wire::keepalive()).unwrap();
-        counter.push(&wire::withdrawals(&PLAN)).unwrap();
-        assert_eq!(counter.count(), 0);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use socket2::{Domain, Socket, Type};
 
 use super::count::{Counter, message};
-use super::wire;
+use super::{Family, wire};
 use crate::bench::netns;
 use crate::wait_until;
 
@@ -33,6 +33,8 @@ pub struct Identity {
     pub asn: u32,
     /// Address, also the BGP identifier.
     pub address: Ipv4Addr,
+    /// Of the routes.
+    pub family: Family,
 }
 
 /// All prefixes, or none, are announced to this peer from this moment on.
@@ -159,7 +161,7 @@ fn handshake(pid: i32, me: Identity, remote: SocketAddr) -> Result<(TcpStream, V
     let mut stream = netns::within(pid, dial).with_context(|| format!("connecting to {remote}"))?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(HANDSHAKE))?;
-    stream.write_all(&wire::open(me.asn, me.address))?;
+    stream.write_all(&wire::open(me.asn, me.address, me.family))?;
     let mut bytes = Vec::new();
     for wanted in [wire::kind::OPEN, wire::kind::KEEPALIVE] {
         let (kind, rest) = read_message(&mut stream, bytes)?;

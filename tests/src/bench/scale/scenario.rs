@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use super::Scale;
 use crate::bench::peer::session::{Identity, Reached, Session};
-use crate::bench::peer::{Plan, wire};
+use crate::bench::peer::{Family, Plan, wire};
 use crate::bench::subjects::{Bench, FEED, SINK};
 
 /// For everything to arrive: who has not done it ten times as late as others is not waited for.
@@ -24,6 +24,7 @@ const SHARED: u32 = 500;
 const SECOND: Identity = Identity {
     asn: 65011,
     address: Ipv4Addr::new(10, 99, 1, 3),
+    family: Family::V4,
 };
 /// AS of the reflector and its clients.
 const AS: u32 = 65001;
@@ -96,7 +97,7 @@ fn feeds(bench: &Bench, routes: u32, per_update: u32, peers: &[Identity]) -> Res
             routes,
             per_update,
             asn: me.asn,
-            next_hop: me.address,
+            next_hop: me.address.into(),
         };
         let mut messages = wire::announcements(&common);
         messages.extend(wire::announcement(&common, routes + number));
@@ -124,6 +125,7 @@ fn clients(bench: &Bench, scale: &Scale) -> Result<Players> {
         let me = Identity {
             asn: AS,
             address: Ipv4Addr::from(CLIENT + number),
+            family: Family::V4,
         };
         let others = scale.clients - 1;
         let session = Session::establish_among(pid, me, REFLECTOR, scale.clients, others)
