@@ -3,6 +3,7 @@
 mod check;
 mod clean;
 mod drain;
+mod metrics;
 mod peer;
 mod reload;
 mod routes;
@@ -62,6 +63,14 @@ Examples:
   rcni-bgp status
   rcni-bgp status -o json | jq '.peers[] | select(.state != \"Established\")'")]
     Status(status::Options),
+    /// Print the metrics of a running daemon, as Prometheus reads them
+    #[command(after_help = "\
+Exit code: 0 fine; 2 the daemon cannot be asked.
+
+Example, for the node exporter's textfile collector:
+  rcni-bgp metrics > /var/lib/node_exporter/.rcni &&
+    mv /var/lib/node_exporter/.rcni /var/lib/node_exporter/rcni-bgp.prom")]
+    Metrics(metrics::Options),
     /// Show every path of every prefix, what became of it and why
     #[command(after_help = "\
 Of each path: whether it is in use, and if not, at which step of the decision it lost, why it is not
@@ -149,6 +158,7 @@ pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(options) => run::run(&options),
         Command::Status(options) => status::run(&options),
+        Command::Metrics(options) => metrics::run(&options),
         Command::Routes(options) => routes::run(options),
         Command::Peer(options) => peer::run(options),
         Command::Drain(options) => drain::run(&options),

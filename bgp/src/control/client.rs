@@ -91,6 +91,14 @@ pub async fn status(path: &Path) -> Result<(Status, Bytes), AskError> {
     }
 }
 
+/// Asks for the metrics, as Prometheus reads them.
+///
+/// # Errors
+/// [`AskError`].
+pub async fn metrics(path: &Path) -> Result<Bytes, AskError> {
+    ask(path, Request::get("/v1/metrics"), Bytes::new()).await
+}
+
 /// Asks for a page of routes.
 ///
 /// # Errors

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -22,6 +23,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use super::drain::{DrainError, DrainOrder, DrainStatus};
+use super::metrics::{self, Exposition};
 use super::model::{Listener, Parts, Status};
 use super::orders::{self, PeerOrder};
 use super::routes::{Found, NoRoutes, Route, RoutesPage, RoutesRequest, Wanted};
@@ -331,6 +333,7 @@ pub async fn serve(socket: ControlSocket, asker: Asker) {
     } = socket;
     let router = Router::new()
         .route("/v1/status", get(status))
+        .route("/v1/metrics", get(metrics))
         .route("/v1/routes", get(routes))
         .route("/v1/peer", post(peer))
         .route("/v1/drain", post(drain))
@@ -370,6 +373,21 @@ async fn client(stream: UnixStream, router: Router, _place: OwnedSemaphorePermit
 async fn status(State(asker): State<Arc<Asker>>) -> Response {
     match timeout(ANSWER, asker.status()).await {
         Ok(Some(status)) => Json(status).into_response(),
+        Ok(None) => (StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping\n").into_response(),
+        Err(_) => {
+            let text = "the daemon is busy: no answer within 6 s\n";
+            (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
+        }
+    }
+}
+
+async fn metrics(State(asker): State<Arc<Asker>>) -> Response {
+    match timeout(ANSWER, asker.fib_status()).await {
+        Ok(Some(fib)) => {
+            let mut out = Exposition::default();
+            metrics::kernel(&mut out, asker.install, &fib);
+            ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], out.into_text()).into_response()
+        }
         Ok(None) => (StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping\n").into_response(),
         Err(_) => {
             let text = "the daemon is busy: no answer within 6 s\n";
