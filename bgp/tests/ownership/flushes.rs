@@ -1,0 +1,104 @@
+//! Routes and addresses that are flushed, as network managers and people do it.
+
+use crate::kernel::others;
+use crate::lab::{Lab, Options};
+
+/// A user's own routes, which nothing here concerns.
+const USERS: [&str; 4] = [
+    "route add 198.51.100.0/24 via 10.0.9.7 proto static",
+    "route add blackhole 203.0.113.0/24 proto static metric 9",
+    "-6 route add 2001:db8:1::/48 via fd00:9::7 proto static",
+    "-6 route add unreachable 2001:db8:2::/48 proto static metric 9",
+];
+
+fn lab() -> Lab {
+    Lab::new(&Options {
+        before: &USERS,
+        ..Options::default()
+    })
+}
+
+#[test]
+fn flushed_routes_are_back_and_counted() {
+    let lab = lab();
+    lab.survives(&["-4 route flush proto 77"]);
+    lab.survives(&["-6 route flush proto 77"]);
+    lab.survives(&["-4 route flush proto 77", "-6 route flush proto 77"]);
+    lab.stays();
+    let kernel = lab.kernel();
+    let by = &kernel["repairedBy"];
+    assert!(by["deleted"].as_u64().unwrap() >= 8, "{kernel}");
+    let sum: u64 = ["deleted", "changed", "link", "audit"]
+        .map(|cause| by[cause].as_u64().unwrap())
+        .iter()
+        .sum();
+    assert_eq!(kernel["repaired"], sum);
+    let log = lab.daemon.log();
+    let line = log
+        .lines()
+        .find(|line| line.contains("another program deleted this route"))
+        .expect("what was done is said");
+    assert!(
+        line.contains("prefix=10.128.") && line.contains("by=netlink port "),
+        "{line}"
+    );
+}
+
+#[test]
+fn flushed_addresses_take_nothing_of_ours_with_them_for_long() {
+    let lab = lab();
+    for number in [1, 2] {
+        let again = [
+            format!("address flush dev eth{number}"),
+            format!("address add 10.0.{number}.2/24 dev eth{number}"),
+            format!("address add fd00:{number}::2/64 dev eth{number} nodad"),
+        ];
+        // Where the last IPv6 address goes, so does all of IPv6 on that link.
+        lab.survives(&again.each_ref().map(String::as_str));
+    }
+    // The second address of a network goes with the first.
+    lab.survives(&[
+        "address add 10.0.1.3/24 dev eth1",
+        "address del 10.0.1.2/24 dev eth1",
+        "address add 10.0.1.2/24 dev eth1",
+    ]);
+    lab.stays();
+}
+
+/// With the routes of the node's own networks: without them there is no next hop.
+#[test]
+fn a_flushed_table_is_filled_when_its_networks_are_there_again() {
+    let lab = lab();
+    let back: Vec<String> = [1, 2]
+        .iter()
+        .flat_map(|number| {
+            [
+                format!(
+                    "route add 10.0.{number}.0/24 dev eth{number} proto kernel scope link src 10.0.{number}.2"
+                ),
+                format!("-6 route add fd00:{number}::/64 dev eth{number} proto kernel metric 256"),
+            ]
+        })
+        .collect();
+    for flush in [
+        ["-4 route flush dev eth1", "-6 route flush dev eth1"],
+        ["-4 route flush table main", "-6 route flush table main"],
+    ] {
+        let before = others(&lab.node);
+        for command in flush {
+            lab.node.ip(command);
+        }
+        let table = flush[0].contains("table");
+        assert_eq!(others(&lab.node).is_empty(), table);
+        for command in &back {
+            // Those of the link that was not flushed are there.
+            let command = command.replace("route add", "route replace");
+            lab.node.ip(&command);
+        }
+        lab.complete(&format!("after {flush:?}"));
+        if !table {
+            assert_eq!(others(&lab.node), before);
+        }
+    }
+    lab.stays();
+}
