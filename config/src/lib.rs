@@ -41,7 +41,7 @@ pub use resolved::{
     Action, AddPath, AddressFamily, AoAlgorithm, AoKey, AsPathMatch, Capabilities, Changes,
     CniConfig, CommunityChanges, CommunityMatch, Conditions, FelixConfig, Filter, GracefulRestart,
     IptablesBackend, KernelConfig, LimitAction, MaximumPrefixes, Multipath, NeighborMatch,
-    NextHopChange, NextHopGroups, NextHopMode, NodeAddresses, Operator, PeerConfig, PrefixMatch,
-    Prepend, Remote, RemoteAs, RemovePrivateAs, ResilientGroups, Role, RouteHandling, Rule,
-    Security, Source, SpeakerConfig, Timers, Ttl,
+    NextHopChange, NextHopGroups, NextHopMode, NexthopCompatMode, NodeAddresses, Operator,
+    PeerConfig, PrefixMatch, Prepend, Remote, RemoteAs, RemovePrivateAs, ResilientGroups, Role,
+    RouteHandling, Rule, Security, Source, SpeakerConfig, Timers, Ttl,
 };

@@ -126,6 +126,8 @@ pub struct FelixConfig {
     pub masquerade_ipv6: bool,
     /// Which iptables is used.
     pub iptables_backend: IptablesBackend,
+    /// Whether the kernel tells of routes with their next hops.
+    pub nexthop_compat_mode: NexthopCompatMode,
     /// The network configuration for the container runtime.
     pub cni: CniConfig,
     /// How often everything is looked at again and put right, in seconds; at least 1.
@@ -143,6 +145,17 @@ pub enum IptablesBackend {
     Nft,
     /// `iptables-legacy`.
     Legacy,
+}
+
+/// `net.ipv4.nexthop_compat_mode`: how the kernel tells of routes that use nexthop objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NexthopCompatMode {
+    /// Disabled unless a program that needs it runs on the node.
+    Auto,
+    /// With their next hops.
+    Enabled,
+    /// With the objects' numbers only, which makes a change of an object fast.
+    Disabled,
 }
 
 /// What goes into the conflist, and where.

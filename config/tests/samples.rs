@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 use rcni_config::{
     Action, AddPath, AddressFamily, AoAlgorithm, AoKey, Capabilities, Changes, Cidr,
     CommunityPattern, Conditions, FelixConfig, HoldTime, IptablesBackend, LimitAction,
-    NextHopGroups, NodeAddresses, Operator, Password, PeerConfig, PrefixMatch, Remote, RemoteAs,
-    RemovePrivateAs, ResilientGroups, Role, Rule, Security, SpeakerConfig, Timers, Ttl, load_felix,
-    load_speaker,
+    NextHopGroups, NexthopCompatMode, NodeAddresses, Operator, Password, PeerConfig, PrefixMatch,
+    Remote, RemoteAs, RemovePrivateAs, ResilientGroups, Role, Rule, Security, SpeakerConfig,
+    Timers, Ttl, load_felix, load_speaker,
 };
 
 fn samples() -> PathBuf {
@@ -175,6 +175,7 @@ fn felix_lite_and_its_defaults() {
     assert_eq!(config.non_masquerade_cidrs, []);
     assert!(config.masquerade && !config.masquerade_ipv6);
     assert_eq!(config.iptables_backend, IptablesBackend::Auto);
+    assert_eq!(config.nexthop_compat_mode, NexthopCompatMode::Auto);
     assert_eq!((config.refresh_secs, config.protocol), (30, 77));
     assert_eq!(config.cni.conf_dir, Path::new("/etc/cni/net.d"));
     assert_eq!(config.cni.conf_name, "10-rcni.conflist");

@@ -16,8 +16,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
 use crate::blackhole::{BlackholeError, Blackholes};
+use crate::compat::{self, CompatMode};
 use crate::conflist::{self, ConflistError, Written};
 use crate::desired::Desired;
+use crate::linkdown;
 use crate::monitor::Monitor;
 use crate::schedule::Schedule;
 use crate::state::{State, StateError};
@@ -94,11 +96,15 @@ pub struct Agent<R> {
     tables: Keeper<R>,
     blackholes: Option<Blackholes>,
     preferred: Option<std::path::PathBuf>,
+    compat_mode: CompatMode,
+    /// Why uplinks without carrier are not left out.
+    linkdown: Option<String>,
 }
 
 impl<R: Runner + Clone> Agent<R> {
     /// For this node; nothing is done yet.
     pub fn new(desired: Desired, refresh: Duration, runner: R, state: State) -> Self {
+        let compat_mode = CompatMode::new(desired.compat_mode, refresh);
         Self {
             tables: Keeper::new(runner, desired.backend),
             desired,
@@ -107,6 +113,8 @@ impl<R: Runner + Clone> Agent<R> {
             sysctls: Sysctls::default(),
             blackholes: None,
             preferred: None,
+            compat_mode,
+            linkdown: None,
         }
     }
 
@@ -114,6 +122,7 @@ impl<R: Runner + Clone> Agent<R> {
     pub async fn pass(&mut self) -> Pass {
         let mut pass = Pass::default();
         self.settings(&mut pass).await;
+        self.next_hops(&mut pass).await;
         match self.blackhole().await {
             Ok(changed) => pass.repaired.extend(changed),
             Err(error) => pass.failures.push(error.into()),
@@ -152,6 +161,31 @@ impl<R: Runner + Clone> Agent<R> {
             match self.sysctls.ensure(setting, &mut self.state) {
                 Ok(changed) => pass.repaired.extend(changed),
                 Err(error) => pass.failures.push(error.into()),
+            }
+        }
+    }
+
+    /// What only makes routes better keeps no node from being ready.
+    async fn next_hops(&mut self, pass: &mut Pass) {
+        let now = std::time::Instant::now();
+        match self.compat_mode.ensure(&self.sysctls, &mut self.state, now) {
+            compat::Outcome::Done(changed) => pass.repaired.extend(changed),
+            compat::Outcome::Missing => {
+                let rules = self.desired.rules.iter();
+                let families: Vec<_> = rules.map(|rules| rules.family).collect();
+                match linkdown::ensure(&self.sysctls, &families, &mut self.state).await {
+                    Ok(changed) => {
+                        pass.repaired.extend(changed);
+                        self.linkdown = None;
+                    }
+                    Err(error) => {
+                        let error = error.to_string();
+                        if self.linkdown.as_ref() != Some(&error) {
+                            tracing::warn!("links without carrier stay in routes: {error}");
+                        }
+                        self.linkdown = Some(error);
+                    }
+                }
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::desired::{self, Desired};
 use crate::state::{State, current_epoch};
 use crate::table::render;
 use crate::table::runner::SystemRunner;
-use crate::{blackhole, clean};
+use crate::{blackhole, clean, compat};
 
 /// The configuration is refused; nothing was changed.
 const REFUSED: u8 = 2;
@@ -199,6 +199,9 @@ fn print_rendered(file: &Path) -> anyhow::Result<ExitCode> {
             setting.why
         ));
     }
+    let (value, why) = compat::rendered(desired.compat_mode);
+    let name = compat::COMPAT_MODE.replace('/', ".");
+    say(&format!("{name} = {value}    # {why}"));
     for rules in &desired.rules {
         say(&format!(
             "\n# {}-restore --noflush -w",

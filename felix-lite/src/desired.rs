@@ -1,7 +1,7 @@
 //! From the configuration to everything that should be true on the node. Pure: nothing is read, and
 //! nothing depends on the time or the node.
 
-use rcni_config::{Cidr, FelixConfig, IptablesBackend};
+use rcni_config::{Cidr, FelixConfig, IptablesBackend, NexthopCompatMode};
 
 use crate::conflist::{self, Conflist};
 use crate::rules::{self, Ranges};
@@ -13,6 +13,8 @@ use crate::table::model::{Family, RuleSet};
 pub struct Desired {
     /// Written in this order, before the rules.
     pub settings: Vec<Setting>,
+    /// How the kernel tells of routes that use nexthop objects: see [`crate::compat`].
+    pub compat_mode: NexthopCompatMode,
     /// Packet filter rules of each family that has pods.
     pub rules: Vec<RuleSet>,
     /// Where they go.
@@ -44,6 +46,7 @@ pub fn desired(config: &FelixConfig) -> Desired {
         .map(|family| rules::rule_set(*family, &ranges(config, *family)));
     Desired {
         settings: settings.collect(),
+        compat_mode: config.nexthop_compat_mode,
         rules: rules.collect(),
         backend: config.iptables_backend,
         blackholes: config.pod_cidrs.clone(),
@@ -93,6 +96,7 @@ pub(crate) mod tests {
             masquerade: true,
             masquerade_ipv6: false,
             iptables_backend: IptablesBackend::Auto,
+            nexthop_compat_mode: NexthopCompatMode::Auto,
             cni: CniConfig {
                 conf_dir: PathBuf::from("/etc/cni/net.d"),
                 conf_name: "10-rcni.conflist".to_owned(),

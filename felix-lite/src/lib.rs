@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! felix.yaml -> desired -> rules -> table/{model, render, save, diff, apply} -> iptables-restore
-//!                  |-> uplink, sysctl -> /proc/sys/net
+//!                  |-> uplink, sysctl, compat, linkdown -> /proc/sys/net
 //!                  |-> blackhole   -> rtnetlink
 //!                  '-> conflist    -> /etc/cni/net.d        (last of all)
 //! monitor (nftables, routes, forwarding, folder) -> agent -> the same way again
@@ -16,10 +16,13 @@ pub mod agent;
 pub mod blackhole;
 pub mod clean;
 pub mod cli;
+pub mod compat;
 pub mod conflist;
 pub mod desired;
+pub mod linkdown;
 pub mod monitor;
 pub mod nfnetlink;
+pub mod readers;
 pub mod rules;
 mod schedule;
 pub mod state;

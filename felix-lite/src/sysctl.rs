@@ -104,6 +104,12 @@ impl Sysctls {
         }
     }
 
+    /// The names of the links that have IPv4 settings.
+    #[must_use]
+    pub fn links_ipv4(&self) -> Vec<String> {
+        links(&self.root.join("net/ipv4/conf"))
+    }
+
     /// The names of the links that have IPv6 settings.
     #[must_use]
     pub fn links_ipv6(&self) -> Vec<String> {
@@ -177,17 +183,32 @@ impl Sysctls {
             Ok(old) => old,
             Err(source) => return Err(self.failed(name, value, source)),
         };
-        if !state.record.settings.contains_key(name) {
-            let saved = Saved {
-                old: old.clone(),
-                new: value.to_owned(),
-                along: self.disturbed(name),
-            };
-            state.record.settings.insert(name.to_owned(), saved);
-            state.store()?;
-        }
+        let back = match state.record.settings.get_mut(name) {
+            Some(saved) if saved.old == value => true,
+            Some(saved) if saved.new == value => false,
+            Some(saved) => {
+                value.clone_into(&mut saved.new);
+                state.store()?;
+                false
+            }
+            None => {
+                let saved = Saved {
+                    old: old.clone(),
+                    new: value.to_owned(),
+                    along: self.disturbed(name),
+                };
+                state.record.settings.insert(name.to_owned(), saved);
+                state.store()?;
+                false
+            }
+        };
         self.write(name, value)
             .map_err(|source| self.failed(name, value, source))?;
+        if back {
+            // As it was before: nothing is left to put back.
+            state.record.settings.remove(name);
+            state.store()?;
+        }
         Ok(Some(format!("{name} was {old}, is {value} now")))
     }
 
@@ -375,6 +396,23 @@ mod tests {
             [format!("{} is 2 and not 1: left", MULTIPATH_HASH.name)]
         );
         assert_eq!(sysctls.read(MULTIPATH_HASH.name).unwrap(), "2");
+    }
+
+    #[test]
+    fn a_value_that_goes_back_and_forth_is_ours_only_while_it_is_different() {
+        let name = "net/ipv4/x";
+        let mut fixture = Fixture::new(&[(name, "1")]);
+        let sysctls = fixture.sysctls();
+        let state = &mut fixture.state;
+        sysctls.set(name, "0", state).unwrap().unwrap();
+        sysctls.set(name, "2", state).unwrap().unwrap();
+        let saved = &state.record.settings[name];
+        assert_eq!((saved.old.as_str(), saved.new.as_str()), ("1", "2"));
+        sysctls.set(name, "1", state).unwrap().unwrap();
+        assert!(state.record.settings.is_empty());
+        sysctls.set(name, "0", state).unwrap().unwrap();
+        let (done, _) = sysctls.restore(state);
+        assert_eq!(done, ["net/ipv4/x is 1 again"]);
     }
 
     #[test]

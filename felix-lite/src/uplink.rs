@@ -93,9 +93,23 @@ fn listening(sysctls: &Sysctls, state: &State) -> Vec<String> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Link {
     name: String,
+    /// It may have routes of its own: neither a bridge nor part of something.
+    routed: bool,
     /// It has a route or an address that a router announced.
     learned: bool,
     like_an_uplink: bool,
+}
+
+/// The names of the links that are no bridges and no part of one or of a bond.
+///
+/// # Errors
+/// The kernel does not list them.
+pub async fn routed() -> Result<Vec<String>, UplinkError> {
+    let links = look().await?.into_iter();
+    Ok(links
+        .filter(|link| link.routed)
+        .map(|link| link.name)
+        .collect())
 }
 
 async fn look() -> Result<Vec<Link>, UplinkError> {
@@ -132,7 +146,8 @@ async fn look_by(handle: &Handle) -> Result<Vec<Link>, UplinkError> {
         .collect())
 }
 
-/// The links that a route leads out by, if a router announced it.
+/// The links that a route leads out by, if a router announced it. (The kernel's own routes of this kind
+/// never name a nexthop object instead, whatever `nexthop_compat_mode` is.)
 fn links_of_route(route: &RouteMessage) -> Vec<u32> {
     if route.header.protocol != RouteProtocol::Ra {
         return Vec::new();
@@ -186,8 +201,11 @@ fn described(link: &LinkMessage, learned: &BTreeSet<u32>) -> Option<Link> {
         Some(InfoKind::Other(kind)) => kind == "team",
         Some(_) => false,
     };
+    let mut attributes = link.attributes.iter();
+    let is_part = attributes.any(|attribute| matches!(attribute, LinkAttribute::Controller(_)));
     Some(Link {
         name,
+        routed: !is_part && !matches!(kind, Some(InfoKind::Bridge)),
         learned: learned.contains(&link.header.index),
         like_an_uplink,
     })

@@ -41,6 +41,9 @@ pub struct FelixConfigurationSpec {
     /// Which iptables. Default: auto.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iptables_backend: Option<IptablesBackendSpec>,
+    /// Whether the kernel writes out the next hops of routes that share them. Default: auto.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nexthop_compat_mode: Option<NexthopCompatModeSpec>,
     /// How often everything is looked at again, 1 to 86400. Default: 30.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refresh_interval_seconds: Option<Located<Int>>,
@@ -62,6 +65,18 @@ pub enum IptablesBackendSpec {
     Nft,
     /// `iptables-legacy`.
     Legacy,
+}
+
+/// `net.ipv4.nexthop_compat_mode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NexthopCompatModeSpec {
+    /// Disabled unless a program that needs it runs on the node.
+    Auto,
+    /// 1: each route is told with its next hops.
+    Enabled,
+    /// 0: with the number of its nexthop object only.
+    Disabled,
 }
 
 /// What goes into the conflist, and where.

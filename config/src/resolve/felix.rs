@@ -6,8 +6,13 @@ use super::Report;
 use super::speaker::{the_one, unique_names};
 use super::subject::Subject;
 use super::usable::Use;
-use crate::raw::{FelixConfigurationSpec, Int, IptablesBackendSpec, Located, Object};
-use crate::{AddressFamily, Cidr, CniConfig, ConfigErrors, FelixConfig, IptablesBackend, paths};
+use crate::raw::{
+    FelixConfigurationSpec, Int, IptablesBackendSpec, Located, NexthopCompatModeSpec, Object,
+};
+use crate::{
+    AddressFamily, Cidr, CniConfig, ConfigErrors, FelixConfig, IptablesBackend, NexthopCompatMode,
+    paths,
+};
 
 const KIND: &str = "FelixConfiguration";
 
@@ -33,6 +38,7 @@ pub(crate) fn misplaced_felix(report: &mut Report, objects: &[Object<FelixConfig
 fn configuration(subject: &mut Subject<'_>, spec: &FelixConfigurationSpec) -> FelixConfig {
     let cluster_cidrs = list(subject, "clusterCIDRs", &spec.cluster_cidrs);
     let backend = spec.iptables_backend.unwrap_or(IptablesBackendSpec::Auto);
+    let compat_mode = spec.nexthop_compat_mode;
     let kernel = spec.kernel.clone().unwrap_or_default();
     let masquerade = spec.masquerade.is_none_or(|given| given.value);
     let masquerade_ipv6 = spec.masquerade_ipv6.is_some_and(|given| given.value);
@@ -54,6 +60,11 @@ fn configuration(subject: &mut Subject<'_>, spec: &FelixConfigurationSpec) -> Fe
             IptablesBackendSpec::Auto => IptablesBackend::Auto,
             IptablesBackendSpec::Nft => IptablesBackend::Nft,
             IptablesBackendSpec::Legacy => IptablesBackend::Legacy,
+        },
+        nexthop_compat_mode: match compat_mode.unwrap_or(NexthopCompatModeSpec::Auto) {
+            NexthopCompatModeSpec::Auto => NexthopCompatMode::Auto,
+            NexthopCompatModeSpec::Enabled => NexthopCompatMode::Enabled,
+            NexthopCompatModeSpec::Disabled => NexthopCompatMode::Disabled,
         },
         cni: cni(subject, spec),
         refresh_secs: subject.number(

@@ -282,7 +282,8 @@ fn besides_the_kind(first: usize) -> [String; 4] {
             first + 4,
             "spec.x",
             "unknown field; known here: podCIDRs, clusterCIDRs, nodeCIDRs, nonMasqueradeCIDRs, \
-                 masquerade, masqueradeIPv6, iptablesBackend, refreshIntervalSeconds, cni, kernel",
+                 masquerade, masqueradeIPv6, iptablesBackend, \
+                 nexthopCompatMode, refreshIntervalSeconds, cni, kernel",
         ),
     ]
 }

@@ -53,10 +53,12 @@ fn everything(node: &Node, family: u8) -> String {
     let tables = node.sh(&format!("nft list tables {nft} 2> /dev/null || true"));
     let routes = node.sh(&format!("ip -{family} route show table main"));
     let sysctls = node.sh(&format!("sysctl -a 2> /dev/null | grep ^net.ipv{family}."));
-    // Counts what it does, and has nothing to do with settings.
+    // The first counts what it does, and has nothing to do with settings; the second is of both
+    // families, whatever its name.
+    let others = ["stable_secret", "nexthop_compat_mode"];
     let sysctls = sysctls
         .lines()
-        .filter(|line| !line.contains("stable_secret"));
+        .filter(|line| !others.iter().any(|other| line.contains(other)));
     rules + &tables + &routes + &sysctls.map(|line| format!("{line}\n")).collect::<String>()
 }
 

@@ -16,5 +16,6 @@ mod clean;
 mod dataplane;
 mod drift;
 mod ipv6;
+mod nexthops;
 mod node;
 mod refused;

@@ -197,7 +197,9 @@ impl Node {
     }
 
     pub(crate) fn sysctls(&self) -> String {
-        self.sh("sysctl -a 2>/dev/null | grep -E '^net.ipv4.(ip_forward|fib_multipath|conf)'")
+        self.sh(
+            "sysctl -a 2>/dev/null | grep -E '^net.ipv4.(ip_forward|fib_multipath|conf|nexthop)'",
+        )
     }
 
     /// The own rules' lines.
