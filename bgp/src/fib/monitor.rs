@@ -70,8 +70,8 @@ struct Links {
     pods: HashSet<u32>,
 }
 
-/// What is listened to.
-const GROUPS: [u32; 5] = [
+/// What is listened to (`RTNLGRP_*`).
+pub const GROUPS: [u32; 5] = [
     libc::RTNLGRP_LINK,
     libc::RTNLGRP_IPV4_IFADDR,
     libc::RTNLGRP_IPV4_ROUTE,

@@ -140,7 +140,8 @@ impl Table {
                     next_hops: target.clone(),
                 },
                 (Some(target), Some(installed)) if target != installed => {
-                    if entry.contested {
+                    // Not knowing what is there, it might be another's by now.
+                    if entry.contested || (entry.unsure && prefix.is_ipv4()) {
                         let next_hops = entry.to_delete();
                         Change::Delete { prefix, next_hops }
                     } else {
@@ -206,6 +207,7 @@ impl Table {
             }
             (_, Outcome::Unknown) => {
                 // The dump decides anew; where there is none for long, the date.
+                entry.unsure = true;
                 self.failures.add(prefix, Reason::NoAnswer, now);
                 return true;
             }

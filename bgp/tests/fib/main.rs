@@ -5,14 +5,20 @@
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
+    unreachable_pub,
     reason = "a test that cannot go on fails, also in its helpers"
 )]
 
 #[path = "../common/mod.rs"]
 mod common;
 
+mod agree;
+mod errors;
+mod faulty;
 mod gateways;
 mod ipv6;
+mod stalls;
+mod storm;
 mod task;
 mod writer;
 
@@ -75,6 +81,10 @@ struct Running {
 impl Running {
     async fn start() -> Self {
         let (fib, adopted) = Fib::open(OWNER).await.unwrap();
+        Self::of(fib, adopted)
+    }
+
+    fn of(fib: Fib, adopted: usize) -> Self {
         let (commands, inlet) = mpsc::channel(4);
         let (queries, query_inlet) = mpsc::channel(4);
         tokio::spawn(fib.run(inlet, query_inlet));
@@ -111,7 +121,12 @@ impl Running {
         };
         match timeout(SOON, wait).await {
             Ok(status) => status,
-            Err(_) => panic!("{what}: {:?}", self.status().await),
+            Err(_) => {
+                let mut status = self.status().await;
+                status.unsettled.truncate(5);
+                status.failed.truncate(5);
+                panic!("{what}: {status:#?}")
+            }
         }
     }
 }

@@ -30,7 +30,7 @@ impl Told {
     pub(super) fn status(&self, owner: &Ownership, table: &Table) -> FibStatus {
         let trouble = self.failed.as_ref().map(|(_, error)| {
             format!(
-                "cannot read the kernel's routes: {error}; tried again every {} s, until then what \
+                "cannot read the kernel's routes: {error}; tried again within {} s, until then what \
                  others change may go unnoticed",
                 RETRY_MOST.as_secs()
             )
