@@ -1,6 +1,8 @@
 //! `tests/topologies/beside`: another router on the same node. Neither touches what is not its
 //! own, in whatever order and by whatever signal they start and stop.
 
+pub(crate) mod statics;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,13 +17,16 @@ use super::{Suite, show};
 use crate::common::{DEADLINE, add_pod, routes, wait_established};
 
 /// What we learn from the ToR.
-const LEARNED: [&str; 5] = [
+const LEARNED: [&str; 6] = [
     "198.18.1.0/24",
-    "198.18.2.0/24",
+    TWICE[0],
     "2001:db8:18:1::/64",
+    TWICE[1],
     FOREIGN_TOO[0],
     FOREIGN_TOO[1],
 ];
+/// What has two next hops.
+const TWICE: [&str; 2] = ["198.18.2.0/24", "2001:db8:18:2::/64"];
 /// What only the neighbour learns from it.
 const THEIRS: [&str; 3] = ["198.19.1.0/24", "198.19.2.0/24", "2001:db8:19:1::/64"];
 /// Foreign routes, and those to what the ToR announces too.
@@ -175,10 +180,16 @@ fn start_rcni(node: &Node) -> Result<Daemon> {
     let argv = ["rcni-bgp", "run", "--config", config];
     let daemon = node.spawn("rcni-bgp", &argv, &ExecOptions::default())?;
     wait_established(node, "tor")?;
+    wait_established(node, "tor-too")?;
     wait_until(DEADLINE, "our routes", || -> Result<()> {
+        let ours = snapshot(node, is_ours)?;
         for prefix in LEARNED {
-            let seen = routes(node, prefix)?;
-            ensure!(seen.contains("proto rcni metric 77"), "{prefix}: {seen:?}");
+            let there = |line: &&String| line.contains(&format!("{prefix} "));
+            let route = ours.iter().find(there);
+            let route = route.with_context(|| format!("{prefix} in {ours:#?}"))?;
+            ensure!(route.contains("metric 77"), "{route}");
+            let several = route.contains("nexthop") || route.contains("nhid");
+            ensure!(several == TWICE.contains(&prefix), "{route}");
         }
         Ok(())
     })?;
@@ -196,7 +207,7 @@ struct Monitor<'l> {
 
 impl<'l> Monitor<'l> {
     fn start(node: &'l Node) -> Result<Self> {
-        let argv = ["ip", "-d", "monitor", "route"];
+        let argv = ["ip", "-d", "-o", "monitor", "route"];
         node.spawn("monitor", &argv, &ExecOptions::default())?;
         let log = node.log_folder().join("monitor.log");
         let mut monitor = Self {
@@ -250,7 +261,7 @@ fn is_foreign(line: &str) -> bool {
 fn snapshot(node: &Node, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>> {
     let mut lines = Vec::new();
     for family in ["-4", "-6"] {
-        let text = node.check(&["ip", family, "-d", "route", "show", "table", "all"])?;
+        let text = node.check(&["ip", "-d", "-o", family, "route", "show", "table", "all"])?;
         lines.extend(text.lines().filter(|line| wanted(line)).map(str::to_owned));
     }
     lines.sort();
