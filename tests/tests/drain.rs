@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use common::paths::next_hops;
-use common::{DEADLINE, in_patched_lab, wait_established};
+use common::{DEADLINE, in_patched_lab, routes, wait_established};
 use rcni_tests::{Lab, Node, wait_until};
 
 const ANYCAST: &str = "10.244.100.0/24";
@@ -69,7 +69,7 @@ fn no_packet_is_lost_while_one_of_two_goes_and_comes_back() -> Result<()> {
         for (name, _) in NODES {
             let node = lab.node(name)?;
             wait_until(DEADLINE, &format!("{name} has a default route"), || {
-                let routes = node.check(&["ip", "route", "show", "default"])?;
+                let routes = routes(node, "default")?;
                 ensure!(routes.contains("via"), "{routes}");
                 Ok(())
             })?;

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use common::paths::next_hops;
 use common::{DEADLINE, deploy_text, names, write};
 use rcni_tests::lab::node::ExecOptions;
 use rcni_tests::lab::process::ProcessId;
@@ -48,6 +49,37 @@ fn pair() -> Result<(tempfile::TempDir, std::path::PathBuf)> {
     std::fs::write(folder.path().join("greeting.txt"), "bound\n")?;
     std::fs::create_dir(folder.path().join("folder"))?;
     Ok((folder, file))
+}
+
+/// The helpers of these tests, not the kernel: `ip route` alone does not show it with 0.
+#[test]
+fn routes_are_shown_with_their_next_hops_in_either_compat_mode() -> Result<()> {
+    let (_folder, file) = pair()?;
+    let lab = Lab::deploy(&file, &Options::default())?;
+    let a = lab.node("a")?;
+    a.shell(
+        "ip address add 192.0.3.1/24 dev fabric0; ip address add fd00::1/64 dev eth1 nodad
+         ip nexthop add id 7 via 192.0.2.2 dev eth1; ip nexthop add id 8 via 192.0.3.2 dev fabric0
+         ip nexthop add id 9 group 7/8,3; ip nexthop add id 6 via fd00::2 dev eth1
+         ip route add 10.0.0.0/24 nhid 9; ip route add 10.0.1.0/24 nhid 8
+         ip route add 10.0.2.0/24 via 192.0.2.3; ip -6 route add fd01::/64 nhid 6",
+    )?;
+    for mode in [0, 1] {
+        a.shell(&format!(
+            "echo {mode} > /proc/sys/net/ipv4/nexthop_compat_mode"
+        ))?;
+        for (prefix, wanted) in [
+            ("10.0.0.0/24", &["192.0.2.2", "192.0.3.2"][..]),
+            ("10.0.1.0/24", &["192.0.3.2"]),
+            ("10.0.2.0/24", &["192.0.2.3"]),
+            ("fd01::/64", &["fd00::2"]),
+            ("10.0.3.0/24", &[]),
+        ] {
+            let found = next_hops(a, prefix)?;
+            assert!(found.iter().eq(wanted), "{mode} {prefix}: {found:?}");
+        }
+    }
+    Ok(())
 }
 
 #[test]

@@ -155,11 +155,39 @@ pub(crate) fn wait_established_within(deadline: Duration, node: &Node, peer: &st
     )
 }
 
-/// Kernel routes of the node for exactly `prefix`.
+/// Kernel routes of the node for exactly `prefix`, each with its next hops.
 pub(crate) fn routes(node: &Node, prefix: &str) -> Result<String> {
     let family = if prefix.contains(':') { "-6" } else { "-4" };
     // `default` is a word of both families; `ip` says it for `::/0` too.
-    node.check(&["ip", family, "route", "show", "exact", prefix])
+    let mut said = node.check(&["ip", family, "route", "show", "exact", prefix])?;
+    // With nexthop_compat_mode = 0 there is nothing but the number of the nexthop object.
+    if !said.contains(" via ") {
+        let objects = numbers_of_objects(&said);
+        for number in objects {
+            said.push_str(&next_hop_object(node, &number)?);
+        }
+    }
+    Ok(said)
+}
+
+/// What follows `nhid` in what `ip route` says.
+fn numbers_of_objects(said: &str) -> Vec<String> {
+    let words: Vec<&str> = said.split_whitespace().collect();
+    let pairs = words.windows(2).filter(|pair| pair[0] == "nhid");
+    pairs.map(|pair| pair[1].to_owned()).collect()
+}
+
+/// A nexthop object, or the members of a group, as `ip nexthop` shows them.
+fn next_hop_object(node: &Node, number: &str) -> Result<String> {
+    let show = |number: &str| node.check(&["ip", "nexthop", "show", "id", number]);
+    let said = show(number)?;
+    let Some((_, members)) = said.split_once(" group ") else {
+        return Ok(said);
+    };
+    let members = members.split_whitespace().next().unwrap_or_default();
+    // `7,3` is number 7 with weight 3.
+    let members = members.split('/').filter_map(|one| one.split(',').next());
+    members.map(show).collect()
 }
 
 /// Waits until the kernel of `node` has a route for `prefix` through `via`.
