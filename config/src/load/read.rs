@@ -107,6 +107,15 @@ impl Node {
     }
 }
 
+/// The words that a field knows.
+struct OneOf(&'static [&'static str]);
+
+impl Expected for OneOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "one of {}", self.0.join(", "))
+    }
+}
+
 /// What `Any` is where a number or a text may be wanted, at each attempt.
 const GUESSES: u8 = 2;
 
@@ -207,7 +216,7 @@ impl<'de> Deserializer<'de> for &'de Node {
             Value::Text(text) => visitor.visit_enum(Variant(text)),
             // The last ones are those that allow the most around them.
             Value::Any(_) => visitor.visit_enum(Variant(variants.last().copied().unwrap_or(""))),
-            _ => Err(self.mismatch(&"a text")),
+            _ => Err(self.mismatch(&OneOf(variants))),
         }
     }
 

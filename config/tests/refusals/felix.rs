@@ -288,6 +288,31 @@ fn besides_the_kind(first: usize) -> [String; 4] {
     ]
 }
 
+#[test]
+fn the_compat_mode_is_a_word() {
+    for (given, reason) in [
+        (
+            "0",
+            "wrong type: integer `0`; write one of auto, enabled, disabled",
+        ),
+        (
+            "Auto",
+            "unknown value \"Auto\"; did you mean auto? Write one of auto, enabled, disabled",
+        ),
+        (
+            "off",
+            "unknown value \"off\"; write one of auto, enabled, disabled",
+        ),
+    ] {
+        felix_refuses(
+            &format!("{FELIX}  clusterCIDRs: [10.244.0.0/16]\n  nexthopCompatMode: {given}\n"),
+            &[&format!(
+                "felix.yaml:7: spec.nexthopCompatMode (FelixConfiguration default): {reason}"
+            )],
+        );
+    }
+}
+
 /// A wrong kind hides nothing: what the document was meant to be is looked at.
 #[test]
 fn a_wrong_kind_and_everything_else() {
