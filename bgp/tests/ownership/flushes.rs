@@ -25,14 +25,9 @@ fn flushed_routes_are_back_and_counted() {
     lab.survives(&["-6 route flush proto 77"]);
     lab.survives(&["-4 route flush proto 77", "-6 route flush proto 77"]);
     lab.stays();
-    let kernel = lab.kernel();
-    let by = &kernel["repairedBy"];
-    assert!(by["deleted"].as_u64().unwrap() >= 8, "{kernel}");
-    let sum: u64 = ["deleted", "changed", "link", "audit"]
-        .map(|cause| by[cause].as_u64().unwrap())
-        .iter()
-        .sum();
-    assert_eq!(kernel["repaired"], sum);
+    // A dump may come before the notification.
+    assert!(lab.repaired(&["deleted"]) >= 1);
+    assert!(lab.repaired(&["deleted", "audit", "link"]) >= 8);
     let log = lab.daemon.log();
     let line = log
         .lines()

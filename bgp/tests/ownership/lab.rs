@@ -50,6 +50,8 @@ impl Lab {
     pub(crate) fn new(options: &Options) -> Self {
         let lab = Self::begin(options);
         lab.complete("at the start");
+        // Links have just come up, and the dump for that would find what a test is about to do.
+        lab.stays();
         lab
     }
 
@@ -141,6 +143,16 @@ impl Lab {
     /// A link that is gone, once more.
     pub(crate) fn connect(&self, number: usize) {
         connect(&self.node, &self.routers[number - 1], number);
+    }
+
+    /// How often routes were put back for these causes, of all.
+    pub(crate) fn repaired(&self, causes: &[&str]) -> u64 {
+        let kernel = self.kernel();
+        let by = kernel["repairedBy"].as_object().unwrap();
+        let all: u64 = by.values().map(|count| count.as_u64().unwrap()).sum();
+        assert_eq!(kernel["repaired"], all, "{kernel}");
+        let counts = causes.iter().map(|cause| by[*cause].as_u64().unwrap());
+        counts.sum()
     }
 
     pub(crate) fn kernel(&self) -> Value {

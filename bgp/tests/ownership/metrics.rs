@@ -37,10 +37,13 @@ fn the_kernels_side_is_counted() {
         expected.iter().all(told).then_some(())
     });
     // A flush goes on until it finds nothing, and we put routes back meanwhile.
-    let text = metrics(&lab);
-    let deleted = "rcni_bgp_kernel_routes_repaired_total{cause=\"deleted\"} ";
-    let count = text.lines().find_map(|line| line.strip_prefix(deleted));
-    assert!(count.unwrap().parse::<u64>().unwrap() >= 2, "{text}");
+    let repaired = |cause: &str| {
+        let name = format!("rcni_bgp_kernel_routes_repaired_total{{cause=\"{cause}\"}} ");
+        let text = metrics(&lab);
+        let count = text.lines().find_map(|line| line.strip_prefix(&name));
+        count.unwrap().parse::<u64>().unwrap()
+    };
+    assert!(repaired("deleted") + repaired("audit") + repaired("link") >= 2);
 }
 
 #[test]
