@@ -19,6 +19,7 @@ pub mod core;
 pub mod daemon;
 pub mod drained;
 pub mod fib;
+pub mod heap;
 pub mod jitter;
 pub mod log;
 pub mod marker;

@@ -33,8 +33,9 @@ use super::socket::{close_cause, reset};
 pub const WRITE_QUEUE: usize = 32;
 /// Bytes of that at most, but for what is handed over then.
 pub const WRITE_QUEUE_BYTES: usize = 32 * 1024;
-/// How much is read at a time, bytes.
-const READ_BYTES: usize = 16 * 1024;
+/// How much is read at a time, bytes. What has been read and the core has not taken yet waits as routes
+/// with their attributes, many times as large.
+const READ_BYTES: usize = 4 * 1024;
 /// How many bytes are handed to the socket in one call, about.
 const WRITE_BYTES: usize = 64 * 1024;
 /// From the core's goodbye: for what is queued to be written.
