@@ -77,6 +77,13 @@ impl Namespace {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// A sysctl of this namespace.
+    pub fn set(&self, name: &str, value: u8) {
+        let setting = format!("{name}={value}");
+        let done = self.command("sysctl").args(["-qw", &setting]).status();
+        assert!(done.unwrap().success(), "sysctl {setting}");
+    }
+
     /// Own routes, one per line, as `ip` prints them.
     pub fn own_routes(&self) -> Vec<String> {
         let text = self.ip("-o -4 route show proto 77");

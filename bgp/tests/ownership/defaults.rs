@@ -76,6 +76,7 @@ fn a_lower_metric_takes_over_and_gives_back() {
         spec: "{defaultRouteMetric: 50}",
         defaults: true,
         before: &USUAL,
+        ..Options::default()
     });
     let before = others(&lab.node);
     assert_eq!(before.len(), 2);

@@ -31,6 +31,9 @@ pub(crate) struct Options {
     pub(crate) spec: &'static str,
     /// Default routes of both families, by both routers.
     pub(crate) defaults: bool,
+    /// `nexthop_compat_mode`. With 1 `ip route flush` ends at the first route that names a nexthop
+    /// object: it asks for a delete with the object and what it expands to, which is refused.
+    pub(crate) compat: bool,
     /// Run on the node before its daemon starts.
     pub(crate) before: &'static [&'static str],
 }
@@ -40,6 +43,8 @@ impl Default for Options {
         Self {
             spec: "{}",
             defaults: false,
+            // As felix-lite has it.
+            compat: false,
             before: &[],
         }
     }
@@ -68,6 +73,7 @@ impl Lab {
         }
         node.ip("address add 10.0.9.2/24 dev eth9");
         node.ip("address add fd00:9::2/64 dev eth9 nodad");
+        node.set("net.ipv4.nexthop_compat_mode", u8::from(options.compat));
         for command in options.before {
             node.ip(command);
         }

@@ -6,7 +6,15 @@ use crate::lab::{Lab, Options};
 
 #[test]
 fn a_link_that_was_down_has_its_routes_again() {
-    let lab = Lab::new(&Options::default());
+    for compat in [false, true] {
+        was_down(&Lab::new(&Options {
+            compat,
+            ..Options::default()
+        }));
+    }
+}
+
+fn was_down(lab: &Lab) {
     for link in ["eth1", "eth2"] {
         let commands = [
             format!("link set {link} down"),
@@ -90,9 +98,8 @@ fn ipv6_that_was_switched_off_on_a_link_is_back_with_it() {
     let before = others(&lab.node);
     for number in [1, 2] {
         for value in [1, 0] {
-            let setting = format!("net.ipv6.conf.eth{number}.disable_ipv6={value}");
-            let done = lab.node.command("sysctl").args(["-qw", &setting]).status();
-            assert!(done.unwrap().success());
+            let name = format!("net.ipv6.conf.eth{number}.disable_ipv6");
+            lab.node.set(&name, value);
         }
         lab.node.ip(&format!(
             "-6 address replace fd00:{number}::2/64 dev eth{number} nodad"
