@@ -85,10 +85,12 @@ impl Netlink {
         })
     }
 
-    /// Whether [`Netlink::reopen`] is needed.
+    /// Whether [`Netlink::reopen`] is needed, and possible: what is still being sent would be heard as
+    /// another program's.
     #[must_use]
     pub fn is_broken(&self) -> bool {
-        self.broken
+        let is_over = |sending: &Sending| sending.is_finished();
+        self.broken && self.sending.as_ref().is_none_or(is_over)
     }
 
     /// Goes on with another socket, which has another port.

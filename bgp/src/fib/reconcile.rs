@@ -105,7 +105,10 @@ impl Table {
         let entry = self.entries.get_or_insert_with(prefix, Entry::default);
         entry.desired = desired;
         entry.adopted = false;
-        self.failures.forget(prefix);
+        // What was not answered waits for the dump: nobody knows what would be replaced.
+        if self.failure(prefix) != Some(&Reason::NoAnswer) {
+            self.failures.forget(prefix);
+        }
         self.review(prefix);
     }
 
@@ -141,7 +144,9 @@ impl Table {
                 },
                 (Some(target), Some(installed)) if target != installed => {
                     // Not knowing what is there, it might be another's by now.
-                    if entry.contested || (entry.unsure && prefix.is_ipv4()) {
+                    let unknown =
+                        prefix.is_ipv4() || self.failures.reason(prefix) == Some(&Reason::NoAnswer);
+                    if entry.contested || (entry.unsure && unknown) {
                         let next_hops = entry.to_delete();
                         Change::Delete { prefix, next_hops }
                     } else {

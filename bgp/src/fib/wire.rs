@@ -43,7 +43,7 @@ pub trait Wire: Send + Sync {
         buffer: &mut BytesMut,
     ) -> Poll<io::Result<()>>;
 
-    /// From now on drops notifications that this port's writes cause.
+    /// Listens, from now on without notifications that this port's writes cause.
     ///
     /// # Errors
     /// The kernel's.
@@ -72,6 +72,7 @@ pub(super) async fn receive(wire: &dyn Wire, buffer: &mut BytesMut) -> io::Resul
 struct Socket {
     socket: TokioSocket,
     port: u32,
+    groups: Vec<u32>,
 }
 
 /// A socket for requests, in the namespace of the calling thread.
@@ -89,15 +90,13 @@ pub fn requests() -> io::Result<Arc<dyn Wire>> {
     Ok(Arc::new(socket))
 }
 
-/// A socket for notifications of `groups` (`RTNLGRP_*`).
+/// A socket for notifications of `groups` (`RTNLGRP_*`), once it is known whose to [ignore](Wire::ignore).
 ///
 /// # Errors
 /// The kernel's.
 pub fn notifications(groups: &[u32]) -> io::Result<Arc<dyn Wire>> {
-    let socket = Socket::open()?;
-    for group in groups {
-        socket.socket.socket_ref().add_membership(*group)?;
-    }
+    let mut socket = Socket::open()?;
+    socket.groups = groups.to_vec();
     Ok(Arc::new(socket))
 }
 
@@ -106,7 +105,11 @@ impl Socket {
         let mut socket = TokioSocket::new(netlink_sys::protocols::NETLINK_ROUTE)?;
         let port = socket.socket_mut().bind_auto()?.port_number();
         enlarge_receive_buffer(socket.socket_ref());
-        Ok(Self { socket, port })
+        Ok(Self {
+            socket,
+            port,
+            groups: Vec::new(),
+        })
     }
 }
 
@@ -143,7 +146,11 @@ impl Wire for Socket {
             SockFilter::new(JUMP_IF_EQUAL, 0, 1, port),
             SockFilter::new(RETURN, 0, 0, 0),
             SockFilter::new(RETURN, 0, 0, u32::MAX),
-        ])
+        ])?;
+        for group in &self.groups {
+            self.socket.socket_ref().add_membership(*group)?;
+        }
+        Ok(())
     }
 }
 
