@@ -240,11 +240,22 @@ impl<'l> Monitor<'l> {
         let new = text.get(self.read..).context("the log became shorter")?;
         self.read = text.len();
         // Markers repeat while they are waited for, and may be late into the next phase.
-        let events = new
-            .lines()
-            .filter(|line| !line.contains("blackhole 192.0.2."));
-        Ok(events.map(str::to_owned).collect())
+        let mut events = whole(new);
+        events.retain(|line| !line.contains("blackhole 192.0.2."));
+        Ok(events)
     }
+}
+
+/// One for each route: `ip -o` has what it knows of a nexthop object in a line of its own.
+fn whole(text: &str) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.lines() {
+        match lines.last_mut() {
+            Some(last) if line.starts_with('\t') => last.push_str(line),
+            _ => lines.push(line.to_owned()),
+        }
+    }
+    lines
 }
 
 fn is_ours(line: &str) -> bool {
@@ -262,7 +273,7 @@ fn snapshot(node: &Node, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>> {
     let mut lines = Vec::new();
     for family in ["-4", "-6"] {
         let text = node.check(&["ip", "-d", "-o", family, "route", "show", "table", "all"])?;
-        lines.extend(text.lines().filter(|line| wanted(line)).map(str::to_owned));
+        lines.extend(whole(&text).into_iter().filter(|line| wanted(line)));
     }
     lines.sort();
     Ok(lines)
