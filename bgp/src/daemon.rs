@@ -29,7 +29,7 @@ use crate::transport::interfaces::{Interfaces, Watcher};
 use crate::transport::listener::ListenError;
 use crate::transport::listening::{Listening, Wanted};
 use crate::transport::socket::Options;
-use crate::{convert, tasks};
+use crate::{convert, memory, tasks};
 
 /// For last words at a stop.
 const STOP: Duration = Duration::from_secs(3);
@@ -89,6 +89,9 @@ struct Inlets {
 pub async fn run(config: &SpeakerConfig, file: &Path, socket: &Path) -> Result<(), DaemonError> {
     let (mut core, mut inlets) = start(config, file, socket).await?;
     core.start();
+    if let Err(error) = memory::forget_start() {
+        debug!(%error, "pages of the program that only a start needs stay");
+    }
     let result = serve(&mut core, &mut inlets).await;
     core.stop();
     // Readers must get rid of what they have, or they never end.

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use rcni_config::paths;
 
 use super::{REFUSED, complain, load, runtime};
-use crate::{daemon, heap, log};
+use crate::{daemon, log, memory};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
@@ -23,7 +23,7 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: &Options) -> ExitCode {
-    heap::share();
+    memory::share_heap();
     let flush = match log::begin(options.log_level.as_deref()) {
         Ok(flush) => flush,
         Err(text) => {
