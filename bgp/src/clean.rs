@@ -87,7 +87,7 @@ async fn still_there(
     owner: &Ownership,
     cleaned: &mut Cleaned,
 ) -> io::Result<()> {
-    let count = netlink.find(owner, false).await?.ours.len();
+    let count = netlink.find(owner).await?.len();
     if count > 0 {
         cleaned.failed.push(format!(
             "{count} routes ({owner}): they are there again. Does rcni-bgp run, with another --socket? \
@@ -102,13 +102,12 @@ async fn routes(netlink: &mut Netlink, owner: &Ownership, cleaned: &mut Cleaned)
     let mut refused = None;
     let mut left = None;
     for round in 0..=ROUNDS {
-        let found = netlink.find(owner, false).await?;
+        let found = netlink.find(owner).await?;
         let changes: Vec<Change> = found
-            .ours
             .iter()
-            .map(|(prefix, next_hops)| Change::Delete {
+            .map(|(prefix, target)| Change::Delete {
                 prefix,
-                next_hops: next_hops.clone(),
+                target: Some(target.clone()),
             })
             .collect();
         if changes.is_empty() {
@@ -149,7 +148,7 @@ async fn nexthops(
     strangers: &[Stranger],
     cleaned: &mut Cleaned,
 ) -> io::Result<()> {
-    let all = netlink.nexthops().await?;
+    let all = netlink.objects().await?.unwrap_or_default();
     let (ours, needed) = removable(&all, owner.protocol, strangers);
     let mut count = 0;
     for id in ours {

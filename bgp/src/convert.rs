@@ -3,6 +3,7 @@
 
 mod filter;
 
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -11,9 +12,10 @@ use rcni_bgp_proto::speaker::{
     self, AddPath, GracefulRestartConfig, Knobs, LimitAction, MaximumPrefixes, NextHopMode, Offer,
     PeerConfig, RemovePrivate, Role, SpeakerConfig, Timers,
 };
-use rcni_config::{AddressFamily, Asn, Cidr, Remote, RemoteAs};
+use rcni_config::{AddressFamily, Asn, Cidr, NextHopGroups, Remote, RemoteAs};
 
-use crate::fib::Ownership;
+use crate::fib::message::nexthop::Resilient;
+use crate::fib::{Groups, Ownership, Settings};
 use filter::direction;
 
 /// The speaker's configuration. `restarting`: an earlier one has left
@@ -146,7 +148,27 @@ fn family_of(family: AddressFamily) -> Family {
     }
 }
 
-/// How own kernel routes are told.
+/// How routes are installed.
+#[must_use]
+pub fn fib(config: &rcni_config::SpeakerConfig) -> Settings {
+    let groups = match config.kernel.next_hop_groups {
+        NextHopGroups::Auto => Groups::Auto,
+        NextHopGroups::Never => Groups::Never,
+        NextHopGroups::Resilient(resilient) => Groups::Resilient(Resilient {
+            buckets: resilient.buckets,
+            idle_time_secs: resilient.idle_secs,
+            unbalanced_time_secs: resilient.unbalanced_secs,
+        }),
+    };
+    let sources = config.node_addresses;
+    Settings {
+        owner: ownership(&config.kernel),
+        groups,
+        sources: [sources.v4.map(IpAddr::V4), sources.v6.map(IpAddr::V6)],
+    }
+}
+
+/// How own routes are marked.
 #[must_use]
 pub fn ownership(kernel: &rcni_config::KernelConfig) -> Ownership {
     Ownership {

@@ -4,7 +4,7 @@ mod drain;
 mod hint;
 mod work;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -108,15 +108,24 @@ pub struct Core {
     /// The tasks of `connections` and of those that are not through with their last words.
     wire: Wire,
     events: mpsc::Sender<Event>,
-    /// Changes on the way to the fib task: the last word per prefix.
-    fib: PrefixMap<NextHops>,
-    fib_synced: bool,
+    fib: ForFib,
     stopped: bool,
     marks: Marks,
     interfaces: Interfaces,
     silence: silence::Watch,
     work: Work,
     log: Log,
+}
+
+/// On the way to the fib task.
+#[derive(Default)]
+struct ForFib {
+    /// The last word per prefix.
+    changes: PrefixMap<NextHops>,
+    /// Neighbours that were lost: before what that means for prefixes.
+    lost: BTreeSet<IpAddr>,
+    /// The Loc-RIB is complete: after that.
+    synced: bool,
 }
 
 fn by_network(peers: Vec<PeerSettings>) -> HashMap<Cidr, PeerSettings> {
@@ -143,8 +152,7 @@ impl Core {
             dials: HashMap::new(),
             wire,
             events,
-            fib: PrefixMap::default(),
-            fib_synced: false,
+            fib: ForFib::default(),
             stopped: false,
             marks: Marks::default(),
             interfaces: Interfaces::default(),
@@ -363,11 +371,14 @@ impl Core {
                 }
             }
             // After a stop the kernel keeps what it has.
-            Output::Fib(_) | Output::FibSynced if self.stopped => {}
+            Output::Fib(_) | Output::FibSynced | Output::Lost { .. } if self.stopped => {}
             Output::Fib(change) => {
-                self.fib.insert(change.prefix, change.next_hops);
+                self.fib.changes.insert(change.prefix, change.next_hops);
             }
-            Output::FibSynced => self.fib_synced = true,
+            Output::Lost { address } => {
+                self.fib.lost.insert(address);
+            }
+            Output::FibSynced => self.fib.synced = true,
             Output::Event(event) => {
                 if let EventKind::StateChange {
                     to: State::Established,
@@ -384,22 +395,35 @@ impl Core {
     /// Whether [`Core::next_fib_command`] has something.
     #[must_use]
     pub fn has_fib_command(&self) -> bool {
-        !self.fib.is_empty() || self.fib_synced
+        let ForFib {
+            changes,
+            lost,
+            synced,
+        } = &self.fib;
+        !changes.is_empty() || !lost.is_empty() || *synced
     }
 
     /// The next chunk for the fib task; "synced" comes after all changes before it.
     pub fn next_fib_command(&mut self) -> Command {
-        if self.fib.is_empty() && std::mem::take(&mut self.fib_synced) {
+        let ForFib {
+            changes,
+            lost,
+            synced,
+        } = &mut self.fib;
+        if let Some(address) = lost.pop_first() {
+            return Command::Lost(address);
+        }
+        if changes.is_empty() && std::mem::take(synced) {
             return Command::Synced;
         }
         // The kernel removes routes in half the time if it does not get them in order: then it need
         // not rebuild its trie, and wait for all CPUs, again and again.
-        let removals = self.fib.iter().next();
+        let removals = changes.iter().next();
         let removals = removals.is_some_and(|(_, next_hops)| next_hops.is_empty());
         Command::Want(if removals {
-            self.fib.pop_spread(FIB_CHUNK)
+            changes.pop_spread(FIB_CHUNK)
         } else {
-            self.fib.pop_first(FIB_CHUNK)
+            changes.pop_first(FIB_CHUNK)
         })
     }
 
@@ -446,8 +470,7 @@ impl Core {
     /// peers with graceful restart go on using us.
     pub fn stop(&mut self) {
         self.stopped = true;
-        self.fib = PrefixMap::default();
-        self.fib_synced = false;
+        self.fib = ForFib::default();
         self.input(Input::Stop(StopMode::Restart));
         for (_, (dial, _)) in self.dials.drain() {
             dial.abort();

@@ -17,9 +17,9 @@ use tracing::{debug, info, warn};
 use crate::control::server::{self, Asker, CoreQuery, SocketError};
 use crate::core::{Core, Marks, PeerSettings};
 use crate::drained::Drained;
-use crate::fib::Ownership;
 use crate::fib::former::Former;
 use crate::fib::task::{Command, Fib};
+use crate::fib::{Ownership, Settings};
 use crate::jitter::random;
 use crate::marker::Marker;
 use crate::reload::state::State;
@@ -130,7 +130,8 @@ async fn start(
     warn_of_absent(config, &interfaces);
     let owner = convert::ownership(&config.kernel);
     let former = former(socket, config.kernel.install.then_some(owner));
-    let (fib, adopted) = open_fib(&side, config.kernel.install.then_some(owner)).await?;
+    let routes = config.kernel.install.then(|| convert::fib(config));
+    let (fib, adopted) = open_fib(&side, routes).await?;
     let marker = Marker::beside(socket)
         .inspect_err(|error| warn!("cannot tell a restart from a first start: {error}"))
         .ok();
@@ -203,12 +204,13 @@ fn is_kept_by_peers(config: &SpeakerConfig, marker: Option<&Marker>) -> bool {
 /// The kernel's routes, if they are ours to change, and how many an earlier run has left.
 async fn open_fib(
     side: &tasks::Side,
-    owner: Option<Ownership>,
+    settings: Option<Settings>,
 ) -> Result<(Option<Fib>, usize), DaemonError> {
-    let Some(owner) = owner else {
+    let Some(settings) = settings else {
         return Ok((None, 0));
     };
-    let (fib, adopted) = side.run(Fib::open(owner)).await.map_err(netlink_error)?;
+    let opened = side.run(Fib::open(settings)).await;
+    let (fib, adopted) = opened.map_err(netlink_error)?;
     Ok((Some(fib), adopted))
 }
 

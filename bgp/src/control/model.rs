@@ -19,7 +19,7 @@ mod listener;
 mod session;
 
 pub use configuration::{Configuration, Refused};
-pub use kernel::{Failed, ForeignRoute, Kernel, Others, RepairedBy};
+pub use kernel::{Failed, ForeignRoute, Kernel, NextHops, Others, RepairedBy};
 pub use limits::{Limit, Limits};
 pub use listener::Listener;
 pub use session::{Both, Counts as MessageCounts, Details, Negotiated, Range, Stale};

@@ -88,6 +88,7 @@ fn header(out: &mut String, status: &Status) {
             }
         }
         out.push('\n');
+        kernel::next_hops(out, status);
         if let Some(trouble) = &kernel.trouble {
             wrapped(out, trouble);
         }

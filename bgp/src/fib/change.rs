@@ -1,12 +1,8 @@
 //! The words between the table, the writer and the task: what to write, how it went, what is there.
 
-use std::collections::HashMap;
 use std::fmt;
 
-use rcni_bgp_proto::rib::PrefixMap;
-
-use super::rivals::Others;
-use super::{NextHops, Prefix};
+use super::{Prefix, Target};
 
 /// One write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,22 +11,22 @@ pub enum Change {
     Create {
         /// Destination.
         prefix: Prefix,
-        /// Never empty.
-        next_hops: NextHops,
+        /// Where it leads.
+        target: Target,
     },
     /// There is one, with other next hops.
     Replace {
         /// Destination.
         prefix: Prefix,
-        /// Never empty.
-        next_hops: NextHops,
+        /// Where it leads.
+        target: Target,
     },
     /// There is one, and none is wanted.
     Delete {
         /// Destination.
         prefix: Prefix,
-        /// What is there; empty: whatever is there. Only IPv6 looks at it.
-        next_hops: NextHops,
+        /// What is there; `None`: whatever is there. Only IPv6 looks at it.
+        target: Option<Target>,
     },
 }
 
@@ -151,39 +147,35 @@ fn name(errno: i32) -> &'static str {
     }
 }
 
-/// What a dump showed.
-#[derive(Debug, Default)]
-pub struct Found {
-    /// Own routes.
-    pub ours: PrefixMap<NextHops>,
-    /// Protocol of foreign routes that stand where ours would; `None` if only own routes were
-    /// asked for.
-    pub foreign: Option<HashMap<Prefix, u8>>,
-    /// All foreign routes of the table, also those at another metric; `None` as with `foreign`.
-    pub others: Option<Others>,
-}
-
-impl Found {
-    /// Forgets a family (`AF_*`).
-    pub(super) fn forget(&mut self, family: u8) {
-        let keep = |prefix: &Prefix| prefix.is_ipv4() != (family == super::message::family::INET);
-        self.ours.retain(|prefix, _| keep(&prefix));
-        if let Some(foreign) = &mut self.foreign {
-            foreign.retain(|prefix, _| keep(prefix));
-        }
-        if let Some(others) = &mut self.others {
-            others.retain(keep);
-        }
-    }
-}
-
-/// What a dump showed to be different from what was believed; prefixes as samples for the log.
+/// What a dump showed to be different from what was believed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Drift {
     /// Believed in the kernel and not there.
-    pub vanished: Vec<Prefix>,
-    /// There with other next hops.
-    pub altered: Vec<Prefix>,
+    pub vanished: Sample,
+    /// There, and leading elsewhere.
+    pub altered: Sample,
     /// There and not believed to be.
-    pub unexpected: Vec<Prefix>,
+    pub unexpected: Sample,
+}
+
+/// Prefixes: how many, and some of them for the log.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Sample {
+    /// How many.
+    pub count: usize,
+    /// The first ones.
+    pub some: Vec<Prefix>,
+}
+
+/// How many prefixes a log line about drift names.
+const NAMED: usize = 3;
+
+impl Sample {
+    /// One more.
+    pub fn add(&mut self, prefix: Prefix) {
+        self.count += 1;
+        if self.some.len() < NAMED {
+            self.some.push(prefix);
+        }
+    }
 }

@@ -225,16 +225,16 @@ async fn found(
     owner: &Ownership,
     current: Option<&Ownership>,
 ) -> io::Result<Vec<Change>> {
-    let found = netlink.find(owner, false).await?;
-    let others = found.ours.iter().filter(|(prefix, _)| {
+    let found = netlink.find(owner).await?;
+    let others = found.iter().filter(|(prefix, _)| {
         current.is_none_or(|current| {
             let marks = |owner: &Ownership| (owner.protocol, owner.table, owner.metric_of(*prefix));
             marks(current) != marks(owner)
         })
     });
-    let removals = others.map(|(prefix, next_hops)| Change::Delete {
+    let removals = others.map(|(prefix, target)| Change::Delete {
         prefix,
-        next_hops: next_hops.clone(),
+        target: Some(target.clone()),
     });
     Ok(removals.collect())
 }

@@ -4,11 +4,12 @@
 //! thousand routes spend more time in building attribute trees than in the bytes; and one frame of
 //! a type that a codec does not know would take the rest of its datagram with it.
 
+pub mod nexthop;
 mod read;
 mod write;
 
 pub use read::{Lookup, parse_lookup, parse_route};
-pub use write::{add_flags, change, dump_links, dump_routes, look_up};
+pub use write::{add_flags, change, dump_links, dump_objects, dump_routes, look_up};
 
 /// `struct nlmsghdr`, bytes.
 pub const HEADER_LEN: usize = 16;
@@ -72,6 +73,7 @@ mod attribute {
     pub(super) const INTERFACE: u16 = 4;
     pub(super) const GATEWAY: u16 = 5;
     pub(super) const METRIC: u16 = 6;
+    pub(super) const SOURCE: u16 = 7;
     pub(super) const MULTIPATH: u16 = 9;
     pub(super) const TABLE: u16 = 15;
     /// A gateway of the other family.

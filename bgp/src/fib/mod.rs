@@ -7,6 +7,9 @@
 //!                  reconcile ---> netlink (batches, dumps) ---> kernel
 //!                  (desired set     |
 //!                   against ours)   message (bytes <-> routes)
+//!                      |
+//!                      +-- resolve: next hops -> gateways on links
+//!                      +-- objects: gateways -> nexthop groups, which routes share
 //! ```
 //!
 //! A route is ours if protocol, metric, table and type all say so ([`Ownership`]). Nothing else is
@@ -18,14 +21,20 @@ pub mod former;
 pub mod message;
 pub mod monitor;
 pub mod netlink;
+pub mod numbers;
+pub mod objects;
 pub mod reconcile;
+pub mod resolve;
 pub mod rivals;
 pub mod task;
 pub mod wire;
 
 use std::fmt;
+use std::net::IpAddr;
 
 use ipnetwork::IpNetwork;
+use message::nexthop::Resilient;
+use objects::Mode;
 pub use rcni_bgp_proto::speaker::{NextHop, NextHops};
 use rcni_config::kernel;
 
@@ -98,6 +107,52 @@ impl Ownership {
     }
 }
 
+/// What the task is told at its start.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Marks of own routes.
+    pub owner: Ownership,
+    /// What routes with several gateways use.
+    pub groups: Groups,
+    /// Source addresses of what the node itself sends along installed routes, one a family.
+    pub sources: [Option<IpAddr>; 2],
+}
+
+/// What routes with several gateways use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Groups {
+    /// Nexthop groups, where the kernel has them.
+    #[default]
+    Auto,
+    /// Groups that keep flows where they are when members change.
+    Resilient(Resilient),
+    /// Gateways of their own.
+    Never,
+}
+
+impl Groups {
+    /// What that means on this kernel.
+    #[must_use]
+    pub fn mode(self, has_objects: bool) -> Mode {
+        match self {
+            Self::Never => Mode::Multipath("spec.kernel.nextHopGroups is Never"),
+            _ if !has_objects => Mode::Multipath("this kernel has no nexthop objects (Linux 5.3)"),
+            Self::Auto => Mode::Groups,
+            Self::Resilient(resilient) => Mode::Resilient(resilient),
+        }
+    }
+}
+
+impl From<Ownership> for Settings {
+    fn from(owner: Ownership) -> Self {
+        Self {
+            owner,
+            groups: Groups::Auto,
+            sources: [None; 2],
+        }
+    }
+}
+
 /// A route as the kernel tells it, as far as it matters here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KernelRoute {
@@ -116,8 +171,95 @@ pub struct KernelRoute {
     /// Interface of a route that is not multipath.
     pub interface: Option<u32>,
     /// Gateways that the kernel would use: sorted, without those that it calls dead. Empty if the
-    /// route has none or is of a shape that is never made here.
-    pub next_hops: Vec<NextHop>,
+    /// route has none, is of a shape that is never made here, or names a nexthop object and the
+    /// kernel does not tell what is behind it.
+    pub gateways: Vec<Gateway>,
+    /// `RTA_NH_ID`: the nexthop object that it uses.
+    pub object: Option<u32>,
+    /// `RTA_PREFSRC`.
+    pub source: Option<IpAddr>,
+}
+
+impl KernelRoute {
+    /// Its gateways, with their interfaces where the addresses say nothing without.
+    #[must_use]
+    pub fn next_hops(&self) -> Vec<NextHop> {
+        let mut hops: Vec<NextHop> = self.gateways.iter().map(Gateway::next_hop).collect();
+        hops.dedup();
+        hops
+    }
+
+    /// What it says about where packets go.
+    #[must_use]
+    pub fn target(&self) -> Target {
+        let path = match self.object {
+            Some(id) => Path::Object(id),
+            None => Path::Hops(self.next_hops().into()),
+        };
+        Target {
+            path,
+            source: self.source,
+        }
+    }
+}
+
+/// A neighbour to which packets are given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Gateway {
+    /// Of either family.
+    pub address: IpAddr,
+    /// Index of the link that it is on; 0: not known.
+    pub interface: u32,
+}
+
+impl Gateway {
+    /// The interface counts only where the address says nothing without.
+    #[must_use]
+    pub fn next_hop(&self) -> NextHop {
+        let link_local = matches!(self.address, IpAddr::V6(v6) if v6.is_unicast_link_local());
+        NextHop {
+            address: self.address,
+            interface: (link_local && self.interface != 0).then_some(self.interface),
+        }
+    }
+}
+
+/// Where a route leads.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Path {
+    /// To these gateways, which it names itself.
+    Hops(NextHops),
+    /// To where the nexthop object with this number leads.
+    Object(u32),
+}
+
+/// What is written for a prefix.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Target {
+    /// Where packets go.
+    pub path: Path,
+    /// The source address of what this node itself sends there (`RTA_PREFSRC`).
+    pub source: Option<IpAddr>,
+}
+
+impl From<NextHops> for Target {
+    fn from(next_hops: NextHops) -> Self {
+        Self {
+            path: Path::Hops(next_hops),
+            source: None,
+        }
+    }
+}
+
+impl Target {
+    /// The gateways that the route names itself; none where it has an object.
+    #[must_use]
+    pub fn hops(&self) -> &[NextHop] {
+        match &self.path {
+            Path::Hops(hops) => hops,
+            Path::Object(_) => &[],
+        }
+    }
 }
 
 /// What the kernel's side looks like at one moment.
@@ -150,6 +292,24 @@ pub struct FibStatus {
     pub unsettled: Vec<Prefix>,
     /// Why nobody knows what the kernel has, and what to do.
     pub trouble: Option<String>,
+    /// What routes with several gateways use; none where none are installed.
+    pub objects: Option<ObjectsStatus>,
+}
+
+/// What routes with several gateways use, at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectsStatus {
+    /// `groups`, `resilient` or `multipath`.
+    pub mode: &'static str,
+    /// Own groups in the kernel.
+    pub groups: usize,
+    /// Own nexthop objects, groups among them.
+    pub objects: usize,
+    /// `net.ipv4.nexthop_compat_mode`: whether the kernel tells routes with their gateways, too, which
+    /// makes a change of a group as slow as there are routes; none where the kernel has no such setting.
+    pub compat_mode: Option<bool>,
+    /// Why it is so, or what the kernel refuses.
+    pub note: Option<String>,
 }
 
 /// How many refused, and how many degraded, prefixes a [`FibStatus`] lists.

@@ -11,9 +11,10 @@ use bytes::BytesMut;
 
 use super::drift::Doer;
 use super::message::{self, RawMessage, flag, kind, u32_at};
+use super::resolve::Link;
 use super::rivals::{Foreign, News};
 use super::wire::{self, DATAGRAM, Opener, Wire};
-use super::{KernelRoute, NextHop, Ownership, Prefix};
+use super::{KernelRoute, NextHop, Ownership, Prefix, Target};
 
 /// Links of this name prefix are pods' host ends: no next hop is ever there, and a busy node makes
 /// and removes many.
@@ -25,7 +26,7 @@ pub enum Observed {
     /// An own route was deleted, or these gateways of it (IPv6).
     OwnGone(Prefix, Vec<NextHop>, Doer),
     /// A route with our marks was made or changed.
-    OwnSeen(Prefix, Vec<NextHop>, Doer),
+    OwnSeen(Prefix, Target, Doer),
     /// A foreign route stands where ours would; `replaced`: in the place of what was there.
     ForeignSeen {
         /// Destination.
@@ -39,14 +40,22 @@ pub enum Observed {
     ForeignGone(Prefix),
     /// A foreign route, whatever its metric, came or went: told beside the others.
     Rival(News),
-    /// A link came up or an address was added: what was unreachable may be reachable. Links of pods
-    /// never count.
+    /// The state of a link: it changed, or it was asked for at the start. Links of pods never count.
+    Link {
+        /// Index.
+        index: u32,
+        /// How it is now.
+        now: Link,
+    },
+    /// An address was added: what was unreachable may be reachable.
     Reachable,
     /// A network is connected now, by a route without a gateway: what was unreachable and is in it
     /// may be reachable.
     Connected(Prefix),
-    /// A link or an address went: the kernel deletes routes then and does not say which.
+    /// An address went: the kernel deletes routes then and does not say which.
     Flushed,
+    /// A nexthop object was made, changed or deleted.
+    Object,
     /// Notifications were lost.
     Lost,
 }
@@ -64,19 +73,20 @@ pub struct Monitor {
 /// The links that are there, by index.
 #[derive(Default)]
 struct Links {
-    /// Whether it is up and has a carrier.
-    up: HashMap<u32, bool>,
+    /// How it is.
+    known: HashMap<u32, Link>,
     /// Those of pods.
     pods: HashSet<u32>,
 }
 
-/// What is listened to (`RTNLGRP_*`).
-pub const GROUPS: [u32; 5] = [
+/// What is listened to (`RTNLGRP_*`); a kernel without nexthop objects has no group for them.
+pub const GROUPS: [u32; 6] = [
     libc::RTNLGRP_LINK,
     libc::RTNLGRP_IPV4_IFADDR,
     libc::RTNLGRP_IPV4_ROUTE,
     libc::RTNLGRP_IPV6_IFADDR,
     libc::RTNLGRP_IPV6_ROUTE,
+    libc::RTNLGRP_NEXTHOP,
 ];
 
 impl Monitor {
@@ -122,6 +132,15 @@ impl Monitor {
         Ok(())
     }
 
+    /// Has the kernel tell all links again: changes were lost.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn ask_for_links(&mut self) -> io::Result<()> {
+        self.links.known.clear();
+        ask_for_links(&*self.wire)
+    }
+
     /// The next observation. Safe to drop while it waits.
     ///
     /// # Errors
@@ -152,6 +171,7 @@ impl Monitor {
                         self.ready.extend(rival.map(Observed::Rival));
                         classify(&self.owner, &self.links, &route, &raw)
                     }
+                    kind::NEW_NEXTHOP | kind::DEL_NEXTHOP => Some(Observed::Object),
                     _ => None,
                 };
                 self.ready.extend(observed);
@@ -165,10 +185,14 @@ impl Monitor {
 fn begin(opener: &Opener, own_port: u32) -> io::Result<Arc<dyn Wire>> {
     let wire = opener()?;
     wire.ignore(own_port)?;
+    ask_for_links(&*wire)?;
+    Ok(wire)
+}
+
+fn ask_for_links(wire: &dyn Wire) -> io::Result<()> {
     let mut request = Vec::new();
     message::dump_links(&mut request, 0);
-    wire.send(&request)?;
-    Ok(wire)
+    wire.send(&request)
 }
 
 fn rival(
@@ -199,11 +223,10 @@ fn classify(
     let gone = raw.kind == kind::DEL_ROUTE;
     let prefix = route.prefix;
     if owner.owns(route) {
-        let next_hops = route.next_hops.clone();
         return Some(if gone {
-            Observed::OwnGone(prefix, next_hops, doer)
+            Observed::OwnGone(prefix, route.next_hops(), doer)
         } else {
-            Observed::OwnSeen(prefix, next_hops, doer)
+            Observed::OwnSeen(prefix, route.target(), doer)
         });
     }
     if owner.same_place(route) {
@@ -218,7 +241,8 @@ fn classify(
         });
     }
     let pod = links.has_pod(route);
-    let connects = !gone && route.unicast && route.next_hops.is_empty() && !pod;
+    let connects =
+        !gone && route.unicast && !pod && route.gateways.is_empty() && route.object.is_none();
     connects.then_some(Observed::Connected(prefix))
 }
 
@@ -242,28 +266,31 @@ impl Links {
             .any(|(kind, value)| kind == IFLA_IFNAME && value.starts_with(POD_LINK));
         if raw.kind == kind::DEL_LINK {
             self.pods.remove(&index);
-            return self.up.remove(&index).map(|_| Observed::Flushed);
+            let now = Link::Gone;
+            let known = self.known.remove(&index);
+            return known.map(|_| Observed::Link { index, now });
         }
         if pod {
             self.pods.insert(index);
-            self.up.remove(&index);
-            return None;
+            let now = Link::Gone;
+            let known = self.known.remove(&index);
+            return known.map(|_| Observed::Link { index, now });
         }
         // Renamed, if it was one.
         self.pods.remove(&index);
-        let both = (libc::IFF_UP | libc::IFF_RUNNING).cast_unsigned();
-        let up = flags & both == both;
-        let before = self.up.insert(index, up);
-        if raw.flags & flag::MULTI != 0 {
-            // The answer to our own question at the start.
-            return None;
-        }
-        match before {
-            Some(before) if before == up => None,
-            _ if up => Some(Observed::Reachable),
-            // Seen for the first time and down: it may just have gone down.
-            _ => Some(Observed::Flushed),
-        }
+        let is = |flag: i32| flags & flag.cast_unsigned() != 0;
+        let now = match (is(libc::IFF_UP), is(libc::IFF_RUNNING)) {
+            (false, _) => Link::Off,
+            (true, false) => Link::NoCarrier,
+            (true, true) => Link::Up,
+        };
+        let before = self.known.insert(index, now);
+        let is_news = match before {
+            // The answer to our own question at the start: what is up is nothing new.
+            None => raw.flags & flag::MULTI == 0 || now != Link::Up,
+            Some(before) => before != now,
+        };
+        is_news.then_some(Observed::Link { index, now })
     }
 
     /// `struct ifaddrmsg`: index at 4. What happens to pods' links does not matter to next hops.

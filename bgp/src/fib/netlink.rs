@@ -10,6 +10,8 @@
 //!   unknown, too.
 
 pub mod leftovers;
+mod objects;
+mod walk;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -20,11 +22,11 @@ use bytes::BytesMut;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
-use super::change::{Change, Found, Outcome, is_passing};
-use super::message::{self, Lookup, RawMessage, family, flag, kind};
-use super::rivals::Foreign;
+use super::change::{Change, Outcome, is_passing};
+use super::message::{self, Lookup, RawMessage, flag, kind};
 use super::wire::{self, DATAGRAM, Opener, SEND_BUFFER, Wire};
-use super::{KernelRoute, NextHop, NextHops, Ownership};
+use super::{NextHop, Ownership};
+pub use walk::{Step, Walk};
 
 /// Messages in one send at most; so many failures fit the socket's buffer.
 pub const BATCH: usize = 2000;
@@ -35,9 +37,6 @@ const SEND_BYTES: usize = SEND_BUFFER / 2;
 const LARGE: usize = 4096;
 /// For the answer to a batch, and between two datagrams of a dump.
 const ANSWER: Duration = Duration::from_secs(5);
-/// A dump that others' changes interrupted is repeated so often; then it is used as it is, since
-/// those changes also come as notifications.
-const DUMP_TRIES: u32 = 3;
 
 /// The socket.
 pub struct Netlink {
@@ -116,7 +115,7 @@ impl Netlink {
     pub async fn probe(&mut self, owner: &Ownership) -> io::Result<()> {
         let nowhere = Change::Delete {
             prefix: IpAddr::V4(Ipv4Addr::BROADCAST).into(),
-            next_hops: NextHops::default(),
+            target: None,
         };
         match self.apply(owner, &[nowhere]).await.first() {
             Some(Outcome::Done | Outcome::Missing) => Ok(()),
@@ -205,112 +204,7 @@ impl Netlink {
         }
     }
 
-    /// All own routes of both families, and on demand the foreign ones of the table, among them those
-    /// that hold the places where own ones would stand.
-    ///
-    /// # Errors
-    /// The kernel's, or a timeout.
-    pub async fn find(&mut self, owner: &Ownership, with_foreign: bool) -> io::Result<Found> {
-        let mut found = Found {
-            foreign: with_foreign.then(Default::default),
-            others: with_foreign.then(Default::default),
-            ..Found::default()
-        };
-        // Routes that follow each other mostly have the same gateways.
-        let mut last = NextHops::default();
-        let protocol = (!with_foreign).then_some(owner.protocol);
-        for family in [family::INET, family::INET6] {
-            if family == family::INET6 && !self.has_ipv6 {
-                continue;
-            }
-            let mut take = |route: Option<KernelRoute>| match route {
-                // Once more from the start.
-                None => found.forget(family),
-                Some(route) if owner.owns(&route) => {
-                    if *last != *route.next_hops {
-                        last = route.next_hops.into();
-                    }
-                    found.ours.insert(route.prefix, last.clone());
-                }
-                Some(route) => {
-                    if let Some(foreign) = &mut found.foreign
-                        && owner.same_place(&route)
-                    {
-                        foreign.insert(route.prefix, route.protocol);
-                    }
-                    if let Some(others) = &mut found.others
-                        && let Some(other) = Foreign::of(owner, &route)
-                    {
-                        others.add(other);
-                    }
-                }
-            };
-            let dumped = self.dump(family, owner.table, protocol, &mut take).await;
-            self.broken |= dumped.is_err();
-            dumped?;
-        }
-        Ok(found)
-    }
-
-    async fn dump(
-        &mut self,
-        family: u8,
-        table: u32,
-        protocol: Option<u8>,
-        take: &mut (impl FnMut(Option<KernelRoute>) + Send),
-    ) -> io::Result<()> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let interrupted = self.dump_once(family, table, protocol, take).await?;
-            if !interrupted || tries == DUMP_TRIES {
-                return Ok(());
-            }
-            take(None);
-        }
-    }
-
-    async fn dump_once(
-        &mut self,
-        family: u8,
-        table: u32,
-        protocol: Option<u8>,
-        take: &mut (impl FnMut(Option<KernelRoute>) + Send),
-    ) -> io::Result<bool> {
-        self.sequence = self.sequence.wrapping_add(1);
-        let sequence = self.sequence;
-        self.out.clear();
-        message::dump_routes(&mut self.out, sequence, family, table, protocol);
-        self.send(Instant::now() + ANSWER).await?;
-        let mut interrupted = false;
-        loop {
-            timeout_at(Instant::now() + ANSWER, self.receive()).await??;
-            for answer in message::split(&self.buffer) {
-                if answer.sequence != sequence {
-                    continue;
-                }
-                interrupted |= answer.flags & flag::DUMP_INTERRUPTED != 0;
-                match answer.kind {
-                    // A kernel that does not know a family answers with those that it knows.
-                    kind::NEW_ROUTE if answer.payload.first() == Some(&family) => {
-                        if let Some(route) = message::parse_route(answer.payload) {
-                            take(Some(route));
-                        }
-                    }
-                    kind::DONE | kind::ERROR => {
-                        return match message::errno_of(answer.payload) {
-                            // A dump of an empty table that does not exist yet.
-                            0 | libc::ENOENT => Ok(interrupted),
-                            errno => Err(io::Error::from_raw_os_error(errno)),
-                        };
-                    }
-                    _ => {}
-                }
-            }
-        }
-    }
-
-    /// Whether each of `hops` can be a gateway now, in their order.
+    /// How each of `hops` is reached now, in their order.
     ///
     /// # Errors
     /// The kernel's, or a timeout.
@@ -327,7 +221,7 @@ impl Netlink {
                 timeout_at(deadline, self.receive()).await??;
                 let mine = message::split(&self.buffer)
                     .filter(|answer| answer.sequence == sequence)
-                    .find_map(|answer| lookup_of(&answer));
+                    .find_map(|answer| lookup_of(&answer, *hop));
                 if let Some(answer) = mine {
                     break answer?;
                 }
@@ -386,16 +280,16 @@ fn outcome_of(change: &Change, errno: i32) -> Outcome {
     }
 }
 
-fn lookup_of(answer: &RawMessage<'_>) -> Option<io::Result<Lookup>> {
+fn lookup_of(answer: &RawMessage<'_>, hop: NextHop) -> Option<io::Result<Lookup>> {
     match answer.kind {
-        kind::NEW_ROUTE => message::parse_lookup(answer.payload).map(Ok),
+        kind::NEW_ROUTE => message::parse_lookup(answer.payload, hop).map(Ok),
         kind::ERROR => Some(match message::errno_of(answer.payload) {
             // It has not looked.
             errno if is_passing(errno) || errno == libc::EPERM => {
                 Err(io::Error::from_raw_os_error(errno))
             }
             // ENETUNREACH and the like.
-            _ => Ok(Lookup::NotConnected),
+            _ => Ok(Lookup::Unreachable),
         }),
         _ => None,
     }

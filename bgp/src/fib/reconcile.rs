@@ -1,9 +1,14 @@
 //! The desired set against what is ours in the kernel. Pure: says what to write next and is told
 //! how it went.
 //!
+//! ```text
+//!   the speaker's next hops --(resolve)--> gateways --(objects)--> target      installed
+//!        per set, shared by all prefixes that have it              per prefix, compared
+//! ```
+//!
 //! Per prefix there are two facts, *desired* and *installed*, and the difference is the work:
 //!
-//! | desired | installed | work |
+//! | target of the desired | installed | work |
 //! | --- | --- | --- |
 //! | A | A | none |
 //! | A | none | create, exclusively |
@@ -11,68 +16,104 @@
 //! | none | B | delete; adopted and not learned yet: only after [`Table::synced`] |
 //! | none | none, but only by a notification | delete: the notification may be older than our write |
 //!
-//! *Installed* is what a dump or an own successful write showed, never what was hoped for. *Desired*
-//! is what the speaker says less the next hops that cannot be gateways now ([`gateways`]): the
-//! kernel refuses a route for one of them, and traffic can use the others.
+//! *Installed* is what a dump or an own successful write showed, never what was hoped for. The target
+//! is none also where no next hop can be a gateway now: the prefix is held back, with the reason.
 
+mod dump;
 mod failures;
-mod gateways;
+mod hops;
+mod judge;
+mod observed;
 mod status;
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use rcni_bgp_proto::rib::PrefixMap;
 
+use self::dump::Dumping;
 use self::failures::Failures;
-use self::gateways::Gateways;
-use super::change::{Change, Drift, Found, Outcome, Reason, is_passing};
-use super::message::Lookup;
-use super::{NextHop, NextHops, Prefix};
+use self::hops::Resolution;
+pub use self::judge::Hidden;
+use super::change::{Change, Outcome, Reason, is_passing};
+use super::numbers::{NONE, Numbers};
+use super::objects::{Mode, Objects};
+use super::{NextHops, Ownership, Prefix, Target};
 
 /// Beyond so many prefixes that wait to be written, more should not be wanted.
 const QUEUED: usize = 8192;
+/// Entries that are looked at for one batch when all are.
+const LOOKED_AT: usize = 65_536;
 
-#[derive(Default)]
+/// Found at the start and not spoken of by the speaker since.
+const ADOPTED: u8 = 1;
+/// A foreign route stands beside ours: a replacement might hit that one.
+const CONTESTED: u8 = 2;
+/// In the queue.
+const IN_QUEUE: u8 = 4;
+/// A notification said that ours is gone. It may be older than our last write, so a route that
+/// is not wanted any more is deleted all the same.
+const UNSURE: u8 = 8;
+/// The dump that is being read has it.
+const SEEN: u8 = 16;
+/// The same of a foreign route in its place.
+const SEEN_FOREIGN: u8 = 32;
+
+/// Bits of the number of a set; flags are above.
+const SET_BITS: u32 = 24;
+
+/// Small: there is one for each prefix.
+#[derive(Debug, Default)]
 struct Entry {
-    desired: Option<NextHops>,
-    installed: Option<NextHops>,
-    /// Found at the start and not spoken of by the speaker since.
-    adopted: bool,
-    /// A foreign route stands beside ours: a replacement might hit that one.
-    contested: bool,
-    queued: bool,
-    /// A notification said that ours is gone. It may be older than our last write, so a route that
-    /// is not wanted any more is deleted all the same.
-    unsure: bool,
+    /// Number of the set of next hops (none: nothing is wanted), and flags.
+    word: u32,
+    /// Number of the target; none: nothing is there.
+    installed: u32,
 }
 
+const _: () = assert!(size_of::<Entry>() == 8);
+
 impl Entry {
-    fn settled(&self, gateways: &Gateways) -> bool {
-        self.target(gateways) == self.installed.as_ref()
+    fn desired(&self) -> u32 {
+        self.word & ((1 << SET_BITS) - 1)
     }
 
-    fn target<'a>(&'a self, gateways: &'a Gateways) -> Option<&'a NextHops> {
-        self.desired
-            .as_ref()
-            .map(|desired| gateways.usable(desired))
+    /// Returns what was wanted before. There are fewer sets than bits: each has memory of its own.
+    fn want(&mut self, desired: u32) -> u32 {
+        let before = self.desired();
+        self.word = self.word & !((1 << SET_BITS) - 1) | desired;
+        before
     }
 
-    /// What a delete should name: what we know to be there, if we are sure of it.
-    fn to_delete(&self) -> NextHops {
-        match &self.installed {
-            Some(installed) if !self.unsure => installed.clone(),
-            _ => NextHops::default(),
+    fn is(&self, flags: u8) -> bool {
+        self.word >> SET_BITS & u32::from(flags) != 0
+    }
+
+    fn set(&mut self, flags: u8, on: bool) {
+        let bits = u32::from(flags) << SET_BITS;
+        if on {
+            self.word |= bits;
+        } else {
+            self.word &= !bits;
         }
     }
 }
 
 /// All prefixes; see the module's documentation.
 pub struct Table {
+    owner: Ownership,
     entries: PrefixMap<Entry>,
     queue: VecDeque<Prefix>,
+    /// All entries are to be looked at, those after this one still.
+    rescan: Option<Option<Prefix>>,
     failures: Failures,
-    gateways: Gateways,
+    sets: Numbers<NextHops>,
+    /// By the sets' numbers.
+    resolutions: Vec<Option<Resolution>>,
+    targets: Numbers<Target>,
+    hops: hops::Hops,
+    dumping: Dumping,
     synced: bool,
     repaired: u64,
 }
@@ -80,31 +121,47 @@ pub struct Table {
 impl Table {
     /// A table that knows nothing; `jitter` shortens a pause by a random part of it.
     #[must_use]
-    pub fn new(jitter: fn(Duration) -> Duration) -> Self {
+    pub fn new(owner: Ownership, mode: Mode, jitter: fn(Duration) -> Duration) -> Self {
         Self {
+            owner,
             entries: PrefixMap::default(),
             queue: VecDeque::new(),
+            rescan: None,
             failures: Failures::new(jitter),
-            gateways: Gateways::default(),
+            sets: Numbers::default(),
+            resolutions: Vec::new(),
+            targets: Numbers::default(),
+            hops: hops::Hops::new(Objects::new(mode, owner.protocol)),
+            dumping: Dumping::default(),
             synced: false,
             repaired: 0,
         }
     }
 
-    /// Takes over a route that an earlier run left.
-    pub fn adopt(&mut self, prefix: Prefix, next_hops: &[NextHop]) {
-        let installed = Some(self.gateways.share(next_hops));
+    /// Takes over a route that an earlier run left. True: it was not known.
+    pub fn adopt(&mut self, prefix: Prefix, target: &Target) -> bool {
+        let (number, _) = self.targets.take(target);
         let entry = self.entries.get_or_insert_with(prefix, Entry::default);
-        entry.installed = installed;
-        entry.adopted = true;
+        let before = std::mem::replace(&mut entry.installed, number);
+        entry.set(ADOPTED, true);
+        self.targets.give_back(before);
+        before == NONE
     }
 
     /// The speaker's word: these next hops, or none.
     pub fn want(&mut self, prefix: Prefix, next_hops: &NextHops) {
-        let desired = (!next_hops.is_empty()).then(|| self.gateways.share(next_hops));
+        let desired = if next_hops.is_empty() {
+            NONE
+        } else {
+            self.take_set(next_hops)
+        };
         let entry = self.entries.get_or_insert_with(prefix, Entry::default);
-        entry.desired = desired;
-        entry.adopted = false;
+        let before = entry.want(desired);
+        entry.set(ADOPTED, false);
+        if before != desired {
+            self.hops.resolver.suspect_within(&prefix);
+        }
+        self.give_back_set(before);
         // What was not answered waits for the dump: nobody knows what would be replaced.
         if self.failure(prefix) != Some(&Reason::NoAnswer) {
             self.failures.forget(prefix);
@@ -118,7 +175,11 @@ impl Table {
         let stale: Vec<Prefix> = self
             .entries
             .iter_mut()
-            .filter_map(|(prefix, entry)| std::mem::take(&mut entry.adopted).then_some(prefix))
+            .filter(|(_, entry)| entry.is(ADOPTED))
+            .map(|(prefix, entry)| {
+                entry.set(ADOPTED, false);
+                prefix
+            })
             .collect();
         for prefix in &stale {
             self.review(*prefix);
@@ -136,69 +197,120 @@ impl Table {
             let Some(entry) = self.entries.get_mut(&prefix) else {
                 continue;
             };
-            entry.queued = false;
-            let change = match (entry.target(&self.gateways), &entry.installed) {
-                (Some(target), None) => Change::Create {
-                    prefix,
-                    next_hops: target.clone(),
-                },
-                (Some(target), Some(installed)) if target != installed => {
-                    // Not knowing what is there, it might be another's by now.
-                    let unknown =
-                        prefix.is_ipv4() || self.failures.reason(prefix) == Some(&Reason::NoAnswer);
-                    if entry.contested || (entry.unsure && unknown) {
-                        let next_hops = entry.to_delete();
-                        Change::Delete { prefix, next_hops }
-                    } else {
-                        Change::Replace {
-                            prefix,
-                            next_hops: target.clone(),
-                        }
-                    }
-                }
-                (None, Some(_)) if !entry.adopted => Change::Delete {
-                    prefix,
-                    next_hops: entry.to_delete(),
-                },
-                (None, None) if entry.unsure => Change::Delete {
-                    prefix,
-                    next_hops: NextHops::default(),
-                },
-                _ => {
-                    if entry.settled(&self.gateways) {
+            entry.set(IN_QUEUE, false);
+            match self.change(prefix) {
+                Some(change) => changes.push(change),
+                None => {
+                    if self.is_settled(prefix) {
                         self.failures.forget(prefix);
                     }
                     self.review(prefix);
-                    continue;
                 }
-            };
-            changes.push(change);
+            }
+        }
+        if self.rescan.is_some() {
+            self.look_at_more(&mut changes, most);
         }
         changes
     }
 
-    /// How a write went. True: what the kernel has must be asked ([`Table::resync`]).
+    /// The next part of all entries, while all are to be looked at.
+    fn look_at_more(&mut self, changes: &mut Vec<Change>, most: usize) {
+        let Some(last) = self.rescan else {
+            return;
+        };
+        // A prefix may have been in the queue, too: not twice in one batch.
+        self.mark_queued(changes, true);
+        let room = most.saturating_sub(changes.len());
+        let mut due = Vec::new();
+        let (mut looked_at, mut at) = (0, last);
+        for (prefix, entry) in self.entries.after(last).take(LOOKED_AT) {
+            if due.len() == room {
+                break;
+            }
+            looked_at += 1;
+            at = Some(prefix);
+            let is_due = self.differs(prefix, entry) || entry.is(UNSURE);
+            let waits = entry.is(IN_QUEUE | ADOPTED) || !is_due;
+            if !waits && self.failures.reason(prefix).is_none() {
+                due.push(prefix);
+            }
+        }
+        let all = looked_at < LOOKED_AT && due.len() < room;
+        self.rescan = (!all).then_some(at);
+        self.mark_queued(changes, false);
+        let due = due.into_iter();
+        changes.extend(due.filter_map(|prefix| self.change(prefix)));
+    }
+
+    fn mark_queued(&mut self, changes: &[Change], on: bool) {
+        for change in changes {
+            if let Some(entry) = self.entries.get_mut(&change.prefix()) {
+                entry.set(IN_QUEUE, on);
+            }
+        }
+    }
+
+    /// What should be done about a prefix.
+    fn change(&self, prefix: Prefix) -> Option<Change> {
+        let entry = self.entries.get(&prefix)?;
+        let wanted = self.target_of(prefix, entry);
+        let target = self.targets.get(wanted);
+        match (target, entry.installed) {
+            (Some(target), NONE) => Some(Change::Create {
+                prefix,
+                target: target.clone(),
+            }),
+            (Some(_), installed) if wanted == installed => None,
+            // Not knowing what is there, it might be another's by now.
+            (Some(_), _) if entry.is(CONTESTED) || self.is_unknown(prefix, entry) => {
+                Some(self.removal(prefix, entry))
+            }
+            (Some(target), _) => Some(Change::Replace {
+                prefix,
+                target: target.clone(),
+            }),
+            (None, NONE) if !entry.is(UNSURE) => None,
+            (None, NONE) => Some(Change::Delete {
+                prefix,
+                target: None,
+            }),
+            (None, _) if entry.is(ADOPTED) || !self.differs(prefix, entry) => None,
+            (None, _) => Some(self.removal(prefix, entry)),
+        }
+    }
+
+    fn is_unknown(&self, prefix: Prefix, entry: &Entry) -> bool {
+        let unanswered = || self.failures.reason(prefix) == Some(&Reason::NoAnswer);
+        entry.is(UNSURE) && (prefix.is_ipv4() || unanswered())
+    }
+
+    /// Names what we know to be there, if we are sure of it.
+    fn removal(&self, prefix: Prefix, entry: &Entry) -> Change {
+        let sure = !entry.is(UNSURE);
+        let target = self.targets.get(entry.installed).filter(|_| sure);
+        Change::Delete {
+            prefix,
+            target: target.cloned(),
+        }
+    }
+
+    /// How a write went. True: what the kernel has must be asked ([`Table::begin_dump`]).
     pub fn settle(&mut self, change: &Change, outcome: Outcome, now: Instant) -> bool {
         let prefix = change.prefix();
         let Some(entry) = self.entries.get_mut(&prefix) else {
             return false;
         };
         match (change, outcome) {
-            (
-                Change::Create { next_hops, .. } | Change::Replace { next_hops, .. },
-                Outcome::Done,
-            ) => {
-                entry.installed = Some(next_hops.clone());
-                entry.unsure = false;
+            (Change::Create { target, .. } | Change::Replace { target, .. }, Outcome::Done) => {
                 // An exclusive creation proves that nobody else is there.
-                entry.contested &= !matches!(change, Change::Create { .. });
+                let alone = matches!(change, Change::Create { .. });
+                self.has_written(prefix, target, alone);
                 self.failures.forget(prefix);
             }
             (Change::Delete { .. }, Outcome::Done | Outcome::Missing)
             | (Change::Replace { .. }, Outcome::Missing) => {
-                entry.installed = None;
-                entry.unsure = false;
-                if entry.desired.is_some() {
+                if self.has_none(prefix) {
                     // Also after an earlier refusal, whose date this attempt has used up: without
                     // one nobody would come back to it.
                     self.enqueue(prefix);
@@ -212,7 +324,7 @@ impl Table {
             }
             (_, Outcome::Unknown) => {
                 // The dump decides anew; where there is none for long, the date.
-                entry.unsure = true;
+                entry.set(UNSURE, true);
                 self.failures.add(prefix, Reason::NoAnswer, now);
                 return true;
             }
@@ -221,16 +333,15 @@ impl Table {
                 return false;
             }
             (_, Outcome::Refused(errno)) => {
-                if let Change::Create { next_hops, .. } | Change::Replace { next_hops, .. } = change
-                    && !is_passing(errno)
-                {
-                    self.gateways.suspect(next_hops);
+                if !is_passing(errno) {
+                    self.refused(change);
                 }
                 self.failures.add(prefix, Reason::Errno(errno), now);
                 // Of several IPv6 gateways some may be written.
                 return prefix.is_ipv6() && is_passing(errno);
             }
             (Change::Create { .. }, Outcome::Missing) => {
+                self.refused(change);
                 self.failures.add(prefix, Reason::Errno(libc::ENOENT), now);
                 return false;
             }
@@ -239,150 +350,38 @@ impl Table {
         false
     }
 
-    /// Somebody else deleted an own route, or the gateways `gone` of it (IPv6). True if it will be
-    /// put back.
-    pub fn vanished(&mut self, prefix: Prefix, gone: &[NextHop]) -> bool {
+    fn has_written(&mut self, prefix: Prefix, target: &Target, alone: bool) {
+        let Some(entry) = self.entries.get(&prefix) else {
+            return;
+        };
+        // Mostly it is what is still wanted: no need to look for its number.
+        let wanted = self.target_of(prefix, entry);
+        let number = if self.targets.get(wanted) == Some(target) {
+            self.targets.more(wanted);
+            wanted
+        } else {
+            self.targets.take(target).0
+        };
+        if let Some(entry) = self.entries.get_mut(&prefix) {
+            let before = std::mem::replace(&mut entry.installed, number);
+            entry.set(UNSURE, false);
+            if alone {
+                entry.set(CONTESTED, false);
+            }
+            self.targets.give_back(before);
+        }
+    }
+
+    /// Nothing of ours is there. True: something should be.
+    fn has_none(&mut self, prefix: Prefix) -> bool {
         let Some(entry) = self.entries.get_mut(&prefix) else {
             return false;
         };
-        let Some(before) = entry.installed.take() else {
-            self.review(prefix);
-            return false;
-        };
-        entry.unsure = true;
-        if prefix.is_ipv6() {
-            let left: Vec<NextHop> = before
-                .iter()
-                .filter(|hop| !gone.contains(hop))
-                .copied()
-                .collect();
-            // All or none of it known: the route as a whole.
-            if !left.is_empty() && left.len() < before.len() {
-                entry.installed = Some(self.gateways.share(&left));
-            }
-        }
-        let wrong = entry.desired.is_some() && !entry.settled(&self.gateways);
-        if wrong {
-            self.repaired += 1;
-        }
-        self.review(prefix);
-        wrong
-    }
-
-    /// Somebody else made or changed a route with our marks. True if it will be put right.
-    pub fn appeared(&mut self, prefix: Prefix, next_hops: &[NextHop]) -> bool {
-        let installed = self.gateways.share(next_hops);
-        let entry = self.entries.get_or_insert_with(prefix, Entry::default);
-        entry.contested |= is_mixed(prefix, entry.installed.as_ref(), &installed);
-        entry.installed = Some(installed);
-        let settled = entry.settled(&self.gateways);
-        let wrong = !settled && !entry.adopted;
-        if wrong {
-            self.repaired += 1;
-        }
-        if settled {
-            self.failures.forget(prefix);
-        }
-        self.review(prefix);
-        wrong
-    }
-
-    /// A foreign route stands where ours would; `replaced`: it took the place of what was there.
-    /// True if one of ours was lost to it.
-    pub fn foreign_appeared(&mut self, prefix: Prefix, replaced: bool) -> bool {
-        if let Some(entry) = self.entries.get_mut(&prefix) {
-            entry.contested = true;
-            if replaced && entry.installed.is_some() {
-                return self.vanished(prefix, &[]);
-            }
-        }
-        false
-    }
-
-    /// A foreign route left the place where ours would stand.
-    pub fn foreign_vanished(&mut self, prefix: Prefix) {
-        if let Some(entry) = self.entries.get_mut(&prefix) {
-            entry.contested = false;
-            self.failures.forget(prefix);
-            self.review(prefix);
-        }
-    }
-
-    /// Corrects what is believed by what a dump showed, and queues the differences.
-    pub fn resync(&mut self, mut found: Found) -> Drift {
-        let mut drift = Drift::default();
-        let prefixes: PrefixMap<()> = self
-            .entries
-            .iter()
-            .map(|(prefix, _)| (prefix, ()))
-            .collect();
-        for (prefix, ()) in prefixes.iter() {
-            let installed = found
-                .ours
-                .remove(&prefix)
-                .map(|hops| self.gateways.share(&hops));
-            let holder = found
-                .foreign
-                .as_ref()
-                .map(|foreign| foreign.get(&prefix).copied());
-            let Some(entry) = self.entries.get_mut(&prefix) else {
-                continue;
-            };
-            match (&entry.installed, &installed) {
-                (Some(_), None) => drift.vanished.push(prefix),
-                (Some(old), Some(new)) if old != new => drift.altered.push(prefix),
-                (None, Some(_)) if entry.target(&self.gateways) != installed.as_ref() => {
-                    drift.unexpected.push(prefix);
-                }
-                _ => {}
-            }
-            if let Some(holder) = holder {
-                entry.contested = holder.is_some();
-            }
-            if let Some(installed) = &installed {
-                entry.contested |= is_mixed(prefix, entry.installed.as_ref(), installed);
-            }
-            entry.installed = installed;
-            entry.unsure = false;
-            self.after_dump(prefix, holder);
-        }
-        for (prefix, next_hops) in found.ours.iter() {
-            drift.unexpected.push(prefix);
-            let installed = Some(self.gateways.share(next_hops));
-            let adopted = !self.synced;
-            let entry = self.entries.get_or_insert_with(prefix, Entry::default);
-            entry.installed = installed;
-            entry.adopted = adopted;
-            self.review(prefix);
-        }
-        self.repaired += (drift.vanished.len() + drift.altered.len()) as u64;
-        drift
-    }
-
-    fn after_dump(&mut self, prefix: Prefix, holder: Option<Option<u8>>) {
-        let held = matches!(self.failures.reason(prefix), Some(Reason::Held(_)));
-        let waits = self
-            .entries
-            .get(&prefix)
-            .is_some_and(|entry| entry.installed.is_none());
-        match holder {
-            // Named now; it goes on waiting for its next attempt.
-            Some(Some(protocol)) if held && waits => {
-                if let Some(reason) = self.failures.reason_mut(prefix) {
-                    *reason = Reason::Held(Some(protocol));
-                }
-            }
-            Some(_) if held => self.failures.forget(prefix),
-            _ if self.failures.reason(prefix) == Some(&Reason::NoAnswer) => {
-                self.failures.forget(prefix);
-            }
-            _ => {}
-        }
-        let entry = self.entries.get(&prefix);
-        if entry.is_some_and(|entry| entry.settled(&self.gateways)) {
-            self.failures.forget(prefix);
-        }
-        self.review(prefix);
+        let before = std::mem::replace(&mut entry.installed, NONE);
+        entry.set(UNSURE, false);
+        let wanted = entry.desired() != NONE;
+        self.targets.give_back(before);
+        wanted
     }
 
     /// Queues what was refused and whose pause is over.
@@ -392,69 +391,28 @@ impl Table {
         }
     }
 
-    /// Queues all that was refused: something changed that may have been the reason.
+    /// Queues all that was refused: something changed that may have been the reason. All next hops are
+    /// asked about again.
     pub fn retry_all(&mut self) {
         for prefix in self.failures.take(|_| true) {
             self.enqueue(prefix);
         }
-        self.gateways.suspect_all();
-    }
-
-    /// Has the kernel asked again about next hops that could not be used.
-    pub fn retry_unusable(&mut self) {
-        self.gateways.suspect_all();
+        self.retry_objects();
+        self.hops.resolver.suspect_all();
     }
 
     /// Queues what was refused for a next hop in `network`, which is connected now.
     pub fn retry_within(&mut self, network: &Prefix) {
-        let Self {
-            entries, failures, ..
-        } = self;
-        let due = failures.take(|prefix| {
+        let (entries, sets) = (&self.entries, &self.sets);
+        let due = self.failures.take(|prefix| {
             let entry = entries.get(&prefix);
-            let desired = entry.and_then(|entry| entry.desired.as_deref());
-            desired.is_some_and(|hops| hops.iter().any(|hop| network.contains(hop.address)))
+            let hops = entry.and_then(|entry| sets.get(entry.desired()));
+            hops.is_some_and(|hops| hops.iter().any(|hop| network.contains(hop.address)))
         });
         for prefix in due {
             self.enqueue(prefix);
         }
-        self.gateways.suspect_within(network);
-    }
-
-    /// Whether [`Table::suspects`] has something.
-    #[must_use]
-    pub fn has_suspects(&self) -> bool {
-        self.gateways.has_suspects()
-    }
-
-    /// Next hops about which the kernel should be asked, for [`Table::judge`].
-    pub fn suspects(&mut self) -> Vec<NextHop> {
-        self.gateways.take_suspects()
-    }
-
-    /// What the kernel says of next hops. Returns those that are not what they were.
-    pub fn judge(&mut self, verdicts: &[(NextHop, Lookup)]) -> Vec<NextHop> {
-        let changed = self.gateways.judge(verdicts);
-        if changed.is_empty() {
-            return changed;
-        }
-        let concerned: Vec<Prefix> = self
-            .entries
-            .iter()
-            .filter(|(_, entry)| {
-                let desired = entry.desired.as_deref().unwrap_or_default();
-                // With one next hop there is nothing to leave out.
-                desired.len() > 1 && changed.iter().any(|hop| desired.contains(hop))
-            })
-            .map(|(prefix, _)| prefix)
-            .collect();
-        for prefix in concerned {
-            if !matches!(self.failure(prefix), Some(Reason::Held(_))) {
-                self.failures.forget(prefix);
-            }
-            self.review(prefix);
-        }
-        changed
+        self.hops.resolver.suspect_within(network);
     }
 
     /// When [`Table::retry_due`] has something to do.
@@ -463,10 +421,10 @@ impl Table {
         self.failures.next_retry()
     }
 
-    /// Whether [`Table::next_changes`] has something.
+    /// Whether [`Table::next_changes`] may have something.
     #[must_use]
     pub fn has_work(&self) -> bool {
-        !self.queue.is_empty()
+        !self.queue.is_empty() || self.rescan.is_some()
     }
 
     /// Whether [`Table::want`] should be called: who wants more while much waits only makes more
@@ -482,21 +440,49 @@ impl Table {
         self.failures.reason(prefix)
     }
 
+    /// Number of the target that an entry should have.
+    fn target_of(&self, prefix: Prefix, entry: &Entry) -> u32 {
+        if entry.desired() == NONE {
+            return NONE;
+        }
+        let resolution = self.resolutions.get(entry.desired() as usize);
+        let resolution = resolution.and_then(Option::as_ref);
+        resolution.map_or(NONE, |resolution| resolution.target(prefix))
+    }
+
+    /// Whether something is to be written. While it is not known where routes should lead, or they wait
+    /// for a link or a group, the kernel keeps what it has.
+    fn differs(&self, prefix: Prefix, entry: &Entry) -> bool {
+        let target = self.target_of(prefix, entry);
+        let waits = || {
+            let resolution = self.resolutions.get(entry.desired() as usize);
+            let resolution = resolution.and_then(Option::as_ref);
+            resolution.is_some_and(|resolution| resolution.waits)
+        };
+        target != entry.installed && !(target == NONE && waits())
+    }
+
+    fn is_settled(&self, prefix: Prefix) -> bool {
+        self.entries
+            .get(&prefix)
+            .is_none_or(|entry| self.target_of(prefix, entry) == entry.installed)
+    }
+
     /// Queues the prefix if it differs and is not waiting after a refusal; forgets it if nothing
     /// is known of it any more.
     fn review(&mut self, prefix: Prefix) {
         let Some(entry) = self.entries.get(&prefix) else {
             return;
         };
-        if entry.desired.is_none() && entry.installed.is_none() {
-            if entry.unsure {
+        if entry.desired() == NONE && entry.installed == NONE {
+            if entry.is(UNSURE) {
                 self.enqueue(prefix);
-            } else if !entry.queued {
+            } else if !entry.is(IN_QUEUE) {
                 self.entries.remove(&prefix);
                 self.failures.forget(prefix);
             }
-        } else if !entry.settled(&self.gateways)
-            && !entry.adopted
+        } else if self.differs(prefix, entry)
+            && !entry.is(ADOPTED)
             && self.failures.reason(prefix).is_none()
         {
             self.enqueue(prefix);
@@ -505,20 +491,25 @@ impl Table {
 
     fn enqueue(&mut self, prefix: Prefix) {
         if let Some(entry) = self.entries.get_mut(&prefix)
-            && !std::mem::replace(&mut entry.queued, true)
+            && !entry.is(IN_QUEUE)
         {
+            entry.set(IN_QUEUE, true);
             self.queue.push_back(prefix);
         }
     }
-}
 
-/// Whether an IPv6 route of ours has gateways now that it had not: they may be another program's,
-/// which the kernel keeps in one route with ours. Then nothing is replaced as a whole.
-fn is_mixed(prefix: Prefix, before: Option<&NextHops>, now: &NextHops) -> bool {
-    prefix.is_ipv6()
-        && before.is_some_and(|before| {
-            now.len() > before.len() && before.iter().all(|hop| now.contains(hop))
-        })
+    /// Looks at all entries again.
+    fn look_at_all(&mut self) {
+        self.rescan = Some(None);
+    }
+
+    /// The source address of installed routes, one a family, as far as this node has them now.
+    pub fn set_sources(&mut self, sources: [Option<IpAddr>; 2]) {
+        if self.hops.sources != sources {
+            self.hops.sources = sources;
+            self.resolve();
+        }
+    }
 }
 
 #[cfg(test)]

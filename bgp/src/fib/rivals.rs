@@ -218,9 +218,17 @@ impl Others {
         }
     }
 
-    /// Only those stay for which `keep` holds.
-    pub fn retain(&mut self, keep: impl Fn(&Prefix) -> bool) {
-        self.routes.retain(|route| keep(&route.prefix));
+    /// The same, if it is one.
+    pub fn add_all(&mut self, route: Option<Foreign>) {
+        if let Some(route) = route {
+            self.add(route);
+        }
+    }
+
+    /// Forgets a family (`AF_*`).
+    pub fn forget(&mut self, family: u8) {
+        let is_v4 = family == super::message::family::INET;
+        self.routes.retain(|route| route.prefix.is_ipv4() != is_v4);
         self.seen = self.routes.len();
     }
 }

@@ -1,24 +1,29 @@
 //! The task that owns kernel routes: takes what the speaker wants, writes the difference, repairs
 //! what others change.
 
+mod next_hops;
+mod resync;
 mod told;
 
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info, warn};
 
+use self::next_hops::NextHopWork;
 use self::told::Told;
 use super::change::{Change, Outcome, Reason};
 use super::drift::{Cause, Doer};
 use super::former::{Former, Leftovers};
 use super::monitor::{Monitor, Observed};
-use super::netlink::{BATCH, Netlink};
+use super::netlink::{BATCH, Netlink, Step};
 use super::reconcile::Table;
-use super::rivals::News;
-use super::{FibStatus, NextHops, Ownership, Prefix};
+use super::resolve::Link;
+use super::rivals::{Foreign, News, Others};
+use super::{FibStatus, NextHops, Ownership, Prefix, Settings};
 use crate::jitter::jitter;
 use crate::log::Quiet;
 
@@ -37,6 +42,9 @@ const RETRY_MOST: Duration = Duration::from_secs(16);
 pub enum Command {
     /// Next hops per prefix; none: remove.
     Want(Vec<(Prefix, NextHops)>),
+    /// This neighbour does not forward any more. What that means for each prefix follows; until then
+    /// routes that have other gateways go without it.
+    Lost(IpAddr),
     /// The desired set is complete.
     Synced,
 }
@@ -51,24 +59,28 @@ pub struct Fib {
     monitor: Monitor,
     table: Table,
     leftovers: Leftovers,
+    next_hops: NextHopWork,
     resync_at: Option<Instant>,
     /// The next dump must tell whose routes stand in the way.
     name_foreign: bool,
+    /// There is to be another one after the next.
+    look_again: bool,
     last_dump: Instant,
     quiet: Quiet,
     told: Told,
 }
 
 impl Fib {
-    /// Opens the sockets and adopts the own routes that an earlier run left, before anything is
-    /// written. Returns how many those are.
+    /// Opens the sockets and adopts the own routes and nexthop objects that an earlier run left,
+    /// before anything is written. Returns how many routes those are.
     ///
     /// # Errors
     /// The kernel's; `EPERM` if routes may not be written.
-    pub async fn open(owner: Ownership) -> io::Result<(Self, usize)> {
+    pub async fn open(settings: impl Into<Settings>) -> io::Result<(Self, usize)> {
+        let settings = settings.into();
         let netlink = Netlink::open()?;
-        let monitor = Monitor::open(owner, netlink.port())?;
-        Self::on(owner, netlink, monitor).await
+        let monitor = Monitor::open(settings.owner, netlink.port())?;
+        Self::on(settings, netlink, monitor).await
     }
 
     /// The same with sockets that are open.
@@ -76,34 +88,59 @@ impl Fib {
     /// # Errors
     /// The kernel's.
     pub async fn on(
-        owner: Ownership,
+        settings: impl Into<Settings>,
         mut netlink: Netlink,
         // Subscribed before the dump: nothing falls between the two.
         monitor: Monitor,
     ) -> io::Result<(Self, usize)> {
+        let settings = settings.into();
+        let owner = settings.owner;
         netlink.probe(&owner).await?;
-        let mut table = Table::new(jitter);
-        let found = netlink.find(&owner, true).await?;
-        let adopted = found.ours.len();
-        for (prefix, next_hops) in found.ours.iter() {
-            table.adopt(prefix, next_hops);
-        }
-        let mut told = Told::default();
-        told.rivals
-            .dumped(found.others.as_ref(), |prefix| table.knows(prefix));
-        let fib = Self {
+        let objects = netlink.objects().await?;
+        let mode = settings.groups.mode(objects.is_some());
+        let mut table = Table::new(owner, mode, jitter);
+        table.observe_objects(objects.unwrap_or_default());
+        let mut fib = Self {
             owner,
             netlink,
             monitor,
             table,
             leftovers: Leftovers::default(),
+            next_hops: NextHopWork::new(settings.sources),
             resync_at: None,
             name_foreign: false,
+            look_again: false,
             last_dump: Instant::now(),
             quiet: Quiet::default(),
-            told,
+            told: Told::default(),
         };
+        let adopted = fib.adopt().await?;
         Ok((fib, adopted))
+    }
+
+    async fn adopt(&mut self) -> io::Result<usize> {
+        let mut others = Others::default();
+        let mut adopted = 0;
+        let mut walk = self.netlink.walk(&self.owner, true);
+        while let Some(steps) = self.netlink.read_on(&mut walk).await? {
+            for step in steps {
+                match step {
+                    Step::Again(family) => {
+                        others.forget(family);
+                        // What was adopted may be gone.
+                        self.resync_soon();
+                    }
+                    Step::Route(route) if self.owner.owns(&route) => {
+                        adopted += usize::from(self.table.adopt(route.prefix, &route.target()));
+                    }
+                    Step::Route(route) => others.add_all(Foreign::of(&self.owner, &route)),
+                }
+            }
+        }
+        let table = &self.table;
+        let ours = |prefix| table.knows(prefix);
+        self.told.rivals.dumped(Some(&others), ours);
+        Ok(adopted)
     }
 
     /// Routes with older marks are removed when own ones are complete.
@@ -127,7 +164,7 @@ impl Fib {
             self.heal();
             let timer = self.next_timer();
             let work =
-                self.table.has_work() || self.table.has_suspects() || self.leftovers.has_work();
+                self.table.has_work() || self.has_next_hop_work() || self.leftovers.has_work();
             // Not biased: neither commands nor notifications nor writing can starve the others.
             tokio::select! {
                 command = commands.recv(), if self.table.has_room() => match command {
@@ -180,6 +217,7 @@ impl Fib {
                     self.table.want(prefix, &next_hops);
                 }
             }
+            Command::Lost(address) => self.lose(address),
             Command::Synced => {
                 let stale = self.table.synced();
                 self.leftovers.begin();
@@ -194,10 +232,8 @@ impl Fib {
     }
 
     async fn work(&mut self, queries: &mut mpsc::Receiver<Query>) {
+        self.work_on_next_hops(queries).await;
         self.write_batch(queries).await;
-        if self.table.has_suspects() {
-            self.judge(queries).await;
-        }
         // What takes their place comes first.
         if self.leftovers.has_work() && !self.table.has_work() {
             for prefix in self.leftovers.step(&mut self.netlink).await {
@@ -230,28 +266,8 @@ impl Fib {
                 self.resync_soon();
             }
         }
-    }
-
-    /// Asks the kernel about next hops of routes that it refused, and about those that were
-    /// unusable so far.
-    async fn judge(&mut self, queries: &mut mpsc::Receiver<Query>) {
-        let suspects = self.table.suspects();
-        let (table, told) = (&self.table, &self.told);
-        let answer = || told.status(&self.owner, table);
-        let answers = match meanwhile(self.netlink.look_up(&suspects), queries, answer).await {
-            Ok(answers) => answers,
-            Err(error) => {
-                // Refused routes have their dates, and the next dump asks again.
-                warn!(%error, "cannot ask the kernel about next hops");
-                return;
-            }
-        };
-        let verdicts: Vec<_> = suspects.into_iter().zip(answers).collect();
-        for hop in self.table.judge(&verdicts) {
-            match self.table.trouble(&hop) {
-                Some(trouble) => warn!("{trouble}; routes go without it where they have others"),
-                None => info!(%hop, "this next hop can be used again"),
-            }
+        if self.table.take_doubt() {
+            self.look_at_objects_soon();
         }
     }
 
@@ -282,8 +298,8 @@ impl Fib {
                     self.lost(prefix, doer);
                 }
             }
-            Observed::OwnSeen(prefix, next_hops, doer) => {
-                if self.table.appeared(prefix, &next_hops) {
+            Observed::OwnSeen(prefix, target, doer) => {
+                if self.table.appeared(prefix, &target) {
                     let what = "another program wrote a route with our marks; putting it right";
                     self.note(Cause::Changed, prefix, doer, what);
                 }
@@ -301,26 +317,46 @@ impl Fib {
             }
             Observed::Rival(news) => self.rival(news),
             Observed::ForeignGone(prefix) => self.table.foreign_vanished(prefix),
+            Observed::Link { index, now } => {
+                self.table.link(index, now);
+                self.look_at_objects_now();
+                if now == Link::Up {
+                    self.table.retry_all();
+                }
+                // A link that went down and up between two reads took its routes with it.
+                self.moved();
+            }
             Observed::Reachable => {
                 self.table.retry_all();
-                // A link that went down and up between two reads took its routes with it.
-                self.told.moved = true;
-                self.resync_soon();
+                self.moved();
             }
             Observed::Connected(network) => self.table.retry_within(&network),
-            Observed::Flushed => {
-                self.told.moved = true;
-                self.resync_soon();
-            }
+            Observed::Object => self.look_at_objects_now(),
+            Observed::Flushed => self.moved(),
             Observed::Lost => {
                 if self.may_log() {
                     info!("notifications were lost; asking the kernel for all own routes");
                 }
                 // One of them may have been about what is missing.
                 self.table.retry_all();
+                self.table.forget_links();
+                if let Err(error) = self.monitor.ask_for_links() {
+                    warn!(%error, "cannot ask the kernel for its links");
+                }
+                self.look_at_objects_now();
                 self.resync_soon();
             }
         }
+    }
+
+    /// Something happened to a link or an address.
+    fn moved(&mut self) {
+        self.next_hops.ask_about_sources();
+        self.table.suspect_all();
+        self.told.moved = true;
+        // The kernel may still be about it when the first look is taken.
+        self.look_again = true;
+        self.resync_soon();
     }
 
     fn lost(&mut self, prefix: Prefix, doer: Doer) {
@@ -344,6 +380,7 @@ impl Fib {
     fn rival(&mut self, news: News) {
         let prefix = news.prefix();
         let ours = self.table.knows(prefix);
+        self.table.suspect_within(&prefix);
         self.told.rivals.heard(news, ours);
         // Of several with the same marks (IPv6 routers that announce themselves) others may be left.
         if ours && prefix.prefix() == 0 && matches!(news, News::Gone(_)) {
@@ -366,7 +403,7 @@ impl Fib {
         let audit = self.last_dump + AUDIT;
         let retry = self.table.next_retry().map(Instant::from_std);
         let quiet = self.quiet.due().map(Instant::from_std);
-        [self.resync_at, retry, quiet]
+        [self.resync_at, retry, quiet, self.next_hops.due()]
             .into_iter()
             .flatten()
             .fold(audit, Instant::min)
@@ -381,42 +418,10 @@ impl Fib {
                 "further prefixes like those above; `rcni-bgp status` has the numbers"
             );
         }
+        self.next_hops_on_time(now).await;
         let due = self.resync_at.is_some_and(|at| at <= now);
         if due || self.last_dump + AUDIT <= now {
             self.resync(queries).await;
-        }
-    }
-
-    async fn resync(&mut self, queries: &mut mpsc::Receiver<Query>) {
-        let foreign = self.name_foreign || self.told.rivals.wanted();
-        let (table, told) = (&self.table, &self.told);
-        let answer = || told.status(&self.owner, table);
-        let reading = self.netlink.find(&self.owner, foreign);
-        let found = meanwhile(reading, queries, answer).await;
-        self.last_dump = Instant::now();
-        self.resync_at = None;
-        match found {
-            Ok(found) => {
-                if let Some((count, _)) = self.told.failed.take() {
-                    info!(failed = count, "the kernel's routes can be read again");
-                }
-                self.name_foreign = false;
-                self.table.retry_unusable();
-                let Self { told, table, .. } = self;
-                told.rivals
-                    .dumped(found.others.as_ref(), |prefix| table.knows(prefix));
-                let drift = self.table.resync(found);
-                self.told.drifted(&drift);
-            }
-            Err(error) => {
-                let before = self.told.failed.take().map_or(0, |(count, _)| count);
-                if before == 0 {
-                    warn!(%error, "cannot read the kernel's routes; will be tried again");
-                }
-                let pause = RETRY_FIRST.saturating_mul(1 << before.min(4));
-                self.resync_at = Some(self.last_dump + jitter(pause.min(RETRY_MOST)));
-                self.told.failed = Some((before + 1, error));
-            }
         }
     }
 }
@@ -450,7 +455,7 @@ pub async fn run_without_kernel(
         tokio::select! {
             command = commands.recv() => match command {
                 None => return Ok(()),
-                Some(Command::Want(_)) => {}
+                Some(Command::Want(_) | Command::Lost(_)) => {}
                 Some(Command::Synced) => {
                     leftovers.begin();
                     remove(&mut leftovers).await;

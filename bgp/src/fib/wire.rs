@@ -90,7 +90,8 @@ pub fn requests() -> io::Result<Arc<dyn Wire>> {
     Ok(Arc::new(socket))
 }
 
-/// A socket for notifications of `groups` (`RTNLGRP_*`), once it is known whose to [ignore](Wire::ignore).
+/// A socket for notifications of `groups` (`RTNLGRP_*`), without those that this kernel does not know; from
+/// when it is known whose to [ignore](Wire::ignore).
 ///
 /// # Errors
 /// The kernel's.
@@ -148,7 +149,11 @@ impl Wire for Socket {
             SockFilter::new(RETURN, 0, 0, u32::MAX),
         ])?;
         for group in &self.groups {
-            self.socket.socket_ref().add_membership(*group)?;
+            match self.socket.socket_ref().add_membership(*group) {
+                // RTNLGRP_NEXTHOP before Linux 5.3.
+                Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {}
+                other => other?,
+            }
         }
         Ok(())
     }

@@ -320,7 +320,7 @@ fn answer(request: &[u8], errno: i32) -> Vec<u8> {
 pub fn is_dump(datagram: &[u8]) -> bool {
     message::split(datagram)
         .next()
-        .is_some_and(|raw| raw.flags & flag::MULTI != 0)
+        .is_some_and(|raw| raw.flags & flag::MULTI != 0 && raw.kind == kind::NEW_ROUTE)
 }
 
 /// Whether it answers a write or a refused question.

@@ -40,15 +40,15 @@ fn routes_of_every_shape_are_created_exclusively_and_read_back() {
             create(prefix(TWO), &["fd00::8", "fd00::9"]),
         ];
         assert_eq!(netlink.apply(&OWNER, &again).await, [Outcome::Exists; 4]);
-        let ours = netlink.find(&OWNER, false).await.unwrap().ours;
+        let ours = netlink.find(&OWNER).await.unwrap();
         assert_eq!(ours.len(), 6);
         for creation in &creations {
-            let Change::Create { prefix, next_hops } = creation else {
+            let Change::Create { prefix, target } = creation else {
                 continue;
             };
-            let mut expected = next_hops.to_vec();
+            let mut expected = target.hops().to_vec();
             expected.sort_unstable();
-            assert_eq!(**ours.get(prefix).unwrap(), expected, "{prefix}");
+            assert_eq!(*ours.get(prefix).unwrap().hops(), expected, "{prefix}");
         }
     });
     let shown = own_ipv6_routes(&namespace).join("\n");
@@ -71,7 +71,7 @@ fn a_replacement_takes_all_gateways_and_a_delete_leaves_nothing() {
         assert_eq!(netlink.apply(&OWNER, &creations).await, [Outcome::Done; 3]);
         let replace = |text: &str, gateways: &[&str]| Change::Replace {
             prefix: prefix(text),
-            next_hops: gateways.iter().map(|text| hop(text)).collect(),
+            target: target(gateways),
         };
         let replacements = [
             replace(ONE, &["fd00::5", "fd00::6"]),
@@ -88,13 +88,13 @@ fn a_replacement_takes_all_gateways_and_a_delete_leaves_nothing() {
                 Outcome::Missing
             ]
         );
-        let ours = netlink.find(&OWNER, false).await.unwrap().ours;
+        let ours = netlink.find(&OWNER).await.unwrap();
         assert_eq!(
-            **ours.get(&prefix(ONE)).unwrap(),
+            *ours.get(&prefix(ONE)).unwrap().hops(),
             [hop("fd00::5"), hop("fd00::6")]
         );
-        assert_eq!(**ours.get(&prefix(TWO)).unwrap(), [hop("fd00::3")]);
-        assert_eq!(ours.get(&prefix("::/0")).unwrap().len(), 3);
+        assert_eq!(*ours.get(&prefix(TWO)).unwrap().hops(), [hop("fd00::3")]);
+        assert_eq!(ours.get(&prefix("::/0")).unwrap().hops().len(), 3);
         let deletes = [
             // With gateways and without.
             delete(prefix(ONE), &["fd00::5", "fd00::6"]),

@@ -17,6 +17,7 @@ mod errors;
 mod faulty;
 mod gateways;
 mod ipv6;
+mod objects;
 mod stalls;
 mod storm;
 mod task;
@@ -28,7 +29,7 @@ use std::time::Duration;
 use common::{Namespace, SOON, lonely};
 use rcni_bgp::fib::change::Change;
 use rcni_bgp::fib::task::{Command, Fib};
-use rcni_bgp::fib::{FibStatus, NextHop, Ownership, Prefix};
+use rcni_bgp::fib::{FibStatus, NextHop, NextHops, Ownership, Prefix, Settings, Target};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
@@ -60,15 +61,21 @@ fn hop(text: &str) -> NextHop {
 fn create(prefix: Prefix, gateways: &[&str]) -> Change {
     Change::Create {
         prefix,
-        next_hops: gateways.iter().map(|text| hop(text)).collect(),
+        target: target(gateways),
     }
 }
 
 fn delete(prefix: Prefix, gateways: &[&str]) -> Change {
     Change::Delete {
         prefix,
-        next_hops: gateways.iter().map(|text| hop(text)).collect(),
+        target: (!gateways.is_empty()).then(|| target(gateways)),
     }
+}
+
+/// Gateways that the route names itself.
+fn target(gateways: &[&str]) -> Target {
+    let hops: NextHops = gateways.iter().map(|text| hop(text)).collect();
+    hops.into()
 }
 
 /// The task with its inlets, for tests that run inside a namespace.
@@ -80,7 +87,11 @@ struct Running {
 
 impl Running {
     async fn start() -> Self {
-        let (fib, adopted) = Fib::open(OWNER).await.unwrap();
+        Self::with(OWNER).await
+    }
+
+    async fn with(settings: impl Into<Settings>) -> Self {
+        let (fib, adopted) = Fib::open(settings).await.unwrap();
         Self::of(fib, adopted)
     }
 
@@ -153,10 +164,14 @@ fn own_ipv6_routes(namespace: &Namespace) -> Vec<String> {
     let mut lines: Vec<String> = text
         .lines()
         .map(|line| {
-            let words: Vec<&str> = line
+            let mut words: Vec<&str> = line
                 .split([' ', '\\', '\t'])
                 .filter(|word| !word.is_empty())
                 .collect();
+            // Several gateways are behind a nexthop group, which is told along.
+            if let Some(at) = words.iter().position(|word| *word == "nhid") {
+                words.drain(at..at + 2);
+            }
             words.join(" ").replace(" pref medium", "")
         })
         .collect();

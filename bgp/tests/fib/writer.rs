@@ -1,6 +1,5 @@
 //! Batches, dumps and notifications.
 
-use rcni_bgp::fib::NextHops;
 use rcni_bgp::fib::change::Outcome;
 use rcni_bgp::fib::drift::Doer;
 use rcni_bgp::fib::monitor::{Monitor, Observed};
@@ -19,13 +18,13 @@ fn a_batch_of_a_thousand_is_written_read_back_and_deleted() {
         changes.push(create(prefix("10.200.0.0/16"), &["10.0.0.1", "10.0.0.3"]));
         changes.push(create(prefix("0.0.0.0/0"), &["10.0.0.1"]));
         let outcomes = netlink.apply(&OWNER, &changes).await;
-        (outcomes, netlink.find(&OWNER, false).await.unwrap().ours)
+        (outcomes, netlink.find(&OWNER).await.unwrap())
     });
     assert_eq!(outcomes, vec![Outcome::Done; 1000]);
     assert_eq!(ours.len(), 1000);
-    assert_eq!(**ours.get(&numbered(997)).unwrap(), [hop("10.0.0.1")]);
+    assert_eq!(*ours.get(&numbered(997)).unwrap().hops(), [hop("10.0.0.1")]);
     assert_eq!(
-        **ours.get(&prefix("10.200.0.0/16")).unwrap(),
+        *ours.get(&prefix("10.200.0.0/16")).unwrap().hops(),
         [hop("10.0.0.1"), hop("10.0.0.3")]
     );
     // As another program sees them.
@@ -38,7 +37,7 @@ fn a_batch_of_a_thousand_is_written_read_back_and_deleted() {
         let deletes: Vec<Change> = (0..1001)
             .map(|index| Change::Delete {
                 prefix: numbered(index),
-                next_hops: NextHops::default(),
+                target: None,
             })
             .collect();
         netlink.apply(&OWNER, &deletes).await
@@ -124,7 +123,10 @@ fn the_monitor_hears_others_and_not_its_own_daemon() {
         let heard = loop {
             match timeout(SOON, monitor.next()).await.unwrap().unwrap() {
                 // The link is still coming up.
-                Observed::Reachable | Observed::Flushed | Observed::Connected(_) => {}
+                Observed::Reachable
+                | Observed::Flushed
+                | Observed::Connected(_)
+                | Observed::Link { .. } => {}
                 Observed::Rival(_) => {}
                 heard => break heard,
             }

@@ -63,6 +63,13 @@ impl Lab {
     /// The daemons run.
     pub(crate) fn begin(options: &Options) -> Self {
         let node = Namespace::new();
+        // As felix-lite has it. With 1 `ip route flush` does nothing to routes with nexthop objects: it
+        // says the object and what is behind it, and the kernel takes one of the two (EINVAL).
+        let compat = node
+            .command("sysctl")
+            .args(["-qw", "net.ipv4.nexthop_compat_mode=0"])
+            .status();
+        assert!(compat.unwrap().success());
         let routers = [Namespace::new(), Namespace::new()];
         for (router, number) in routers.iter().zip(1..) {
             connect(&node, router, number);

@@ -423,6 +423,12 @@ pub enum Output {
     },
     /// A change for the forwarding table.
     Fib(FibChange),
+    /// This neighbour's session is over and nothing of what it announced is kept: it will be in no set of
+    /// next hops any more. Comes before what that means for each prefix, which takes its time.
+    Lost {
+        /// Its address.
+        address: IpAddr,
+    },
     /// The Loc-RIB is complete: routes of an earlier run that no [`Output::Fib`] has confirmed may
     /// be swept. Exactly once per `Start`; see [`Speaker`](super::Speaker) for when.
     FibSynced,

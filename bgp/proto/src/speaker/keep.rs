@@ -14,7 +14,7 @@
 use std::time::{Duration, Instant};
 
 use super::Speaker;
-use super::api::{EventKind, GracefulRestartConfig, PeerId};
+use super::api::{EventKind, GracefulRestartConfig, Output, PeerId};
 use super::restart::Due;
 use crate::fsm::Cause;
 use crate::iana::Family;
@@ -74,6 +74,8 @@ impl Speaker {
         };
         if families.is_empty() {
             neighbor.helper.stop();
+            let address = neighbor.address;
+            self.outputs.push_back(Output::Lost { address });
             self.rib.flush(id);
             return;
         }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fib::drift::{Cause, Repairs};
 use crate::fib::rivals::{self, Effect, Foreign, RivalStatus};
-use crate::fib::{FibStatus, Ownership, Prefix};
+use crate::fib::{FibStatus, ObjectsStatus, Ownership, Prefix};
 
 /// The kernel's side.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,9 +37,41 @@ pub struct Kernel {
     /// Why nobody knows what the kernel has, and what is done about it.
     #[serde(default)]
     pub trouble: Option<String>,
+    /// What routes with several next hops use; null where none are installed.
+    #[serde(default)]
+    pub next_hops: Option<NextHops>,
     /// What other programs do.
     #[serde(flatten)]
     pub others: Others,
+}
+
+/// What routes with several next hops use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct NextHops {
+    /// `groups`: nexthop groups, shared by routes; `resilient`: such that keep flows where they are;
+    /// `multipath`: gateways of their own.
+    pub mode: String,
+    /// Own groups in the kernel.
+    pub groups: usize,
+    /// Own nexthop objects, groups among them.
+    pub objects: usize,
+    /// `net.ipv4.nexthop_compat_mode`; null where this kernel has no such setting.
+    pub compat_mode: Option<bool>,
+    /// Why it is so, or what the kernel refuses.
+    pub note: Option<String>,
+}
+
+impl From<ObjectsStatus> for NextHops {
+    fn from(status: ObjectsStatus) -> Self {
+        Self {
+            mode: status.mode.to_owned(),
+            groups: status.groups,
+            objects: status.objects,
+            compat_mode: status.compat_mode,
+            note: status.note,
+        }
+    }
 }
 
 /// What other programs do to own routes, and beside them.
@@ -161,6 +193,7 @@ impl Kernel {
             degraded_count: fib.degraded_count,
             degraded: listed(fib.degraded),
             trouble: fib.trouble,
+            next_hops: fib.objects.map(NextHops::from),
             others: Others::new(fib.repaired, fib.repairs, fib.rivals, owner),
         }
     }

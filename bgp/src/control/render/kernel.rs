@@ -5,6 +5,29 @@ use std::fmt::Write;
 use super::{FAILED_SHOWN, wrapped};
 use crate::control::model::{Failed, ForeignRoute, Status};
 
+/// What routes with several next hops use, where that is worth a word.
+pub(super) fn next_hops(out: &mut String, status: &Status) {
+    let Some(next_hops) = &status.kernel.next_hops else {
+        return;
+    };
+    if let Some(note) = &next_hops.note {
+        wrapped(
+            out,
+            &format!("several next hops: {}: {note}", next_hops.mode),
+        );
+    }
+    if next_hops.groups > 0 && next_hops.compat_mode == Some(true) {
+        wrapped(
+            out,
+            &format!(
+                "{} nexthop groups; net.ipv4.nexthop_compat_mode is 1: a change of one takes as long as \
+                 telling all its routes, 0 makes it a message (felix-lite sets it)",
+                next_hops.groups
+            ),
+        );
+    }
+}
+
 /// What is not in the kernel as it should be.
 pub(super) fn failed(out: &mut String, status: &Status) {
     let kernel = &status.kernel;

@@ -61,6 +61,7 @@ fn status(peers: Vec<Peer>) -> Status {
         uptime_seconds: 4000,
         peers,
         kernel: Kernel {
+            next_hops: None,
             protocol: 77,
             metric: 77,
             table: 254,

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnetwork::IpNetwork;
 
-use super::{LOCAL, ROUTE_LEN, UNICAST, attribute, attributes, family, u16_at, u32_at};
-use crate::fib::{KernelRoute, NextHop};
+use super::{LOCAL, NH_ID, ROUTE_LEN, UNICAST, attribute, attributes, family, u16_at, u32_at};
+use crate::fib::{Gateway, KernelRoute, NextHop};
 
 /// `RTNH_F_DEAD`.
 const DEAD: u8 = 1;
@@ -34,7 +34,9 @@ pub fn parse_route(payload: &[u8]) -> Option<KernelRoute> {
         kind: if from == 0 && tos == 0 { kind } else { 0 },
         unicast: kind == UNICAST && from == 0 && tos == 0,
         interface: None,
-        next_hops: Vec::new(),
+        gateways: Vec::new(),
+        object: None,
+        source: None,
     };
     let mut gateway = None;
     for (kind, value) in attributes(payload.get(ROUTE_LEN..)?) {
@@ -45,77 +47,78 @@ pub fn parse_route(payload: &[u8]) -> Option<KernelRoute> {
             attribute::GATEWAY => gateway = Some(ip(value)?),
             attribute::VIA => gateway = Some(via(value)?),
             attribute::INTERFACE => route.interface = Some(u32_at(value, 0)?),
-            attribute::MULTIPATH => live_gateways(value, &mut route.next_hops),
+            attribute::MULTIPATH => live_gateways(value, &mut route.gateways),
+            attribute::SOURCE => route.source = ip(value),
+            NH_ID => route.object = u32_at(value, 0),
             _ => {}
         }
     }
     route.prefix = IpNetwork::new(destination, length).ok()?;
     if let Some(address) = gateway {
         let interface = route.interface.unwrap_or_default();
-        route.next_hops.push(next_hop(address, interface));
+        route.gateways.push(Gateway { address, interface });
     }
-    route.next_hops.sort_unstable();
-    route.next_hops.dedup();
+    route.gateways.sort_unstable();
+    route.gateways.dedup();
     Some(route)
 }
 
 /// How an address is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lookup {
-    /// On a connected network: it can be a gateway.
-    Connected,
-    /// Through a gateway itself, or not at all.
-    NotConnected,
+    /// It is on the network of this link (index): it can be a gateway.
+    Connected(u32),
+    /// Through gateways, by this route.
+    Through(Box<KernelRoute>),
+    /// Not at all.
+    Unreachable,
     /// It is an address of this machine.
     Own,
 }
 
-/// Reads the answer to a lookup.
+/// Reads the answer to a lookup of `hop`.
 #[must_use]
-pub fn parse_lookup(payload: &[u8]) -> Option<Lookup> {
-    let header: &[u8; ROUTE_LEN] = payload.first_chunk()?;
-    let kind = header[7];
-    let through_another = attributes(payload.get(ROUTE_LEN..)?).any(|(kind, _)| {
-        matches!(
-            kind,
-            attribute::GATEWAY | attribute::VIA | attribute::MULTIPATH
-        )
-    });
-    Some(match kind {
-        UNICAST if !through_another => Lookup::Connected,
-        LOCAL => Lookup::Own,
-        _ => Lookup::NotConnected,
+pub fn parse_lookup(payload: &[u8], hop: NextHop) -> Option<Lookup> {
+    let kind = *payload.get(7)?;
+    let route = parse_route(payload)?;
+    if kind == LOCAL {
+        return Some(Lookup::Own);
+    }
+    if kind != UNICAST {
+        return Some(Lookup::Unreachable);
+    }
+    // A route to a gateway through itself, as somebody who announces his own address makes it, says
+    // which link he is on.
+    let itself = route.gateways.iter().find(|g| g.address == hop.address);
+    Some(match (itself, route.interface) {
+        (Some(itself), _) => Lookup::Connected(itself.interface),
+        (None, Some(interface)) if route.gateways.is_empty() && route.object.is_none() => {
+            Lookup::Connected(interface)
+        }
+        _ => Lookup::Through(Box::new(route)),
     })
 }
 
 /// `struct rtnexthop` one after the other: length, flags, weight - 1, interface, attributes.
-fn live_gateways(mut bytes: &[u8], next_hops: &mut Vec<NextHop>) {
+fn live_gateways(mut bytes: &[u8], gateways: &mut Vec<Gateway>) {
     while let (Some(length), Some(interface)) = (u16_at(bytes, 0), u32_at(bytes, 4)) {
         let length = usize::from(length);
         let (Some(flags), Some(inner)) = (bytes.get(2), bytes.get(8..length)) else {
             return;
         };
         if flags & DEAD == 0 {
-            next_hops.extend(attributes(inner).find_map(|(kind, value)| match kind {
-                attribute::GATEWAY => Some(next_hop(ip(value)?, interface)),
-                attribute::VIA => Some(next_hop(via(value)?, interface)),
+            let address = attributes(inner).find_map(|(kind, value)| match kind {
+                attribute::GATEWAY => ip(value),
+                attribute::VIA => via(value),
                 _ => None,
-            }));
+            });
+            gateways.extend(address.map(|address| Gateway { address, interface }));
         }
         bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
 }
 
-/// The kernel always tells the interface; it counts only where the address says nothing without.
-fn next_hop(address: IpAddr, interface: u32) -> NextHop {
-    let link_local = matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
-    NextHop {
-        address,
-        interface: (link_local && interface != 0).then_some(interface),
-    }
-}
-
-fn ip(value: &[u8]) -> Option<IpAddr> {
+pub(super) fn ip(value: &[u8]) -> Option<IpAddr> {
     match value.len() {
         4 => Some(IpAddr::from(*value.first_chunk::<4>()?)),
         16 => Some(IpAddr::from(*value.first_chunk::<16>()?)),

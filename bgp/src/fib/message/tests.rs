@@ -1,6 +1,6 @@
 use super::*;
 use crate::fib::change::Change;
-use crate::fib::{KernelRoute, NextHop, NextHops, Ownership};
+use crate::fib::{KernelRoute, NextHop, NextHops, Ownership, Path, Target};
 use std::net::IpAddr;
 
 const OWNER: Ownership = Ownership {
@@ -24,14 +24,14 @@ fn bytes_of(what: &Change) -> Vec<u8> {
 fn create(prefix: &str, gateways: &[&str]) -> Change {
     Change::Create {
         prefix: prefix.parse().unwrap(),
-        next_hops: hops(gateways),
+        target: hops(gateways).into(),
     }
 }
 
 fn delete(prefix: &str, gateways: &[&str]) -> Change {
     Change::Delete {
         prefix: prefix.parse().unwrap(),
-        next_hops: hops(gateways),
+        target: (!gateways.is_empty()).then(|| hops(gateways).into()),
     }
 }
 
@@ -41,7 +41,7 @@ fn delete(prefix: &str, gateways: &[&str]) -> Change {
 fn a_creation_byte_by_byte() {
     let change = Change::Create {
         prefix: "10.244.2.0/24".parse().unwrap(),
-        next_hops: hops(&["10.0.1.1"]),
+        target: hops(&["10.0.1.1"]).into(),
     };
     #[rustfmt::skip]
     let expected = [
@@ -71,19 +71,20 @@ fn an_ipv4_route_with_an_ipv6_gateway_byte_by_byte() {
     let bytes = bytes_of(&route);
     let raw = split(&bytes).next().unwrap();
     let read = parse_route(raw.payload).unwrap();
-    assert_eq!(read.next_hops, *hops(&["10.0.1.1", "fd00:99::2"]));
+    assert_eq!(read.next_hops(), *hops(&["10.0.1.1", "fd00:99::2"]));
 }
 
 #[cfg(target_endian = "little")]
 #[test]
 fn an_ipv6_multipath_delete_byte_by_byte() {
-    let mut change = delete("2001:db8::/64", &["2001:db8:1::1"]);
+    let mut change = delete("2001:db8::/64", &[]);
     let link_local = NextHop {
         address: "fe80::1".parse().unwrap(),
         interface: Some(7),
     };
-    if let Change::Delete { next_hops, .. } = &mut change {
-        *next_hops = [next_hops[0], link_local].into();
+    if let Change::Delete { target, .. } = &mut change {
+        let global = hops(&["2001:db8:1::1"])[0];
+        *target = Some(NextHops::from([global, link_local]).into());
     }
     #[rustfmt::skip]
     let expected = [
@@ -111,7 +112,7 @@ fn a_replacement_creates_nothing_and_a_creation_replaces_nothing() {
     );
     let replace = Change::Replace {
         prefix: "10.0.0.0/8".parse().unwrap(),
-        next_hops: hops(&["10.0.1.1"]),
+        target: hops(&["10.0.1.1"]).into(),
     };
     assert_eq!(flags(&replace), flag::REQUEST | flag::REPLACE);
 }
@@ -135,7 +136,7 @@ fn a_delete_names_protocol_metric_table_and_type() {
             "{prefix}"
         );
         // Only IPv6 joins others' gateways with ours.
-        assert_eq!(route.next_hops.is_empty(), route.prefix.is_ipv4());
+        assert_eq!(route.gateways.is_empty(), route.prefix.is_ipv4());
     }
 }
 
@@ -150,12 +151,12 @@ fn what_is_written_is_read_as_the_same_and_as_ours() {
         let prefix = prefix.parse().unwrap();
         let bytes = bytes_of(&Change::Create {
             prefix,
-            next_hops: next_hops.clone(),
+            target: next_hops.clone().into(),
         });
         let raw = split(&bytes).next().unwrap();
         let route = parse_route(raw.payload).unwrap();
         assert_eq!(route.prefix, prefix);
-        assert_eq!(route.next_hops, next_hops.to_vec());
+        assert_eq!(route.next_hops(), next_hops.to_vec());
         assert!(OWNER.owns(&route), "{route:?}");
     }
 }
@@ -174,17 +175,20 @@ fn a_link_local_gateway_keeps_its_interface_and_no_other_has_one() {
     ] {
         let bytes = bytes_of(&Change::Create {
             prefix: "2001:db8:1::/64".parse().unwrap(),
-            next_hops: next_hops.clone().into(),
+            target: NextHops::from(next_hops.clone()).into(),
         });
         let raw = split(&bytes).next().unwrap();
-        assert_eq!(parse_route(raw.payload).unwrap().next_hops, next_hops);
+        assert_eq!(parse_route(raw.payload).unwrap().next_hops(), next_hops);
     }
     // As the kernel tells a route of ours that names no interface.
     let mut bytes = bytes_of(&create("2001:db8:1::/64", &["2001:db8::1"]));
     bytes.extend_from_slice(&[8, 0, 4, 0]);
     bytes.extend_from_slice(&5_u32.to_ne_bytes());
     let route = parse_route(&bytes[HEADER_LEN..]).unwrap();
-    assert_eq!((route.next_hops, route.interface), (vec![global], Some(5)));
+    assert_eq!(
+        (route.next_hops(), route.interface),
+        (vec![global], Some(5))
+    );
 }
 
 #[test]
@@ -197,7 +201,9 @@ fn another_protocol_metric_table_or_type_is_not_ours() {
         kind: 1,
         unicast: true,
         interface: None,
-        next_hops: vec![],
+        gateways: vec![],
+        object: None,
+        source: None,
     };
     assert!(OWNER.owns(&ours));
     for other in [
@@ -236,25 +242,49 @@ fn a_dead_next_hop_does_not_count() {
     bytes[first + 2] = 17;
     bytes[first + 16 + 2] = 16;
     assert_eq!(
-        parse_route(&bytes[HEADER_LEN..]).unwrap().next_hops,
+        parse_route(&bytes[HEADER_LEN..]).unwrap().next_hops(),
         hops(&["10.0.2.1"]).to_vec()
     );
 }
 
 #[test]
-fn only_a_connected_address_can_be_a_gateway() {
+fn only_an_address_on_a_link_is_a_gateway_itself() {
+    let hop = hops(&["10.0.9.1"])[0];
     let lookup = |gateways: &[&str], kind: u8| {
         let mut bytes = bytes_of(&create("10.0.0.0/8", gateways));
         bytes[HEADER_LEN + 7] = kind;
-        parse_lookup(&bytes[HEADER_LEN..]).unwrap()
+        bytes.extend_from_slice(&[8, 0, 4, 0]);
+        bytes.extend_from_slice(&7_u32.to_ne_bytes());
+        parse_lookup(&bytes[HEADER_LEN..], hop).unwrap()
     };
-    assert_eq!(lookup(&[], 1), Lookup::Connected);
-    assert_eq!(lookup(&["10.0.1.1"], 1), Lookup::NotConnected);
-    assert_eq!(lookup(&["10.0.1.1", "10.0.2.1"], 1), Lookup::NotConnected);
+    assert_eq!(lookup(&[], 1), Lookup::Connected(7));
+    assert_eq!(lookup(&["10.0.9.1"], 1), Lookup::Connected(7), "by itself");
+    for gateways in [vec!["10.0.1.1"], vec!["10.0.1.1", "10.0.2.1"]] {
+        let Lookup::Through(route) = lookup(&gateways, 1) else {
+            panic!("{gateways:?}");
+        };
+        assert_eq!(route.next_hops(), *hops(&gateways));
+        assert!(OWNER.owns(&route));
+    }
     assert_eq!(lookup(&[], 2), Lookup::Own);
     // A blackhole.
-    assert_eq!(lookup(&[], 6), Lookup::NotConnected);
-    assert_eq!(parse_lookup(&[0; 11]), None);
+    assert_eq!(lookup(&[], 6), Lookup::Unreachable);
+    assert_eq!(parse_lookup(&[0; 11], hop), None);
+}
+
+#[test]
+fn a_route_with_an_object_and_a_source_is_read_as_written() {
+    let target = Target {
+        path: Path::Object(0x7263_0001),
+        source: Some("10.9.9.9".parse().unwrap()),
+    };
+    let bytes = bytes_of(&Change::Create {
+        prefix: "10.244.2.0/24".parse().unwrap(),
+        target: target.clone(),
+    });
+    let raw = split(&bytes).next().unwrap();
+    let route = parse_route(raw.payload).unwrap();
+    assert_eq!((route.target(), route.gateways), (target, vec![]));
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-use super::{HEADER_LEN, UNICAST, attribute, family, flag, kind};
+use super::{HEADER_LEN, NH_ID, UNICAST, attribute, family, flag, kind};
 use crate::fib::change::Change;
-use crate::fib::{NextHop, Ownership};
+use crate::fib::{NextHop, Ownership, Path};
 
 /// `RT_SCOPE_NOWHERE`: matches every scope in a delete.
 const SCOPE_NOWHERE: u8 = 255;
@@ -47,17 +47,28 @@ pub fn change(out: &mut Vec<u8>, sequence: u32, owner: &Ownership, change: &Chan
     number(out, attribute::TABLE, owner.table);
     number(out, attribute::METRIC, owner.metric_of(prefix));
     match change {
-        Change::Create { next_hops, .. } | Change::Replace { next_hops, .. } => {
-            gateways(out, prefix.ip(), next_hops);
+        Change::Create { target, .. } | Change::Replace { target, .. } => {
+            path(out, prefix.ip(), &target.path);
+            if let Some(source) = target.source {
+                address(out, attribute::SOURCE, source);
+            }
         }
         // IPv4 keeps routes of others at the same place apart.
-        Change::Delete { next_hops, .. } if prefix.is_ipv6() => {
-            gateways(out, prefix.ip(), next_hops);
-        }
+        Change::Delete {
+            target: Some(target),
+            ..
+        } if prefix.is_ipv6() => path(out, prefix.ip(), &target.path),
         Change::Delete { .. } => {}
     }
     end(out, start);
     start
+}
+
+fn path(out: &mut Vec<u8>, destination: IpAddr, path: &Path) {
+    match path {
+        Path::Hops(next_hops) => gateways(out, destination, next_hops),
+        Path::Object(id) => number(out, NH_ID, *id),
+    }
 }
 
 fn gateways(out: &mut Vec<u8>, destination: IpAddr, next_hops: &[NextHop]) {
@@ -142,6 +153,15 @@ pub fn dump_links(out: &mut Vec<u8>, sequence: u32) -> usize {
     start
 }
 
+/// Appends the request for all nexthop objects.
+pub fn dump_objects(out: &mut Vec<u8>, sequence: u32) -> usize {
+    let start = begin(out, kind::GET_NEXTHOP, flag::REQUEST | flag::DUMP, sequence);
+    // struct nhmsg: any family.
+    out.extend_from_slice(&[0; 8]);
+    end(out, start);
+    start
+}
+
 /// Sets further flags in the message that starts at `start`.
 pub fn add_flags(out: &mut [u8], start: usize, flags: u16) {
     if let Some(field) = out.get_mut(start + 6..start + 8)
@@ -151,7 +171,7 @@ pub fn add_flags(out: &mut [u8], start: usize, flags: u16) {
     }
 }
 
-fn begin(out: &mut Vec<u8>, kind: u16, flags: u16, sequence: u32) -> usize {
+pub(super) fn begin(out: &mut Vec<u8>, kind: u16, flags: u16, sequence: u32) -> usize {
     let start = out.len();
     out.reserve(HEADER_LEN + 128);
     out.extend_from_slice(&[0; 4]);
@@ -163,7 +183,7 @@ fn begin(out: &mut Vec<u8>, kind: u16, flags: u16, sequence: u32) -> usize {
 }
 
 /// Writes the length of the message. All parts are multiples of four bytes.
-fn end(out: &mut [u8], start: usize) {
+pub(super) fn end(out: &mut [u8], start: usize) {
     let length = u32::try_from(out.len() - start).unwrap_or(u32::MAX);
     if let Some(field) = out.get_mut(start..start + 4) {
         field.copy_from_slice(&length.to_ne_bytes());
@@ -171,25 +191,25 @@ fn end(out: &mut [u8], start: usize) {
 }
 
 /// An attribute's or next hop's length, written when it is known.
-fn close(out: &mut [u8], start: usize) {
+pub(super) fn close(out: &mut [u8], start: usize) {
     let length = (out.len() - start).min(LONGEST);
     if let Some(field) = out.get_mut(start..start + 2) {
         field.copy_from_slice(&u16::try_from(length).unwrap_or(u16::MAX).to_ne_bytes());
     }
 }
 
-fn header(out: &mut Vec<u8>, kind: u16) {
+pub(super) fn header(out: &mut Vec<u8>, kind: u16) {
     out.extend_from_slice(&[0; 2]);
     out.extend_from_slice(&kind.to_ne_bytes());
 }
 
-fn number(out: &mut Vec<u8>, kind: u16, value: u32) {
+pub(super) fn number(out: &mut Vec<u8>, kind: u16, value: u32) {
     out.extend_from_slice(&8_u16.to_ne_bytes());
     out.extend_from_slice(&kind.to_ne_bytes());
     out.extend_from_slice(&value.to_ne_bytes());
 }
 
-fn address(out: &mut Vec<u8>, kind: u16, address: IpAddr) {
+pub(super) fn address(out: &mut Vec<u8>, kind: u16, address: IpAddr) {
     match address {
         IpAddr::V4(address) => {
             out.extend_from_slice(&8_u16.to_ne_bytes());
@@ -204,7 +224,7 @@ fn address(out: &mut Vec<u8>, kind: u16, address: IpAddr) {
     }
 }
 
-fn family_of(address: IpAddr) -> u8 {
+pub(super) fn family_of(address: IpAddr) -> u8 {
     match address {
         IpAddr::V4(_) => family::INET,
         IpAddr::V6(_) => family::INET6,

@@ -23,7 +23,7 @@ fn prefix() -> Prefix {
 fn notice(owner: Ownership, kind: u16, flags: u16) -> Option<Observed> {
     let change = Change::Create {
         prefix: prefix(),
-        next_hops: [gateway()].into(),
+        target: crate::fib::NextHops::from([gateway()]).into(),
     };
     let mut bytes = Vec::new();
     message::change(&mut bytes, 0, &owner, &change);
@@ -55,7 +55,11 @@ fn own_and_foreign_routes_are_told_apart() {
     );
     assert_eq!(
         notice(OWNER, kind::NEW_ROUTE, 0),
-        Some(Observed::OwnSeen(prefix(), vec![gateway()], DOER))
+        Some(Observed::OwnSeen(
+            prefix(),
+            crate::fib::NextHops::from([gateway()]).into(),
+            DOER
+        ))
     );
     assert_eq!(
         notice(zebra, kind::NEW_ROUTE, flag::REPLACE),
@@ -87,6 +91,10 @@ fn link(links: &mut Links, kind: u16, flags: u16, name: &str, up: bool) -> Optio
     } else {
         libc::IFF_UP
     };
+    link_in(links, kind, flags, name, state)
+}
+
+fn link_in(links: &mut Links, kind: u16, flags: u16, name: &str, state: i32) -> Option<Observed> {
     let mut payload = vec![0; 4];
     payload.extend_from_slice(&7_u32.to_ne_bytes());
     payload.extend_from_slice(&state.to_ne_bytes());
@@ -117,15 +125,19 @@ fn address(links: &Links, kind: u16) -> Option<Observed> {
     })
 }
 
+fn is(now: Link) -> Option<Observed> {
+    Some(Observed::Link { index: 7, now })
+}
+
 #[test]
 fn links_count_only_when_they_change() {
     let mut links = Links::default();
     let steps = [
-        (kind::NEW_LINK, true, Some(Observed::Reachable)),
+        (kind::NEW_LINK, true, is(Link::Up)),
         (kind::NEW_LINK, true, None),
-        (kind::NEW_LINK, false, Some(Observed::Flushed)),
-        (kind::NEW_LINK, true, Some(Observed::Reachable)),
-        (kind::DEL_LINK, false, Some(Observed::Flushed)),
+        (kind::NEW_LINK, false, is(Link::NoCarrier)),
+        (kind::NEW_LINK, true, is(Link::Up)),
+        (kind::DEL_LINK, false, is(Link::Gone)),
         (kind::DEL_LINK, false, None),
     ];
     for (index, (kind, up, expected)) in steps.into_iter().enumerate() {
@@ -139,7 +151,17 @@ fn links_count_only_when_they_change() {
     assert_eq!(link(&mut links, kind::NEW_LINK, 0, "eth1", true), None);
     assert_eq!(
         link(&mut links, kind::NEW_LINK, 0, "eth1", false),
-        Some(Observed::Flushed)
+        is(Link::NoCarrier)
+    );
+    assert_eq!(
+        link_in(&mut links, kind::NEW_LINK, 0, "eth1", libc::IFF_RUNNING),
+        is(Link::Off)
+    );
+    // But for a link that is down from the start.
+    let mut links = Links::default();
+    assert_eq!(
+        link(&mut links, kind::NEW_LINK, flag::MULTI, "eth1", false),
+        is(Link::NoCarrier)
     );
 }
 
@@ -173,7 +195,7 @@ fn connected(links: &Links, kind: u16) -> Option<Observed> {
     let elsewhere = Ownership { metric: 0, ..OWNER };
     let change = Change::Create {
         prefix: prefix(),
-        next_hops: [].into(),
+        target: crate::fib::NextHops::default().into(),
     };
     let mut bytes = Vec::new();
     message::change(&mut bytes, 0, &elsewhere, &change);

@@ -1,5 +1,5 @@
-//! What else may be ours in the kernel: nexthop objects and rules by their protocol. Read and
-//! removed for an uninstallation only.
+//! What else may be ours in the kernel: rules by their protocol, nexthop objects of nobody's routes. Read
+//! and removed for an uninstallation only.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -7,31 +7,18 @@ use std::io;
 use tokio::time::{Instant, timeout_at};
 
 use super::{ANSWER, Netlink};
-use crate::fib::message::{
-    self, HEADER_LEN, NH_ID, RawMessage, attributes, errno_of, family, flag, kind, u32_at,
-};
+use crate::fib::message::{self, HEADER_LEN, RawMessage, attributes, errno_of, family, flag, kind};
+use crate::fib::objects::Object;
 use crate::fib::{Ownership, Prefix};
 
-/// `NHA_ID`, `NHA_GROUP`.
+/// `NHA_ID`.
 const ID: u16 = 1;
-const GROUP: u16 = 2;
 /// `FRA_PROTOCOL`.
 const RULE_PROTOCOL: u16 = 21;
 /// `struct nhmsg`, `struct fib_rule_hdr`, `struct rtmsg`, bytes.
 const NEXTHOP_LEN: usize = 8;
 const RULE_LEN: usize = 12;
 const ROUTE_LEN: usize = 12;
-
-/// A nexthop object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Nexthop {
-    /// Its number.
-    pub id: u32,
-    /// `nh_protocol`.
-    pub protocol: u8,
-    /// Of a group.
-    pub members: Vec<u32>,
-}
 
 /// A rule as the kernel told it, to be deleted with its own words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,24 +40,6 @@ pub struct Stranger {
 }
 
 impl Netlink {
-    /// All nexthop objects.
-    ///
-    /// # Errors
-    /// The kernel's, or a timeout.
-    pub async fn nexthops(&mut self) -> io::Result<Vec<Nexthop>> {
-        let mut all = Vec::new();
-        let request = [0; NEXTHOP_LEN];
-        let dumped = self.dump_all(kind::GET_NEXTHOP, &request, |answer| {
-            all.extend(nexthop(answer));
-        });
-        match dumped.await {
-            Ok(()) => Ok(all),
-            // Before Linux 5.3 there are none.
-            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(Vec::new()),
-            Err(error) => Err(error),
-        }
-    }
-
     /// All rules of this protocol, of both families.
     ///
     /// # Errors
@@ -109,10 +78,7 @@ impl Netlink {
                 let Some(route) = message::parse_route(answer.payload) else {
                     return;
                 };
-                let attributes = attributes(answer.payload.get(ROUTE_LEN..).unwrap_or_default());
-                let nexthop = attributes
-                    .filter(|(kind, _)| *kind == NH_ID)
-                    .find_map(|(_, value)| u32_at(value, 0));
+                let nexthop = route.object;
                 let concerned = route.protocol == owner.protocol || nexthop.is_some();
                 if concerned && !owner.owns(&route) {
                     found.push(Stranger {
@@ -149,7 +115,7 @@ impl Netlink {
         self.order(kind::DEL_RULE, &rule.0).await
     }
 
-    fn families(&self) -> Vec<u8> {
+    pub(super) fn families(&self) -> Vec<u8> {
         let v6 = self.has_ipv6.then_some(family::INET6);
         [Some(family::INET), v6].into_iter().flatten().collect()
     }
@@ -213,44 +179,24 @@ impl Netlink {
     }
 }
 
-fn nexthop(answer: &RawMessage<'_>) -> Option<Nexthop> {
-    if answer.kind != kind::NEW_NEXTHOP {
-        return None;
-    }
-    let (mut id, mut members) = (None, Vec::new());
-    for (kind, value) in attributes(answer.payload.get(NEXTHOP_LEN..)?) {
-        match kind {
-            ID => id = u32_at(value, 0),
-            // struct nexthop_grp: id, weight, reserved.
-            GROUP => members.extend(value.chunks(8).filter_map(|entry| u32_at(entry, 0))),
-            _ => {}
-        }
-    }
-    Some(Nexthop {
-        id: id?,
-        protocol: *answer.payload.get(2)?,
-        members,
-    })
-}
-
 /// Which of our nexthop objects can go: deleting one takes all routes along that use it, and it out
 /// of all groups. So not those that a foreign route or group needs, nor the members of our groups
 /// that must stay.
 #[must_use]
-pub fn removable(all: &[Nexthop], protocol: u8, strangers: &[Stranger]) -> (Vec<u32>, Vec<u32>) {
+pub fn removable(all: &[Object], protocol: u8, strangers: &[Stranger]) -> (Vec<u32>, Vec<u32>) {
     let mut needed: BTreeSet<u32> = strangers.iter().filter_map(|route| route.nexthop).collect();
     for group in all.iter().filter(|nexthop| nexthop.protocol != protocol) {
-        needed.extend(&group.members);
+        needed.extend(group.members());
     }
     for group in all {
         if needed.contains(&group.id) {
-            needed.extend(&group.members);
+            needed.extend(group.members());
         }
     }
     let ours = all.iter().filter(|nexthop| nexthop.protocol == protocol);
     // Groups first: what is in none can go alone.
-    let mut ours: Vec<&Nexthop> = ours.collect();
-    ours.sort_by_key(|nexthop| (nexthop.members.is_empty(), nexthop.id));
+    let mut ours: Vec<&Object> = ours.collect();
+    ours.sort_by_key(|nexthop| (nexthop.members().is_empty(), nexthop.id));
     let ids = ours.into_iter().map(|nexthop| nexthop.id);
     ids.partition(|id| !needed.contains(id))
 }
@@ -258,13 +204,20 @@ pub fn removable(all: &[Nexthop], protocol: u8, strangers: &[Stranger]) -> (Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fib::objects::Shape;
 
     #[test]
     fn what_others_use_stays() {
-        let nexthop = |id, protocol, members: &[u32]| Nexthop {
+        let nexthop = |id, protocol, members: &[u32]| Object {
             id,
             protocol,
-            members: members.to_vec(),
+            shape: match members {
+                [] => Shape::Other,
+                members => Shape::Group {
+                    members: members.to_vec(),
+                    resilient: false,
+                },
+            },
         };
         let all = [
             nexthop(1, 77, &[]),

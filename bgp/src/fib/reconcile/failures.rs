@@ -68,10 +68,6 @@ impl Failures {
         failure.map(|failure| &mut failure.reason)
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.by_prefix.len()
-    }
-
     /// By prefix.
     pub(super) fn iter(&self) -> impl Iterator<Item = (Prefix, &Reason)> {
         let all = self.by_prefix.iter();

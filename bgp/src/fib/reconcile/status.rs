@@ -1,47 +1,57 @@
 //! What people are told.
 
-use super::super::message::Lookup;
-use super::super::{FAILED_SHOWN, FibStatus, NextHop, Prefix};
-use super::{Entry, Reason, Table};
+use std::collections::HashMap;
+
+use super::super::numbers::NONE;
+use super::super::objects::Mode;
+use super::super::{FAILED_SHOWN, FibStatus, NextHop, ObjectsStatus, Prefix};
+use super::{ADOPTED, Entry, Reason, Table};
 
 impl Table {
     /// A picture for people; looks at every prefix.
     #[must_use]
     pub fn status(&self) -> FibStatus {
         let mut status = FibStatus {
-            pending: self.queue.len(),
-            failed_count: self.failures.len(),
             repaired: self.repaired,
-            failed: self
-                .failures
-                .iter()
-                .take(FAILED_SHOWN)
-                .map(|(prefix, reason)| (prefix, self.explain(prefix, reason)))
-                .collect(),
+            objects: Some(self.objects_status()),
             ..FibStatus::default()
         };
-        let mut degraded = Vec::new();
+        // Per set: why routes are not as its members say.
+        let mut missing: HashMap<u32, bool> = HashMap::new();
         for (prefix, entry) in self.entries.iter() {
-            if entry.adopted {
+            if entry.is(ADOPTED) {
                 status.stale += 1;
-            } else if entry.desired.is_some() {
-                if !entry.settled(&self.gateways) {
-                    status.unsettled.push(prefix);
-                    continue;
-                }
-                status.installed += 1;
-                if entry.desired != entry.installed {
-                    degraded.push((prefix, entry));
+                continue;
+            }
+            let target = self.target_of(prefix, entry);
+            let reason = self.failures.reason(prefix);
+            if entry.desired() == NONE {
+                status.pending += usize::from(entry.installed != NONE && reason.is_none());
+                status.add_failed(prefix, reason, |reason| self.explain(entry, reason));
+                continue;
+            }
+            if target == NONE && reason.is_none() {
+                status.unsettled.push(prefix);
+                self.hold_back(&mut status, prefix, entry);
+                continue;
+            }
+            if target != entry.installed {
+                status.unsettled.push(prefix);
+                status.pending += usize::from(reason.is_none());
+                status.add_failed(prefix, reason, |reason| self.explain(entry, reason));
+                continue;
+            }
+            status.installed += 1;
+            let degraded = missing
+                .entry(entry.desired())
+                .or_insert_with(|| !self.troubles(entry).is_empty());
+            if *degraded {
+                status.degraded_count += 1;
+                if status.degraded.len() < FAILED_SHOWN {
+                    status.degraded.push((prefix, self.missing(entry)));
                 }
             }
         }
-        status.degraded_count = degraded.len();
-        degraded.sort_unstable_by_key(|(prefix, _)| *prefix);
-        status.degraded = degraded
-            .into_iter()
-            .take(FAILED_SHOWN)
-            .map(|(prefix, entry)| (prefix, self.missing(entry)))
-            .collect();
         status
     }
 
@@ -51,16 +61,36 @@ impl Table {
         self.entries.get(&prefix).is_some()
     }
 
+    /// Nothing is written for it: no next hop can be a gateway, or what it needs is on the way.
+    fn hold_back(&self, status: &mut FibStatus, prefix: Prefix, entry: &Entry) {
+        let mut troubles = self.troubles(entry);
+        troubles.extend(self.note_on_objects().filter(|_| troubles.is_empty()));
+        if troubles.is_empty() {
+            status.pending += 1;
+            return;
+        }
+        status.failed_count += 1;
+        if status.failed.len() < FAILED_SHOWN {
+            status.failed.push((prefix, troubles.join("; ")));
+        }
+    }
+
+    /// What is wrong with the next hops of an entry.
+    fn troubles(&self, entry: &Entry) -> Vec<String> {
+        let hops = self.sets.get(entry.desired());
+        let hops = hops.map(|hops| &hops[..]).unwrap_or_default();
+        hops.iter().filter_map(|hop| self.trouble(hop)).collect()
+    }
+
     /// The reason together with the next hops that it is about.
-    fn explain(&self, prefix: Prefix, reason: &Reason) -> String {
-        let hops = self
-            .entries
-            .get(&prefix)
-            .and_then(|entry| entry.desired.as_deref());
-        let (Reason::Errno(errno), Some(hops)) = (reason, hops) else {
+    fn explain(&self, entry: &Entry, reason: &Reason) -> String {
+        let Reason::Errno(errno) = reason else {
             return reason.to_string();
         };
-        let troubles: Vec<String> = hops.iter().filter_map(|hop| self.trouble(hop)).collect();
+        let Some(hops) = self.sets.get(entry.desired()) else {
+            return reason.to_string();
+        };
+        let troubles = self.troubles(entry);
         if !troubles.is_empty() && is_about_next_hops(*errno) {
             return troubles.join("; ");
         }
@@ -68,30 +98,55 @@ impl Table {
     }
 
     fn missing(&self, entry: &Entry) -> String {
-        let desired = entry.desired.as_deref().unwrap_or_default();
-        let installed = entry.installed.as_deref().unwrap_or_default();
-        let missing = desired.iter().filter(|hop| !installed.contains(hop));
-        let troubles: Vec<String> = missing.filter_map(|hop| self.trouble(hop)).collect();
         format!(
             "installed via {} only: {}",
-            join(installed),
-            troubles.join("; ")
+            join(&self.gateways_of(entry)),
+            self.troubles(entry).join("; ")
         )
     }
 
-    /// Why `hop` is no gateway now, and what to do.
+    /// What routes with several gateways use.
+    fn objects_status(&self) -> ObjectsStatus {
+        let objects = self.objects();
+        let (mode, why) = match objects.mode() {
+            Mode::Groups => ("groups", None),
+            Mode::Resilient(_) => ("resilient", None),
+            Mode::Multipath(why) => ("multipath", Some(why)),
+        };
+        let note = objects.note().or(why).map(str::to_owned);
+        let (groups, all) = objects.counts();
+        ObjectsStatus {
+            mode,
+            groups,
+            objects: all,
+            compat_mode: None,
+            note: self.note_on_objects().or(note),
+        }
+    }
+
+    /// What the kernel refuses of nexthop objects.
     #[must_use]
-    pub fn trouble(&self, hop: &NextHop) -> Option<String> {
-        match self.gateways.trouble(hop)? {
-            Lookup::Connected => None,
-            Lookup::NotConnected => Some(format!(
-                "next hop {hop} is not on any connected network: give this node an address in its \
-                 network, or let the peer announce a next hop that is (next-hop-self)"
-            )),
-            Lookup::Own => Some(format!(
-                "next hop {hop} is an address of this node: look for the address on two machines, \
-                 or let the peer announce its own (next-hop-self)"
-            )),
+    pub fn note_on_objects(&self) -> Option<String> {
+        let (id, errno) = self.objects().refusals().next()?;
+        let error = std::io::Error::from_raw_os_error(errno);
+        Some(format!(
+            "the kernel refuses nexthop object {id}: {error}; it is tried again every second"
+        ))
+    }
+}
+
+impl FibStatus {
+    fn add_failed(
+        &mut self,
+        prefix: Prefix,
+        reason: Option<&Reason>,
+        explain: impl FnOnce(&Reason) -> String,
+    ) {
+        if let Some(reason) = reason {
+            self.failed_count += 1;
+            if self.failed.len() < FAILED_SHOWN {
+                self.failed.push((prefix, explain(reason)));
+            }
         }
     }
 }

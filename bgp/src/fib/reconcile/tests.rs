@@ -1,5 +1,11 @@
 use super::*;
-use std::net::IpAddr;
+use crate::fib::change::Drift;
+use crate::fib::message::Lookup;
+use crate::fib::objects::FIRST_ID;
+use crate::fib::{Gateway, KernelRoute, NextHop, Path};
+
+mod next_hops;
+mod objects;
 
 fn prefix(text: &str) -> Prefix {
     text.parse().unwrap()
@@ -10,13 +16,42 @@ fn hops(texts: &[&str]) -> NextHops {
     texts.iter().map(|text| address(text).into()).collect()
 }
 
+const OWNER: Ownership = Ownership {
+    protocol: 77,
+    metric: 77,
+    default_route_metric: 20_077,
+    table: 254,
+};
+
+/// Routes name their gateways themselves.
 fn table() -> Table {
-    Table::new(|pause| pause)
+    Table::new(OWNER, Mode::Multipath("a test"), |pause| pause)
+}
+
+/// All next hops that are asked about are on link 1.
+fn judge(table: &mut Table) {
+    let suspects = table.suspects();
+    answer(
+        table,
+        suspects.into_iter().map(|hop| (hop, Lookup::Connected(1))),
+    );
+}
+
+/// The answers of the kernel about next hops. Returns those that are not what they were.
+fn answer(table: &mut Table, answers: impl IntoIterator<Item = (NextHop, Lookup)>) -> Vec<NextHop> {
+    let (changed, hidden) = table.judge(answers.into_iter().collect());
+    assert_eq!(hidden, []);
+    changed
+}
+
+fn next(table: &mut Table, most: usize) -> Vec<Change> {
+    judge(table);
+    table.next_changes(most)
 }
 
 /// Takes all work and answers it with `outcome`.
 fn work(table: &mut Table, now: Instant, outcome: Outcome) -> Vec<String> {
-    let changes = table.next_changes(usize::MAX);
+    let changes = next(table, usize::MAX);
     for change in &changes {
         table.settle(change, outcome, now);
     }
@@ -24,33 +59,54 @@ fn work(table: &mut Table, now: Instant, outcome: Outcome) -> Vec<String> {
 }
 
 fn line(change: &Change) -> String {
-    let (word, hops) = match change {
-        Change::Create { next_hops, .. } => ("create", &next_hops[..]),
-        Change::Replace { next_hops, .. } => ("replace", &next_hops[..]),
+    let (word, target) = match change {
+        Change::Create { target, .. } => ("create", Some(target)),
+        Change::Replace { target, .. } => ("replace", Some(target)),
         // Only IPv6 looks at the gateways.
-        Change::Delete { prefix, .. } if prefix.is_ipv4() => ("delete", &[][..]),
-        Change::Delete { next_hops, .. } => ("delete", &next_hops[..]),
+        Change::Delete { prefix, .. } if prefix.is_ipv4() => ("delete", None),
+        Change::Delete { target, .. } => ("delete", target.as_ref()),
     };
-    let hops: Vec<String> = hops.iter().map(ToString::to_string).collect();
-    format!("{word} {} {}", change.prefix(), hops.join("+"))
+    let path = match target.map(|target| &target.path) {
+        Some(Path::Hops(hops)) => hops.iter().map(ToString::to_string).collect(),
+        Some(Path::Object(id)) => vec![format!("object {}", id - FIRST_ID)],
+        None => vec![],
+    };
+    let source = target.and_then(|target| target.source);
+    let source = source.map_or_else(String::new, |source| format!(" src {source}"));
+    format!("{word} {} {}{source}", change.prefix(), path.join("+"))
         .trim_end()
         .to_owned()
 }
 
-fn found(ours: &[(&str, &[&str])], foreign: Option<&[(&str, u8)]>) -> Found {
-    Found {
-        ours: ours
-            .iter()
-            .map(|(text, gateways)| (prefix(text), hops(gateways)))
-            .collect(),
-        foreign: foreign.map(|foreign| {
-            foreign
-                .iter()
-                .map(|(text, code)| (prefix(text), *code))
-                .collect()
-        }),
-        others: None,
+fn route(text: &str, protocol: u8, gateways: &[&str]) -> KernelRoute {
+    let gateway = |address: &&str| Gateway {
+        address: address.parse().unwrap(),
+        interface: 1,
+    };
+    KernelRoute {
+        prefix: prefix(text),
+        protocol,
+        metric: 77,
+        table: 254,
+        kind: 1,
+        unicast: true,
+        interface: None,
+        gateways: gateways.iter().map(gateway).collect(),
+        object: None,
+        source: None,
     }
+}
+
+/// A dump of own routes, and on demand of foreign ones with their protocols.
+fn resync(table: &mut Table, ours: &[(&str, &[&str])], foreign: Option<&[(&str, u8)]>) -> Drift {
+    table.begin_dump(None);
+    for (text, gateways) in ours {
+        table.dumped(&route(text, 77, gateways));
+    }
+    for (text, protocol) in foreign.unwrap_or_default() {
+        table.dumped(&route(text, *protocol, &["10.0.1.66"]));
+    }
+    table.end_dump(foreign.is_some())
 }
 
 const P: &str = "10.244.2.0/24";
@@ -88,7 +144,7 @@ fn create_replace_delete_and_nothing_for_nothing() {
 fn adopted_routes_stay_until_synced_and_the_same_again_is_no_work() {
     let (mut table, now) = (table(), Instant::now());
     for text in [P, "10.244.3.0/24", "10.244.4.0/24"] {
-        table.adopt(prefix(text), &hops(&["10.0.1.1"]));
+        table.adopt(prefix(text), &hops(&["10.0.1.1"]).into());
     }
     assert_eq!(table.status().stale, 3);
     table.want(prefix(P), &hops(&["10.0.1.1"]));
@@ -98,7 +154,7 @@ fn adopted_routes_stay_until_synced_and_the_same_again_is_no_work() {
         ["replace 10.244.3.0/24 10.0.1.2"]
     );
     // Even when others delete and put back what is not wanted yet, it is not swept.
-    table.appeared(prefix("10.244.4.0/24"), &hops(&["10.0.1.1"]));
+    table.appeared(prefix("10.244.4.0/24"), &hops(&["10.0.1.1"]).into());
     assert_eq!(work(&mut table, now, Outcome::Done), [""; 0]);
     assert_eq!(table.synced(), 1);
     assert_eq!(
@@ -112,7 +168,7 @@ fn adopted_routes_stay_until_synced_and_the_same_again_is_no_work() {
 #[test]
 fn an_adopted_route_that_was_learned_and_withdrawn_goes_at_once() {
     let (mut table, now) = (table(), Instant::now());
-    table.adopt(prefix(P), &hops(&["10.0.1.1"]));
+    table.adopt(prefix(P), &hops(&["10.0.1.1"]).into());
     table.want(prefix(P), &hops(&["10.0.1.1"]));
     table.want(prefix(P), &NextHops::default());
     assert_eq!(
@@ -125,7 +181,7 @@ fn an_adopted_route_that_was_learned_and_withdrawn_goes_at_once() {
 #[test]
 fn a_missing_route_is_created_when_it_cannot_be_replaced() {
     let (mut table, now) = (table(), Instant::now());
-    table.adopt(prefix(P), &hops(&["10.0.1.1"]));
+    table.adopt(prefix(P), &hops(&["10.0.1.1"]).into());
     table.want(prefix(P), &hops(&["10.0.1.2"]));
     assert_eq!(
         work(&mut table, now, Outcome::Missing),
@@ -220,17 +276,17 @@ fn a_new_word_of_the_speaker_does_not_wait_for_the_retry() {
 fn a_foreign_route_is_left_named_and_followed_when_it_goes() {
     let (mut table, now) = (table(), Instant::now());
     table.want(prefix(P), &hops(&["10.0.1.1"]));
-    let changes = table.next_changes(9);
+    let changes = next(&mut table, 9);
     assert!(
         table.settle(&changes[0], Outcome::Exists, now),
         "the kernel must be asked"
     );
-    let drift = table.resync(found(&[], Some(&[(P, 4)])));
+    let drift = resync(&mut table, &[], Some(&[(P, 4)]));
     assert_eq!(drift, Drift::default());
     assert_eq!(table.failure(prefix(P)), Some(&Reason::Held(Some(4))));
-    assert!(!table.has_work(), "it waits for its pause");
+    assert!(next(&mut table, 9).is_empty(), "it waits for its pause");
     // A dump that did not ask for foreign routes changes nothing.
-    table.resync(found(&[], None));
+    resync(&mut table, &[], None);
     assert_eq!(table.failure(prefix(P)), Some(&Reason::Held(Some(4))));
     table.foreign_vanished(prefix(P));
     assert_eq!(
@@ -244,7 +300,7 @@ fn an_existing_route_that_turns_out_to_be_ours_is_taken() {
     let (mut table, now) = (table(), Instant::now());
     table.want(prefix(P), &hops(&["10.0.1.1"]));
     work(&mut table, now, Outcome::Exists);
-    table.resync(found(&[(P, &["10.0.1.1"])], Some(&[])));
+    resync(&mut table, &[(P, &["10.0.1.1"])], Some(&[]));
     assert_eq!(
         (table.status().installed, table.status().failed_count),
         (1, 0)
@@ -280,7 +336,7 @@ fn what_others_delete_or_replace_is_put_back() {
         work(&mut table, now, Outcome::Done),
         [format!("create {P} 10.0.1.1")]
     );
-    assert!(table.appeared(prefix(P), &hops(&["10.0.1.66"])));
+    assert!(table.appeared(prefix(P), &hops(&["10.0.1.66"]).into()));
     assert_eq!(
         work(&mut table, now, Outcome::Done),
         [format!("replace {P} 10.0.1.1")]
@@ -305,23 +361,24 @@ fn after_lost_answers_a_dump_decides() {
     work(&mut table, now, Outcome::Done);
     table.want(prefix("10.3.0.0/24"), &NextHops::default());
     table.want(prefix("10.4.0.0/24"), &hops(&["10.0.1.1"]));
-    let changes = table.next_changes(9);
+    let changes = next(&mut table, 9);
     assert!(
         changes
             .iter()
             .all(|change| table.settle(change, Outcome::Unknown, now))
     );
     assert!(!table.has_work());
-    let drift = table.resync(found(
+    let drift = resync(
+        &mut table,
         &[
             ("10.2.0.0/24", &["10.0.1.9"]),
             ("10.3.0.0/24", &["10.0.1.1"]),
             ("10.5.0.0/24", &["10.0.1.1"]),
         ],
         None,
-    ));
-    assert_eq!(drift.vanished, [prefix("10.1.0.0/24")]);
-    assert_eq!(drift.altered, [prefix("10.2.0.0/24")]);
+    );
+    assert_eq!(drift.vanished.some, [prefix("10.1.0.0/24")]);
+    assert_eq!(drift.altered.some, [prefix("10.2.0.0/24")]);
     table.synced();
     let mut lines = work(&mut table, now, Outcome::Done);
     lines.sort();
@@ -345,7 +402,7 @@ fn a_lost_answer_to_a_retry_is_not_lost_for_ever() {
     work(&mut table, now, Outcome::Refused(libc::ENETUNREACH));
     table.retry_all();
     work(&mut table, now, Outcome::Unknown);
-    table.resync(found(&[], None));
+    resync(&mut table, &[], None);
     assert_eq!(
         work(&mut table, now, Outcome::Done),
         [format!("create {P} 10.0.9.1")]
@@ -357,14 +414,16 @@ fn sets_of_next_hops_are_shared_and_old_ones_forgotten() {
     let mut table = table();
     table.want(prefix("10.1.0.0/24"), &hops(&["10.0.1.1"]));
     table.want(prefix("10.2.0.0/24"), &hops(&["10.0.1.1"]));
-    assert_eq!(table.gateways.known(), 1);
+    assert_eq!(table.sets.iter().count(), 1);
     for number in 0..20_000_u32 {
         table.want(
             prefix(P),
             &[IpAddr::V4((0x0a00_0000 + number).into()).into()].into(),
         );
     }
-    assert!(table.gateways.known() < 2048, "{}", table.gateways.known());
+    assert_eq!(table.sets.iter().count(), 2);
+    let known = table.hops.resolver.len();
+    assert!(known < 2048, "{known}");
 }
 
 #[test]
@@ -373,7 +432,7 @@ fn an_old_notification_does_not_make_a_route_forgotten() {
     table.want(prefix(P), &hops(&["10.0.1.1"]));
     work(&mut table, now, Outcome::Done);
     // Deleted by another, found missing by a dump, written again; then the notification is read.
-    table.resync(found(&[], None));
+    resync(&mut table, &[], None);
     assert_eq!(
         work(&mut table, now, Outcome::Done),
         [format!("create {P} 10.0.1.1")]
@@ -395,131 +454,6 @@ fn an_old_notification_does_not_make_a_route_forgotten() {
         [format!("delete {P}")]
     );
     assert!(table.entries.is_empty() && !table.has_work());
-}
-
-#[test]
-fn a_route_goes_without_the_next_hop_that_is_no_gateway_until_it_is_one() {
-    let (mut table, now) = (table(), Instant::now());
-    let bad = hops(&["10.0.9.1"])[0];
-    for text in [P, "10.244.3.0/24"] {
-        table.want(prefix(text), &hops(&["10.0.1.1", "10.0.9.1"]));
-    }
-    table.want(prefix("10.244.4.0/24"), &hops(&["10.0.1.1"]));
-    let changes = table.next_changes(2);
-    for change in &changes {
-        table.settle(change, Outcome::Refused(libc::ENETUNREACH), now);
-    }
-    let suspects = table.suspects();
-    assert_eq!(*suspects, *hops(&["10.0.1.1", "10.0.9.1"]));
-    assert!(!table.has_suspects());
-    let verdicts = [Lookup::Connected, Lookup::NotConnected];
-    let verdicts: Vec<_> = suspects.into_iter().zip(verdicts).collect();
-    assert_eq!(table.judge(&verdicts), [bad]);
-    assert_eq!(table.judge(&verdicts), []);
-    let mut lines = work(&mut table, now, Outcome::Done);
-    lines.sort();
-    assert_eq!(
-        lines,
-        [
-            "create 10.244.2.0/24 10.0.1.1",
-            "create 10.244.3.0/24 10.0.1.1",
-            "create 10.244.4.0/24 10.0.1.1",
-        ]
-    );
-    // Another that is learned meanwhile is not even tried with it.
-    table.want(
-        prefix("10.244.5.0/24"),
-        &hops(&["10.0.1.1", "10.0.2.1", "10.0.9.1"]),
-    );
-    assert_eq!(
-        work(&mut table, now, Outcome::Done),
-        ["create 10.244.5.0/24 10.0.1.1+10.0.2.1"]
-    );
-    let status = table.status();
-    assert_eq!(
-        (status.installed, status.degraded_count, status.failed_count),
-        (4, 3, 0)
-    );
-    assert!(status.unsettled.is_empty());
-    assert_eq!(status.degraded[0].0, prefix(P));
-    let text = &status.degraded[0].1;
-    assert!(
-        text.starts_with("installed via 10.0.1.1 only: next hop 10.0.9.1 is not on any connected")
-            && text.contains("give this node an address"),
-        "{text}"
-    );
-    // An unrelated network, then the right one.
-    table.retry_within(&prefix("10.0.8.0/24"));
-    assert!(!table.has_suspects());
-    table.retry_within(&prefix("10.0.9.0/24"));
-    assert_eq!(table.suspects(), [bad]);
-    assert_eq!(table.judge(&[(bad, Lookup::Connected)]), [bad]);
-    let mut lines = work(&mut table, now, Outcome::Done);
-    lines.sort();
-    assert_eq!(
-        lines,
-        [
-            "replace 10.244.2.0/24 10.0.1.1+10.0.9.1",
-            "replace 10.244.3.0/24 10.0.1.1+10.0.9.1",
-            "replace 10.244.5.0/24 10.0.1.1+10.0.2.1+10.0.9.1",
-        ]
-    );
-    assert_eq!(table.status().degraded_count, 0);
-}
-
-#[test]
-fn where_no_next_hop_is_usable_the_failure_names_each() {
-    let (mut table, now) = (table(), Instant::now());
-    table.want(prefix(P), &hops(&["10.0.8.1", "10.0.9.1"]));
-    work(&mut table, now, Outcome::Refused(libc::ENETUNREACH));
-    let suspects = table.suspects();
-    let verdicts: Vec<_> = suspects
-        .into_iter()
-        .zip([Lookup::Own, Lookup::NotConnected])
-        .collect();
-    table.judge(&verdicts);
-    assert_eq!(
-        work(&mut table, now, Outcome::Refused(libc::ENETUNREACH)),
-        [format!("create {P} 10.0.8.1+10.0.9.1")]
-    );
-    let status = table.status();
-    assert_eq!((status.installed, status.failed_count), (0, 1));
-    let text = &status.failed[0].1;
-    assert!(
-        text.contains("10.0.8.1 is an address of this node")
-            && text.contains("10.0.9.1 is not on any connected network"),
-        "{text}"
-    );
-    // One of them comes: the route with that one.
-    table.judge(&[(hops(&["10.0.9.1"])[0], Lookup::Connected)]);
-    assert_eq!(
-        work(&mut table, now, Outcome::Done),
-        [format!("create {P} 10.0.9.1")]
-    );
-    assert_eq!(
-        (table.status().failed_count, table.status().degraded_count),
-        (0, 1)
-    );
-}
-
-#[test]
-fn a_refused_single_next_hop_is_named_with_what_to_do() {
-    let (mut table, now) = (table(), Instant::now());
-    table.want(prefix(P), &hops(&["10.0.9.1"]));
-    work(&mut table, now, Outcome::Refused(libc::ENETUNREACH));
-    let bad = table.suspects()[0];
-    table.judge(&[(bad, Lookup::NotConnected)]);
-    assert!(!table.has_work(), "it waits for its date or for an event");
-    let text = table.status().failed.remove(0).1;
-    assert!(
-        text.starts_with("next hop 10.0.9.1 is not on any connected network: give this node"),
-        "{text}"
-    );
-    table.retry_within(&prefix("10.0.9.0/24"));
-    assert_eq!(
-        work(&mut table, now, Outcome::Done),
-        [format!("create {P} 10.0.9.1")]
-    );
 }
 
 const P6: &str = "2001:db8:2::/64";
@@ -562,14 +496,14 @@ fn gateways_that_others_added_to_an_ipv6_route_are_not_replaced() {
     table.want(prefix(P6), &hops(&["2001:db8::1"]));
     work(&mut table, now, Outcome::Done);
     // A dump tells all gateways as ours.
-    table.resync(found(&[(P6, &["2001:db8::1", "2001:db8::9"])], None));
+    resync(&mut table, &[(P6, &["2001:db8::1", "2001:db8::9"])], None);
     assert_eq!(
         work(&mut table, now, Outcome::Missing),
         [format!("delete {P6} 2001:db8::1+2001:db8::9")]
     );
-    let changes = table.next_changes(9);
+    let changes = next(&mut table, 9);
     assert!(table.settle(&changes[0], Outcome::Exists, now));
-    table.resync(found(&[], Some(&[(P6, 4)])));
+    resync(&mut table, &[], Some(&[(P6, 4)]));
     assert_eq!(table.failure(prefix(P6)), Some(&Reason::Held(Some(4))));
     // They were another run's of ours: created, and from then on replaced again.
     table.foreign_vanished(prefix(P6));

@@ -11,9 +11,6 @@ use crate::fib::reconcile::Table;
 use crate::fib::rivals::Rivals;
 use crate::fib::{FibStatus, Ownership, Prefix};
 
-/// How many prefixes a log line about drift names.
-const NAMED: usize = 3;
-
 /// See the [module](self).
 #[derive(Default)]
 pub(super) struct Told {
@@ -35,31 +32,43 @@ impl Told {
                 RETRY_MOST.as_secs()
             )
         });
+        let mut status = table.status();
+        if let Some(objects) = &mut status.objects {
+            objects.compat_mode = compat_mode();
+        }
         FibStatus {
             trouble,
             repairs: self.repairs,
             rivals: self.rivals.status(owner, |prefix| table.knows(prefix)),
-            ..table.status()
+            ..status
         }
     }
 
-    /// A dump showed this to be different.
-    pub(super) fn drifted(&mut self, drift: &Drift) {
-        let cause = match std::mem::take(&mut self.moved) {
+    /// A dump showed this to be different; `again`: what the next one shows has the same cause.
+    pub(super) fn drifted(&mut self, drift: &Drift, again: bool) {
+        let moved = self.moved;
+        self.moved &= again;
+        let cause = match moved {
             true => Cause::Link,
             false => Cause::Audit,
         };
-        let lost = drift.vanished.len() + drift.altered.len();
+        let lost = drift.vanished.count + drift.altered.count;
         self.repairs.add(cause, lost);
         report(drift, cause);
     }
+}
+
+/// `net.ipv4.nexthop_compat_mode` of this network namespace.
+fn compat_mode() -> Option<bool> {
+    let text = std::fs::read_to_string("/proc/sys/net/ipv4/nexthop_compat_mode").ok()?;
+    Some(text.trim() != "0")
 }
 
 fn report(drift: &Drift, cause: Cause) {
     for (what, prefixes) in [
         ("own routes were gone; putting them back", &drift.vanished),
         (
-            "own routes had other next hops; putting them right",
+            "own routes led elsewhere; putting them right",
             &drift.altered,
         ),
         (
@@ -67,12 +76,12 @@ fn report(drift: &Drift, cause: Cause) {
             &drift.unexpected,
         ),
     ] {
-        if !prefixes.is_empty() {
-            let some = prefixes.iter().take(NAMED).map(Prefix::to_string);
+        if prefixes.count > 0 {
+            let some = prefixes.some.iter().map(Prefix::to_string);
             let some: Vec<String> = some.collect();
             let cause = cause.as_str();
             warn!(
-                routes = prefixes.len(),
+                routes = prefixes.count,
                 such_as = some.join(" "),
                 cause,
                 "{what}"

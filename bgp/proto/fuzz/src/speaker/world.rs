@@ -432,7 +432,7 @@ impl World {
                     let text = event.kind.to_string();
                     assert!(!text.contains(char::is_control), "{text:?}");
                 }
-                Output::Opened { .. } => {}
+                Output::Opened { .. } | Output::Lost { .. } => {}
                 Output::WantSend { .. } | Output::FibSynced => {}
             }
         }

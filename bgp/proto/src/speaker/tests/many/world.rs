@@ -397,7 +397,7 @@ impl World {
                     }
                 }
                 Output::FibSynced => self.sweep(node),
-                Output::Opened { .. } | Output::Event(_) => {}
+                Output::Opened { .. } | Output::Lost { .. } | Output::Event(_) => {}
             }
         }
     }

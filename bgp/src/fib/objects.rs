@@ -1,0 +1,538 @@
+//! Nexthop objects and groups: what routes with several gateways share. Pure: says what to write next
+//! and is told how it went, and what the kernel has.
+//!
+//! ```text
+//!   route --\                           /-- hop (gateway, link)
+//!   route ----> group (all gateways) ---
+//!   route --/                           \-- hop (gateway, link)
+//! ```
+//!
+//! A group is found by *all* gateways of its routes; its members are those that are live. So a gateway
+//! that is lost or comes back is one message, however many routes share the group. The kernel deletes
+//! the hops of a link that loses its carrier, takes them out of their groups, and with the last member
+//! deletes the group and all its routes. Numbers are of an own range, 65,536 of them; the kernel's own
+//! and zebra's begin at 1.
+
+mod sweep;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::Gateway;
+use super::message::nexthop::Resilient;
+
+/// The first own number: "rc" in the upper half.
+pub const FIRST_ID: u32 = 0x7263_0000;
+/// The last one.
+pub const LAST_ID: u32 = 0x7263_ffff;
+
+/// Whether groups are used, and which.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Flows are spread by a hash over the members.
+    Groups,
+    /// Flows stay with their member when others come and go.
+    Resilient(Resilient),
+    /// Routes name all gateways themselves, for this reason.
+    Multipath(&'static str),
+}
+
+/// What an object is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// A gateway on a link.
+    Hop(Gateway),
+    /// Several others.
+    Group {
+        /// Their numbers.
+        members: Vec<u32>,
+        /// Its kind.
+        resilient: bool,
+    },
+    /// None that is made here: a blackhole, a link without a gateway.
+    Other,
+}
+
+/// A nexthop object in the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// Its number.
+    pub id: u32,
+    /// `nh_protocol`.
+    pub protocol: u8,
+    /// What it is.
+    pub shape: Shape,
+}
+
+impl Object {
+    /// The numbers of a group's members.
+    #[must_use]
+    pub fn members(&self) -> &[u32] {
+        match &self.shape {
+            Shape::Group { members, .. } => members,
+            _ => &[],
+        }
+    }
+
+    /// The gateways behind it, sorted.
+    #[must_use]
+    pub fn gateways<'a>(&self, find: impl Fn(u32) -> Option<&'a Self>) -> Vec<Gateway> {
+        let of = |object: &Self| match object.shape {
+            Shape::Hop(gateway) => Some(gateway),
+            _ => None,
+        };
+        let members = self.members().iter().filter_map(|id| of(find(*id)?));
+        let mut gateways: Vec<Gateway> = of(self).into_iter().chain(members).collect();
+        gateways.sort_unstable();
+        gateways
+    }
+}
+
+/// One change of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// A gateway on a link.
+    Hop {
+        /// Number.
+        id: u32,
+        /// What it is.
+        gateway: Gateway,
+        /// There is one of ours with this number, and it is another one.
+        replaces: bool,
+    },
+    /// A group.
+    Group {
+        /// Number.
+        id: u32,
+        /// Numbers of hops; never empty.
+        members: Vec<u32>,
+        /// There is one.
+        replaces: bool,
+    },
+    /// It is not used any more.
+    Delete {
+        /// Number.
+        id: u32,
+    },
+}
+
+impl Write {
+    /// Which object.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        match self {
+            Self::Hop { id, .. } | Self::Group { id, .. } | Self::Delete { id } => *id,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Wanted {
+    all: Vec<Gateway>,
+    live: Vec<Gateway>,
+    /// How many sets of next hops have it.
+    users: u32,
+}
+
+/// What a look at the kernel showed to be different from what was believed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Differences {
+    /// Groups that are gone, and their routes with them.
+    pub gone: Vec<u32>,
+    /// How many objects are missing or have become others.
+    pub objects: usize,
+}
+
+/// See the [module](self).
+pub struct Objects {
+    mode: Mode,
+    protocol: u8,
+    /// In the kernel with a number of our range, as far as is known; whoever made them.
+    known: BTreeMap<u32, Object>,
+    /// Numbers of the hops of wanted groups.
+    hops: BTreeMap<Gateway, u32>,
+    wanted: BTreeMap<u32, Wanted>,
+    /// By all their gateways. Not iterated.
+    by_gateways: HashMap<Vec<Gateway>, u32>,
+    /// What the kernel refused lately, with its errno.
+    refused: BTreeMap<u32, i32>,
+    /// The last number that was given.
+    last_id: u32,
+    /// Why the mode is not what was asked for.
+    note: Option<&'static str>,
+}
+
+impl Objects {
+    /// None yet.
+    #[must_use]
+    pub fn new(mode: Mode, protocol: u8) -> Self {
+        Self {
+            mode,
+            protocol,
+            known: BTreeMap::new(),
+            hops: BTreeMap::new(),
+            wanted: BTreeMap::new(),
+            by_gateways: HashMap::new(),
+            refused: BTreeMap::new(),
+            last_id: LAST_ID,
+            note: None,
+        }
+    }
+
+    /// What kind of groups there are.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// Why the mode is not what was asked for.
+    #[must_use]
+    pub fn note(&self) -> Option<&'static str> {
+        self.note
+    }
+
+    /// For messages.
+    #[must_use]
+    pub fn resilient(&self) -> Option<Resilient> {
+        match self.mode {
+            Mode::Resilient(resilient) => Some(resilient),
+            _ => None,
+        }
+    }
+
+    /// For messages.
+    #[must_use]
+    pub fn protocol(&self) -> u8 {
+        self.protocol
+    }
+
+    /// The number of the group of these gateways (sorted), with one more user; `None`: there are no
+    /// groups, or no numbers left.
+    pub fn take(&mut self, all: &[Gateway]) -> Option<u32> {
+        if matches!(self.mode, Mode::Multipath(_)) {
+            return None;
+        }
+        if let Some(id) = self.by_gateways.get(all).copied() {
+            let wanted = self.wanted.get_mut(&id)?;
+            wanted.users += 1;
+            return Some(id);
+        }
+        let mut fresh = Vec::new();
+        for gateway in all {
+            if !self.hops.contains_key(gateway) {
+                let id = self.adopted_hop(gateway).or_else(|| self.free_id())?;
+                self.hops.insert(*gateway, id);
+                fresh.push(*gateway);
+            }
+        }
+        let Some(id) = self.adopted_group(all).or_else(|| self.free_id()) else {
+            for gateway in fresh {
+                self.hops.remove(&gateway);
+            }
+            return None;
+        };
+        let wanted = Wanted {
+            all: all.to_vec(),
+            live: Vec::new(),
+            users: 1,
+        };
+        self.wanted.insert(id, wanted);
+        self.by_gateways.insert(all.to_vec(), id);
+        Some(id)
+    }
+
+    /// One user less; a group without users is swept later.
+    pub fn give_back(&mut self, id: u32) {
+        let Some(wanted) = self.wanted.get_mut(&id) else {
+            return;
+        };
+        wanted.users = wanted.users.saturating_sub(1);
+        if wanted.users > 0 {
+            return;
+        }
+        if let Some(wanted) = self.wanted.remove(&id) {
+            self.by_gateways.remove(&wanted.all);
+        }
+        self.refused.remove(&id);
+        let used: BTreeSet<Gateway> = self
+            .wanted
+            .values()
+            .flat_map(|wanted| wanted.all.iter().copied())
+            .collect();
+        self.hops.retain(|gateway, _| used.contains(gateway));
+    }
+
+    /// Tells which gateways can be used now. What is lost is used on if there is nothing else.
+    pub fn set_live(
+        &mut self,
+        is_live: impl Fn(&Gateway) -> bool,
+        is_lost: impl Fn(&Gateway) -> bool,
+    ) {
+        for wanted in self.wanted.values_mut() {
+            let live = wanted.all.iter().filter(|gateway| is_live(gateway));
+            let live: Vec<Gateway> = live.copied().collect();
+            let left: Vec<Gateway> = live.iter().filter(|g| !is_lost(g)).copied().collect();
+            wanted.live = if left.is_empty() { live } else { left };
+        }
+    }
+
+    /// Whether routes can name this group.
+    #[must_use]
+    pub fn is_ready(&self, id: u32) -> bool {
+        matches!(self.known.get(&id), Some(object)
+            if object.protocol == self.protocol
+            && matches!(&object.shape, Shape::Group { members, .. } if !members.is_empty()))
+    }
+
+    /// Whether the kernel refused the group, or all its members that are live, and not for a link: then
+    /// routes name their gateways themselves.
+    #[must_use]
+    pub fn is_refused(&self, id: u32) -> bool {
+        let Some(wanted) = self.wanted.get(&id) else {
+            return false;
+        };
+        let is_refused = |id: &u32| {
+            let errno = self.refused.get(id);
+            errno.is_some_and(|errno| !is_about_link(*errno))
+        };
+        let mut hops = wanted.live.iter().filter_map(|g| self.hops.get(g));
+        is_refused(&id) || !wanted.live.is_empty() && hops.all(is_refused)
+    }
+
+    /// What the kernel refused: number and errno.
+    pub fn refusals(&self) -> impl Iterator<Item = (u32, i32)> {
+        self.refused.iter().map(|(id, errno)| (*id, *errno))
+    }
+
+    /// Something changed that may have been the reason, or time has passed.
+    pub fn retry(&mut self) {
+        self.refused.clear();
+    }
+
+    /// What should be written next; each must be answered by [`Objects::settle`], all before the
+    /// question is asked again. Groups come when their members are there.
+    #[must_use]
+    pub fn next_writes(&self) -> Vec<Write> {
+        let mut writes = BTreeMap::new();
+        for wanted in self.wanted.values() {
+            for gateway in &wanted.live {
+                let Some(id) = self.hops.get(gateway).copied() else {
+                    continue;
+                };
+                let known = self.known.get(&id).map(|object| &object.shape);
+                if known != Some(&Shape::Hop(*gateway)) && !self.refused.contains_key(&id) {
+                    let replaces = known.is_some();
+                    let gateway = *gateway;
+                    writes.entry(id).or_insert(Write::Hop {
+                        id,
+                        gateway,
+                        replaces,
+                    });
+                }
+            }
+        }
+        if writes.is_empty() {
+            for (id, wanted) in &self.wanted {
+                if let Some(write) = self.group(*id, wanted) {
+                    writes.insert(*id, write);
+                }
+            }
+        }
+        writes.into_values().collect()
+    }
+
+    fn group(&self, id: u32, wanted: &Wanted) -> Option<Write> {
+        let hops = wanted.live.iter().filter_map(|gateway| {
+            let id = self.hops.get(gateway)?;
+            let there = self.known.get(id)?.shape == Shape::Hop(*gateway);
+            there.then_some(*id)
+        });
+        let mut members: Vec<u32> = hops.collect();
+        members.sort_unstable();
+        if members.is_empty() || self.refused.contains_key(&id) {
+            return None;
+        }
+        let shape = Shape::Group {
+            members,
+            resilient: self.resilient().is_some(),
+        };
+        let known = self.known.get(&id).map(|object| &object.shape);
+        let Shape::Group { members, .. } = &shape else {
+            return None;
+        };
+        (known != Some(&shape)).then(|| Write::Group {
+            id,
+            members: members.clone(),
+            replaces: known.is_some(),
+        })
+    }
+
+    /// How a write went: 0 or an errno. False: the kernel must be looked at ([`Objects::observe`]).
+    pub fn settle(&mut self, write: &Write, errno: i32) -> bool {
+        let id = write.id();
+        match (write, errno) {
+            (Write::Delete { .. }, 0 | libc::ENOENT) => {
+                self.known.remove(&id);
+            }
+            // Somebody uses it, or it is not ours to remove: it stays.
+            (Write::Delete { .. }, _) => return false,
+            (Write::Hop { gateway, .. }, 0) => self.has(id, Shape::Hop(*gateway)),
+            (Write::Group { members, .. }, 0) => {
+                let shape = Shape::Group {
+                    members: members.clone(),
+                    resilient: self.resilient().is_some(),
+                };
+                self.has(id, shape);
+            }
+            // Not what was believed: there is one, or there is none.
+            (_, libc::EEXIST | libc::ENOENT) => {
+                self.known.remove(&id);
+                return false;
+            }
+            (Write::Group { .. }, libc::EINVAL | libc::EOPNOTSUPP)
+                if self.resilient().is_some() =>
+            {
+                self.mode = Mode::Groups;
+                self.note = Some(
+                    "the kernel refuses resilient groups (Linux 5.13; buckets: at least one for each \
+                     member): plain ones are used",
+                );
+            }
+            (_, errno) => {
+                self.refused.insert(id, errno);
+                return false;
+            }
+        }
+        true
+    }
+
+    fn has(&mut self, id: u32, shape: Shape) {
+        let protocol = self.protocol;
+        let object = Object {
+            id,
+            protocol,
+            shape,
+        };
+        self.known.insert(id, object);
+        self.refused.remove(&id);
+    }
+
+    /// What the kernel has: all objects.
+    pub fn observe(&mut self, all: impl IntoIterator<Item = Object>) -> Differences {
+        let in_range = |object: &Object| (FIRST_ID..=LAST_ID).contains(&object.id);
+        let all = all.into_iter().filter(in_range);
+        let mut now: BTreeMap<u32, Object> = all.map(|object| (object.id, object)).collect();
+        for object in now.values_mut() {
+            if let Shape::Group { members, .. } = &mut object.shape {
+                members.sort_unstable();
+            }
+        }
+        let mut differences = Differences::default();
+        for (id, before) in &self.known {
+            let after = now.get(id);
+            differences.objects += usize::from(after != Some(before));
+            let was_group = matches!(before.shape, Shape::Group { .. });
+            let ours = before.protocol == self.protocol;
+            if was_group && ours && after.is_none() {
+                differences.gone.push(*id);
+            }
+        }
+        self.known = now;
+        self.evade();
+        differences
+    }
+
+    /// Another program has taken one of our numbers: another one is used.
+    fn evade(&mut self) {
+        let protocol = self.protocol;
+        let taken = |known: &BTreeMap<u32, Object>, id: &u32| {
+            known
+                .get(id)
+                .is_some_and(|object| object.protocol != protocol)
+        };
+        let hops: Vec<Gateway> = self
+            .hops
+            .iter()
+            .filter(|(_, id)| taken(&self.known, id))
+            .map(|(gateway, _)| *gateway)
+            .collect();
+        for gateway in hops {
+            if let Some(id) = self.free_id() {
+                self.hops.insert(gateway, id);
+            }
+        }
+        for (id, _) in self.wanted.iter().filter(|(id, _)| taken(&self.known, id)) {
+            self.refused.insert(*id, libc::EEXIST);
+        }
+    }
+
+    /// How many groups and how many objects in all of ours there are.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize) {
+        let ours = self.known.values().filter(|o| o.protocol == self.protocol);
+        let groups = ours
+            .clone()
+            .filter(|o| matches!(o.shape, Shape::Group { .. }));
+        (groups.count(), ours.count())
+    }
+
+    /// The gateways behind a group or hop of ours that is in the kernel, sorted.
+    #[must_use]
+    pub fn gateways(&self, id: u32) -> Vec<Gateway> {
+        let object = self.known.get(&id);
+        object.map_or_else(Vec::new, |object| object.gateways(|id| self.known.get(&id)))
+    }
+
+    /// An object of ours that an earlier run made.
+    fn adopted_hop(&self, gateway: &Gateway) -> Option<u32> {
+        let same = |object: &&Object| {
+            object.protocol == self.protocol && object.shape == Shape::Hop(*gateway)
+        };
+        self.known.values().find(same).map(|object| object.id)
+    }
+
+    /// A group that an earlier run made and nobody wants yet. One that lost members then counts only if
+    /// no other one is whole.
+    fn adopted_group(&self, all: &[Gateway]) -> Option<u32> {
+        let kind = self.resilient().is_some();
+        let ours = self.known.values().filter(|object| {
+            object.protocol == self.protocol
+                && matches!(object.shape, Shape::Group { resilient, .. } if resilient == kind)
+                && !self.wanted.contains_key(&object.id)
+        });
+        let mut best: Option<(usize, u32)> = None;
+        for object in ours {
+            let gateways = self.gateways(object.id);
+            let fits = !gateways.is_empty() && gateways.iter().all(|g| all.contains(g));
+            if fits && best.is_none_or(|(most, _)| gateways.len() > most) {
+                best = Some((gateways.len(), object.id));
+            }
+        }
+        best.map(|(_, id)| id)
+    }
+
+    fn free_id(&mut self) -> Option<u32> {
+        let given: BTreeSet<u32> = self.hops.values().copied().collect();
+        let tries = LAST_ID - FIRST_ID + 1;
+        for _ in 0..tries {
+            self.last_id = if self.last_id >= LAST_ID {
+                FIRST_ID
+            } else {
+                self.last_id + 1
+            };
+            let id = self.last_id;
+            let used = self.known.contains_key(&id) || self.wanted.contains_key(&id);
+            if !used && !given.contains(&id) {
+                return Some(id);
+            }
+        }
+        None
+    }
+}
+
+/// With these a route that names the gateway itself would be refused, too.
+fn is_about_link(errno: i32) -> bool {
+    matches!(
+        errno,
+        libc::ENETDOWN | libc::ENODEV | libc::ENETUNREACH | libc::EHOSTUNREACH
+    )
+}
