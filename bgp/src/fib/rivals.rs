@@ -4,12 +4,17 @@
 //! bounded, and nothing is kept per own route: a rival is looked up among the own ones when somebody
 //! asks. Routes at other prefixes are kept as far as there is room, because a prefix may become ours
 //! later (a default route, most of all); without room the next dump tells.
+//!
+//! One kind of them keeps ours out: an IPv6 network that this node is connected to. The kernel gives it
+//! metric 256, so that a route of ours for it would be used before, and from then on the kernel takes
+//! no gateway in that network any more: it would be behind a gateway itself. Routers often announce
+//! the networks of their links.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::{KernelRoute, Ownership, Prefix};
+use super::{KernelRoute, NextHops, Ownership, Prefix};
 
 /// How many routes are remembered whose prefix is not ours.
 const STRANGERS: usize = 4096;
@@ -20,6 +25,8 @@ const COLLECTED: usize = 131_072;
 /// With so many foreign routes in the table, only every [`SELDOM`]th dump reads them.
 const MANY: usize = 20_000;
 const SELDOM: u32 = 10;
+/// `RTPROT_KERNEL`, and `RTN_UNICAST`.
+const OF_THE_KERNEL: (u8, u8) = (2, 1);
 /// How many a [`RivalStatus`] lists.
 pub const LISTED: usize = 100;
 
@@ -49,10 +56,18 @@ impl Foreign {
         })
     }
 
+    /// Whether it is an IPv6 network of this node that an own route would hide.
+    fn is_network(&self, owner: &Ownership) -> bool {
+        self.prefix.is_ipv6()
+            && (self.protocol, self.kind) == OF_THE_KERNEL
+            && self.metric > owner.metric_of(self.prefix)
+    }
+
     /// What it means for an own route for the same prefix.
     #[must_use]
     pub fn effect(&self, owner: &Ownership) -> Effect {
         match self.metric.cmp(&owner.metric_of(self.prefix)) {
+            _ if self.is_network(owner) => Effect::Preferred,
             Ordering::Less => Effect::Preferred,
             Ordering::Equal => Effect::InTheWay,
             Ordering::Greater => Effect::Beside,
@@ -63,7 +78,7 @@ impl Foreign {
 /// What a foreign route means for ours. The worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Effect {
-    /// It has a lower metric: traffic follows it, whatever BGP says.
+    /// It has a lower metric, or is a network of this node: traffic follows it, whatever BGP says.
     Preferred,
     /// It has our metric: ours cannot be created.
     InTheWay,
@@ -122,6 +137,8 @@ pub struct RivalStatus {
 #[derive(Debug, Default)]
 pub struct Rivals {
     known: BTreeSet<Foreign>,
+    /// What is kept out, and its next hops.
+    withheld: BTreeMap<Prefix, NextHops>,
     /// How many foreign routes the last dump with them had.
     dumped: usize,
     /// Dumps without them since.
@@ -164,11 +181,59 @@ impl Rivals {
         }
     }
 
+    /// The speaker's word less what would hide a network of this node.
+    pub fn filter(&mut self, owner: &Ownership, prefix: Prefix, next_hops: NextHops) -> NextHops {
+        self.withheld.remove(&prefix);
+        if next_hops.is_empty() || !self.is_network(owner, prefix) {
+            return next_hops;
+        }
+        self.withheld.insert(prefix, next_hops);
+        NextHops::default()
+    }
+
+    /// What should be wanted for `prefix` from now on, where that is something else than `wanted`:
+    /// to be asked when a route for it has come or gone.
+    pub fn review(
+        &mut self,
+        owner: &Ownership,
+        prefix: Prefix,
+        wanted: Option<NextHops>,
+    ) -> Option<NextHops> {
+        if !self.is_network(owner, prefix) {
+            return self.withheld.remove(&prefix);
+        }
+        self.withheld.insert(prefix, wanted?);
+        Some(NextHops::default())
+    }
+
+    /// What should be reviewed after a dump.
+    #[must_use]
+    pub fn to_review(&self, owner: &Ownership) -> BTreeSet<Prefix> {
+        let networks = self.known.iter().filter(|route| route.is_network(owner));
+        let networks = networks.map(|route| route.prefix);
+        networks.chain(self.withheld.keys().copied()).collect()
+    }
+
+    fn is_network(&self, owner: &Ownership, prefix: Prefix) -> bool {
+        prefix.is_ipv6() && self.at(prefix).any(|route| route.is_network(owner))
+    }
+
+    fn at(&self, prefix: Prefix) -> impl Iterator<Item = &Foreign> {
+        let end = |value, code| Foreign {
+            prefix,
+            metric: value,
+            protocol: code,
+            kind: code,
+        };
+        self.known.range(end(0, 0)..=end(u32::MAX, u8::MAX))
+    }
+
     /// A picture; `ours` tells of a prefix whether it is.
     #[must_use]
     pub fn status(&self, owner: &Ownership, ours: impl Fn(Prefix) -> bool) -> RivalStatus {
         let mut status = RivalStatus::default();
         let mut all: Vec<(Foreign, Effect)> = Vec::new();
+        let ours = |prefix| ours(prefix) || self.withheld.contains_key(&prefix);
         for route in self.known.iter().filter(|route| ours(route.prefix)) {
             let effect = route.effect(owner);
             status.counts[effect as usize] += 1;
@@ -181,7 +246,8 @@ impl Rivals {
     }
 
     fn remember(&mut self, route: Foreign, ours: bool) {
-        let room = if ours { MOST } else { STRANGERS };
+        let network = (route.protocol, route.kind) == OF_THE_KERNEL && route.prefix.is_ipv6();
+        let room = if ours || network { MOST } else { STRANGERS };
         if self.known.len() < room {
             self.known.insert(route);
         }
@@ -189,13 +255,7 @@ impl Rivals {
 
     /// All at one place.
     fn forget(&mut self, prefix: Prefix, metric: u32) {
-        let at = |protocol, kind| Foreign {
-            prefix,
-            metric,
-            protocol,
-            kind,
-        };
-        let there = self.known.range(at(0, 0)..=at(u8::MAX, u8::MAX));
+        let there = self.at(prefix).filter(|route| route.metric == metric);
         for route in there.copied().collect::<Vec<_>>() {
             self.known.remove(&route);
         }

@@ -214,6 +214,8 @@ impl Fib {
         match command {
             Command::Want(changes) => {
                 for (prefix, next_hops) in changes {
+                    let rivals = &mut self.told.rivals;
+                    let next_hops = rivals.filter(&self.owner, prefix, next_hops);
                     self.table.want(prefix, &next_hops);
                 }
             }
@@ -382,6 +384,7 @@ impl Fib {
         let ours = self.table.knows(prefix);
         self.table.suspect_within(&prefix);
         self.told.rivals.heard(news, ours);
+        self.told.keep_out(&self.owner, [prefix], &mut self.table);
         // Of several with the same marks (IPv6 routers that announce themselves) others may be left.
         if ours && prefix.prefix() == 0 && matches!(news, News::Gone(_)) {
             self.resync_soon();

@@ -31,6 +31,8 @@ pub(crate) struct Options {
     pub(crate) spec: &'static str,
     /// Default routes of both families, by both routers.
     pub(crate) defaults: bool,
+    /// The networks of the links, by the routers on them.
+    pub(crate) links: bool,
     /// `nexthop_compat_mode`. With 1 `ip route flush` ends at the first route that names a nexthop
     /// object: it asks for a delete with the object and what it expands to, which is refused.
     pub(crate) compat: bool,
@@ -43,6 +45,7 @@ impl Default for Options {
         Self {
             spec: "{}",
             defaults: false,
+            links: false,
             // As felix-lite has it.
             compat: false,
             before: &[],
@@ -86,7 +89,7 @@ impl Lab {
         }
         let folder = tempfile::tempdir().unwrap();
         let start = |number: usize| {
-            let config = router_config(number, options.defaults);
+            let config = router_config(number, options);
             let name = format!("router{number}");
             Daemon::start(&routers[number - 1], folder.path(), &name, &config)
         };
@@ -94,7 +97,7 @@ impl Lab {
         let config = node_config(options.spec);
         let daemon = Daemon::start(&node, folder.path(), "node", &config);
         Self {
-            expected: expected(options.defaults),
+            expected: expected(options),
             node,
             routers,
             daemon,
@@ -199,28 +202,41 @@ fn connect(node: &Namespace, router: &Namespace, number: usize) {
     }
 }
 
-fn expected(defaults: bool) -> Routes {
+fn expected(options: &Options) -> Routes {
     let gateways = [["10.0.1.1", "10.0.2.1"], ["fd00:1::1", "fd00:2::1"]];
     let mut all = Routes::new();
     for (index, both) in gateways.iter().enumerate() {
         let both = both.map(str::to_owned);
         all.insert(ONE[index].to_owned(), [both[0].clone()].into());
         all.insert(TWO[index].to_owned(), both.clone().into());
-        if defaults {
+        if options.defaults {
             all.insert(format!("default {}", FAMILIES[index]), both.into());
+        }
+    }
+    if options.links {
+        // Behind the kernel's own. IPv6's would hide those, and are not there.
+        for number in [1, 2] {
+            let gateway = format!("10.0.{number}.1");
+            all.insert(format!("10.0.{number}.0/24"), [gateway].into());
         }
     }
     all
 }
 
-fn router_config(number: usize, defaults: bool) -> String {
+fn router_config(number: usize, options: &Options) -> String {
     let mut networks = String::new();
     let alone: &[&str] = if number == 1 { &ONE } else { &[] };
-    let everywhere: &[&str] = if defaults {
+    let everywhere: &[&str] = if options.defaults {
         &["0.0.0.0/0", "::/0"]
     } else {
         &[]
     };
+    if options.links {
+        let _ = write!(
+            networks,
+            "{{cidr: 10.0.{number}.0/24}}, {{cidr: 'fd00:{number}::/64'}}, "
+        );
+    }
     for prefix in alone.iter().chain(&TWO).chain(everywhere) {
         let _ = write!(networks, "{{cidr: '{prefix}'}}, ");
     }

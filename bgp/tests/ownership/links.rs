@@ -109,3 +109,36 @@ fn ipv6_that_was_switched_off_on_a_link_is_back_with_it() {
     }
     lab.stays();
 }
+
+/// As many routers do. A route for it would be used before the network, and no gateway on it any more.
+#[test]
+fn a_network_of_the_node_that_a_router_announces_stays_its_own() {
+    let lab = Lab::new(&Options {
+        links: true,
+        ..Options::default()
+    });
+    let network = |number: u8| {
+        let shown = format!("-6 route show fd00:{number}::/64");
+        let text = lab.node.ip(&shown);
+        assert!(!text.contains("via"), "{text}");
+    };
+    [1, 2].into_iter().for_each(network);
+    let kernel = lab.kernel();
+    let foreign = kernel["foreign"].as_array().unwrap();
+    for prefix in ["fd00:1::/64", "fd00:2::/64", "10.0.1.0/24"] {
+        let told = foreign.iter().find(|route| route["prefix"] == prefix);
+        let told = told.unwrap_or_else(|| panic!("{prefix}: {kernel}"));
+        assert_eq!(
+            (&told["protocolName"], &told["effect"]),
+            (&"kernel".into(), &"preferred".into())
+        );
+    }
+    // While the network is away its prefix is one like others, and then not any more.
+    lab.survives(&[
+        "-6 address del fd00:1::2/64 dev eth1",
+        "-6 address add fd00:1::2/64 dev eth1 nodad",
+    ]);
+    lab.survives(&["-4 route flush proto 77", "-6 route flush proto 77"]);
+    lab.stays();
+    [1, 2].into_iter().for_each(network);
+}

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::super::numbers::NONE;
 use super::super::objects::Mode;
-use super::super::{FAILED_SHOWN, FibStatus, NextHop, ObjectsStatus, Prefix};
+use super::super::{FAILED_SHOWN, FibStatus, NextHop, NextHops, ObjectsStatus, Prefix};
 use super::{ADOPTED, Entry, Reason, Table};
 
 impl Table {
@@ -53,6 +53,13 @@ impl Table {
             }
         }
         status
+    }
+
+    /// The speaker's last word about `prefix`.
+    #[must_use]
+    pub fn wanted(&self, prefix: Prefix) -> Option<NextHops> {
+        let entry = self.entries.get(&prefix)?;
+        self.sets.get(entry.desired()).cloned()
     }
 
     /// Whether there is an own route for `prefix`, or should be.

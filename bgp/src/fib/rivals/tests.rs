@@ -192,3 +192,45 @@ fn a_table_with_many_foreign_routes_is_read_seldom() {
     rivals.dumped(Some(&others), |_| false);
     assert!(rivals.wanted());
 }
+
+#[test]
+fn networks_of_this_node_keep_routes_that_would_hide_them_out() {
+    let mut rivals = Rivals::default();
+    let network = foreign("fd00:1::/64", 256, 2);
+    let prefix = network.prefix;
+    let hops: NextHops = [std::net::IpAddr::from([10, 0, 0, 1]).into()].into();
+    let none = NextHops::default();
+    // Not known yet: it is wanted, until a notification or a dump tells.
+    assert_eq!(rivals.filter(&OWNER, prefix, hops.clone()), hops);
+    assert_eq!(rivals.review(&OWNER, prefix, Some(hops.clone())), None);
+    rivals.heard(seen(network), false);
+    let review = |rivals: &mut Rivals, wanted: Option<&NextHops>| {
+        rivals.review(&OWNER, prefix, wanted.cloned())
+    };
+    assert_eq!(review(&mut rivals, Some(&hops)), Some(none.clone()));
+    assert_eq!(review(&mut rivals, None), None);
+    assert_eq!(rivals.filter(&OWNER, prefix, hops.clone()), none);
+    // It is told, although nothing is wanted of the table.
+    let status = rivals.status(&OWNER, |_| false);
+    assert_eq!(status.listed, [(network, Effect::Preferred)]);
+    assert_eq!(rivals.to_review(&OWNER), BTreeSet::from([prefix]));
+    // The speaker takes it back, or the network goes.
+    assert_eq!(rivals.filter(&OWNER, prefix, none.clone()), none);
+    rivals.heard(News::Gone(network), false);
+    assert_eq!(review(&mut rivals, None), None);
+    rivals.heard(seen(network), false);
+    assert_eq!(rivals.filter(&OWNER, prefix, hops.clone()), none);
+    rivals.dumped(Some(&Others::default()), |_| false);
+    assert_eq!(rivals.to_review(&OWNER), BTreeSet::from([prefix]));
+    assert_eq!(review(&mut rivals, None), Some(hops.clone()));
+    assert_eq!(rivals.to_review(&OWNER), BTreeSet::new());
+    // IPv4's come first anyway, and so does one with a lower metric, or another program's route.
+    for other in [
+        foreign("10.1.0.0/16", 0, 2),
+        foreign("fd00:2::/64", 76, 2),
+        foreign("fd00:3::/64", 256, 4),
+    ] {
+        rivals.heard(seen(other), false);
+        assert_eq!(rivals.filter(&OWNER, other.prefix, hops.clone()), hops);
+    }
+}

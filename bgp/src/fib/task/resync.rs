@@ -33,6 +33,8 @@ impl Fib {
                 told.rivals
                     .dumped(others.as_ref(), |prefix| table.knows(prefix));
                 let drift = self.table.end_dump(foreign);
+                let prefixes = self.told.rivals.to_review(&self.owner);
+                self.told.keep_out(&self.owner, prefixes, &mut self.table);
                 let again = std::mem::take(&mut self.look_again);
                 self.told.drifted(&drift, again);
                 if again {

@@ -44,6 +44,21 @@ impl Told {
         }
     }
 
+    /// Networks of this node keep own routes for them out.
+    pub(super) fn keep_out(
+        &mut self,
+        owner: &Ownership,
+        prefixes: impl IntoIterator<Item = Prefix>,
+        table: &mut Table,
+    ) {
+        for prefix in prefixes {
+            let wanted = table.wanted(prefix);
+            if let Some(next_hops) = self.rivals.review(owner, prefix, wanted) {
+                table.want(prefix, &next_hops);
+            }
+        }
+    }
+
     /// A dump showed this to be different; `again`: what the next one shows has the same cause.
     pub(super) fn drifted(&mut self, drift: &Drift, again: bool) {
         let moved = self.moved;
