@@ -39,7 +39,7 @@ pub use drain::Marks;
 use work::Work;
 
 /// Route changes in one chunk for the fib task.
-const FIB_CHUNK: usize = 4096;
+const FIB_CHUNK: usize = 2048;
 /// [`PeerSettings::send_hold`] of what belongs to nobody.
 const SEND_HOLD: Duration = Duration::from_secs(480);
 /// An unanswered dial is given up after so long at most.

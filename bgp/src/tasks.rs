@@ -12,7 +12,7 @@
 //!             v            v            v    |
 //!          [ transport::Event, 32 ]--------> core (owns the Speaker; runs in main's own future)
 //!                                               |  ^           |
-//!      signals: SIGTERM, SIGINT ----------------|->+           | fib::Command, 4 chunks;
+//!      signals: SIGTERM, SIGINT ----------------|->+           | fib::Command, 2 chunks;
 //!                                               |              | before that a map that keeps
 //!   reload (one) -- reload::Change, 1 ----------+              | only the last word per prefix
 //!      ^  file, SIGHUP                          |              |
@@ -54,8 +54,9 @@ use crate::transport::{Event, listener};
 pub const WIRE: &str = "rcni-bgp-wire";
 /// Events of all connections that wait for the core.
 pub const EVENTS: usize = 32;
-/// Chunks of route changes that wait for the fib task.
-pub const FIB_COMMANDS: usize = 4;
+/// Chunks of route changes that wait for the fib task. What waits before them does so in half the room, and is
+/// only the last word per prefix.
+pub const FIB_COMMANDS: usize = 2;
 /// Questions that wait.
 pub const QUERIES: usize = 16;
 
