@@ -155,6 +155,8 @@ pub struct Objects {
     by_gateways: HashMap<Vec<Gateway>, u32>,
     /// What the kernel refused lately, with its errno.
     refused: BTreeMap<u32, i32>,
+    /// What it said to be there, or not, against what is believed.
+    doubted: BTreeSet<u32>,
     /// The last number that was given.
     last_id: u32,
     /// Why the mode is not what was asked for.
@@ -173,6 +175,7 @@ impl Objects {
             wanted: BTreeMap::new(),
             by_gateways: HashMap::new(),
             refused: BTreeMap::new(),
+            doubted: BTreeSet::new(),
             last_id: LAST_ID,
             note: None,
         }
@@ -384,7 +387,7 @@ impl Objects {
                 self.has(id, shape);
             }
             // Not what was believed: there is one, or there is none.
-            (_, libc::EEXIST | libc::ENOENT) => {
+            (_, libc::EEXIST | libc::ENOENT) if self.doubted.insert(id) => {
                 self.known.remove(&id);
                 return false;
             }
@@ -397,7 +400,9 @@ impl Objects {
                      member): plain ones are used",
                 );
             }
+            // Also if a look has not told why.
             (_, errno) => {
+                self.doubted.remove(&id);
                 self.refused.insert(id, errno);
                 return false;
             }
@@ -414,6 +419,7 @@ impl Objects {
         };
         self.known.insert(id, object);
         self.refused.remove(&id);
+        self.doubted.remove(&id);
     }
 
     /// What the kernel has: all objects.

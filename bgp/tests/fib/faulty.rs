@@ -97,6 +97,11 @@ impl Faults {
         std::mem::take(&mut *self.plan()).struck
     }
 
+    /// How often something went wrong.
+    pub fn struck(&self) -> usize {
+        self.plan().struck.len()
+    }
+
     /// Over `real` sockets.
     pub fn opener(
         &self,

@@ -18,6 +18,7 @@ mod faulty;
 mod gateways;
 mod ipv6;
 mod objects;
+mod refused_objects;
 mod stalls;
 mod storm;
 mod task;

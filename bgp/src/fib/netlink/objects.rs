@@ -18,6 +18,12 @@ impl Netlink {
     /// # Errors
     /// The kernel's, or a timeout.
     pub async fn objects(&mut self) -> io::Result<Option<Vec<Object>>> {
+        let all = self.dump_objects().await;
+        self.broken |= all.is_err();
+        all
+    }
+
+    async fn dump_objects(&mut self) -> io::Result<Option<Vec<Object>>> {
         let all = self.all_objects().await;
         self.broken |= all.is_err();
         all
@@ -69,7 +75,17 @@ impl Netlink {
                 nexthop::write(&mut self.out, self.sequence, protocol, resilient, write);
             }
             let deadline = Instant::now() + ANSWER;
-            self.send(deadline).await?;
+            match self.send(deadline).await {
+                Ok(()) => {}
+                // The kernel has seen none of them.
+                Err(error) => match error.raw_os_error() {
+                    Some(errno) => {
+                        errnos.resize(writes.len(), errno);
+                        return Ok(errnos);
+                    }
+                    None => return Err(error),
+                },
+            }
             let mut answers = vec![None; together.len()];
             while answers.contains(&None) {
                 timeout_at(deadline, self.receive()).await??;

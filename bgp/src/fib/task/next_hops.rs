@@ -15,6 +15,7 @@ use super::super::objects::{Mode, Write};
 use super::super::resolve::Ways;
 use super::super::{Gateway, KernelRoute, NextHop};
 use super::{Fib, Query, SETTLE, meanwhile};
+use crate::jitter::jitter;
 
 /// Hops, then groups, then groups again of which another program had taken a number.
 const ROUNDS: usize = 4;
@@ -29,6 +30,8 @@ pub(super) struct NextHopWork {
     objects_at: Option<Instant>,
     /// What the kernel did not answer about.
     unanswered: Vec<NextHop>,
+    /// Writes of objects that it did not answer, one after the other.
+    silent: u32,
     /// Configured, one a family.
     sources: [Option<IpAddr>; 2],
     sources_due: bool,
@@ -43,6 +46,7 @@ impl NextHopWork {
         Self {
             objects_at: None,
             unanswered: Vec::new(),
+            silent: 0,
             sources,
             sources_due: sources.iter().any(Option::is_some),
             noted: None,
@@ -116,7 +120,7 @@ impl Fib {
     }
 
     fn look_at_objects_later(&mut self) {
-        let at = Instant::now() + AGAIN;
+        let at = Instant::now() + jitter(AGAIN);
         self.next_hops.objects_at.get_or_insert(at);
     }
 
@@ -129,7 +133,9 @@ impl Fib {
         let all = match self.netlink.objects().await {
             Ok(all) => all.unwrap_or_default(),
             Err(error) => {
-                warn!(%error, "cannot read the kernel's nexthop objects; will be tried again");
+                if self.may_log() {
+                    warn!(%error, "cannot read the kernel's nexthop objects; will be tried again");
+                }
                 self.look_at_objects_later();
                 return;
             }
@@ -186,7 +192,9 @@ impl Fib {
         let answers = match meanwhile(self.netlink.look_up(&suspects), queries, answer).await {
             Ok(answers) => answers,
             Err(error) => {
-                warn!(%error, "cannot ask the kernel about next hops; will be tried again");
+                if self.may_log() {
+                    warn!(%error, "cannot ask the kernel about next hops; will be tried again");
+                }
                 self.next_hops.unanswered.extend(suspects);
                 self.look_at_objects_later();
                 return;
@@ -259,9 +267,20 @@ impl Fib {
             .write_objects(protocol, resilient, writes)
             .await;
         let sure = match written {
-            Ok(errnos) => self.table.settle_objects(writes, &errnos),
+            Ok(errnos) => {
+                self.next_hops.silent = 0;
+                self.table.settle_objects(writes, &errnos)
+            }
             Err(error) => {
-                warn!(%error, "the kernel did not answer about nexthop objects; will ask what it has");
+                if self.may_log() {
+                    warn!(%error, "the kernel did not answer about nexthop objects; will ask what it has");
+                }
+                self.next_hops.silent += 1;
+                if self.next_hops.silent > 1 {
+                    // Routes do not wait for ever: they name their gateways themselves.
+                    let refused = vec![libc::ETIMEDOUT; writes.len()];
+                    self.table.settle_objects(writes, &refused);
+                }
                 self.table.postpone_objects();
                 self.look_at_objects_later();
                 return false;
