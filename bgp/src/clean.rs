@@ -5,6 +5,7 @@
 //! protocol (the plugin's routes to pods, felix-lite's blackholes, what an older configuration with
 //! another metric or table has left) are counted and left.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -46,7 +47,7 @@ pub async fn kernel(owner: &Ownership, former: &[Ownership]) -> io::Result<Clean
     let mut netlink = Netlink::open()?;
     netlink.probe(owner).await?;
     let former = former.iter().filter(|former| *former != owner);
-    let owners: Vec<&Ownership> = [owner].into_iter().chain(former).collect();
+    let owners: Vec<&Ownership> = [owner].into_iter().chain(former.clone()).collect();
     for owner in &owners {
         routes(&mut netlink, owner, &mut cleaned).await?;
     }
@@ -58,6 +59,10 @@ pub async fn kernel(owner: &Ownership, former: &[Ownership]) -> io::Result<Clean
     }
     let strangers = netlink.strangers(owner).await?;
     nexthops(&mut netlink, owner, &strangers, &mut cleaned).await?;
+    let mut protocols = BTreeSet::from([owner.protocol]);
+    for former in former.filter(|former| protocols.insert(former.protocol)) {
+        former_nexthops(&mut netlink, former, &mut cleaned).await?;
+    }
     rules(&mut netlink, owner, &mut cleaned).await?;
     let same_protocol = |route: &&Stranger| route.protocol == owner.protocol;
     let left: Vec<&Stranger> = strangers.iter().filter(same_protocol).collect();
@@ -169,6 +174,22 @@ async fn nexthops(
             ids.join(", "),
             owner.protocol
         ));
+    }
+    Ok(())
+}
+
+/// Of a protocol number that an earlier configuration had: it may be somebody else's now, so only what has
+/// an own number.
+async fn former_nexthops(
+    netlink: &mut Netlink,
+    former: &Ownership,
+    cleaned: &mut Cleaned,
+) -> io::Result<()> {
+    let count = netlink.remove_objects(former).await?;
+    if count > 0 {
+        let protocol = former.protocol;
+        let text = format!("{count} nexthop objects (proto {protocol})");
+        cleaned.removed.push(text);
     }
     Ok(())
 }

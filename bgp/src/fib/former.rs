@@ -205,6 +205,9 @@ impl Leftovers {
             }
             (self.rounds, self.removed) = (0, 0);
             former.others.remove(0);
+            if !self.left.contains(&owner) {
+                remove_objects(netlink, &owner, former.current.as_ref()).await;
+            }
             return Vec::new();
         }
         let rest = self.waiting.split_off(self.waiting.len().min(BATCH));
@@ -237,6 +240,27 @@ async fn found(
         target: Some(target.clone()),
     });
     Ok(removals.collect())
+}
+
+/// The nexthop objects that routes of older marks had, where the present run does not take them for its
+/// own: they have its protocol, too, then.
+async fn remove_objects(netlink: &mut Netlink, owner: &Ownership, current: Option<&Ownership>) {
+    if current.is_some_and(|current| current.protocol == owner.protocol) {
+        return;
+    }
+    match netlink.remove_objects(owner).await {
+        Ok(0) => {}
+        Ok(removed) => {
+            let protocol = owner.protocol;
+            info!(
+                removed,
+                protocol, "nexthop objects of an earlier configuration are gone"
+            );
+        }
+        Err(error) => {
+            warn!(%error, "cannot remove nexthop objects of older marks: {owner}; `rcni-bgp clean` can");
+        }
+    }
 }
 
 #[cfg(test)]

@@ -45,8 +45,8 @@ pub enum Shape {
     Group {
         /// Their numbers.
         members: Vec<u32>,
-        /// Its kind.
-        resilient: bool,
+        /// Its kind; none: plain.
+        resilient: Option<Resilient>,
     },
     /// None that is made here: a blackhole, a link without a gateway.
     Other,
@@ -64,6 +64,12 @@ pub struct Object {
 }
 
 impl Object {
+    /// Whether its number is of the own range.
+    #[must_use]
+    pub fn has_own_number(&self) -> bool {
+        (FIRST_ID..=LAST_ID).contains(&self.id)
+    }
+
     /// The numbers of a group's members.
     #[must_use]
     pub fn members(&self) -> &[u32] {
@@ -356,7 +362,7 @@ impl Objects {
         }
         let shape = Shape::Group {
             members,
-            resilient: self.resilient().is_some(),
+            resilient: self.resilient(),
         };
         let known = self.known.get(&id).map(|object| &object.shape);
         let Shape::Group { members, .. } = &shape else {
@@ -382,7 +388,7 @@ impl Objects {
             (Write::Group { members, .. }, 0) => {
                 let shape = Shape::Group {
                     members: members.clone(),
-                    resilient: self.resilient().is_some(),
+                    resilient: self.resilient(),
                 };
                 self.has(id, shape);
             }
@@ -424,8 +430,7 @@ impl Objects {
 
     /// What the kernel has: all objects.
     pub fn observe(&mut self, all: impl IntoIterator<Item = Object>) -> Differences {
-        let in_range = |object: &Object| (FIRST_ID..=LAST_ID).contains(&object.id);
-        let all = all.into_iter().filter(in_range);
+        let all = all.into_iter().filter(Object::has_own_number);
         let mut now: BTreeMap<u32, Object> = all.map(|object| (object.id, object)).collect();
         for object in now.values_mut() {
             if let Shape::Group { members, .. } = &mut object.shape {
@@ -499,7 +504,8 @@ impl Objects {
     /// A group that an earlier run made and nobody wants yet. One that lost members then counts only if
     /// no other one is whole.
     fn adopted_group(&self, all: &[Gateway]) -> Option<u32> {
-        let kind = self.resilient().is_some();
+        // Neither its kind nor its number of buckets can be changed.
+        let kind = self.resilient();
         let ours = self.known.values().filter(|object| {
             object.protocol == self.protocol
                 && matches!(object.shape, Shape::Group { resilient, .. } if resilient == kind)

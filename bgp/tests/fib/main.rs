@@ -19,6 +19,7 @@ mod gateways;
 mod ipv6;
 mod objects;
 mod refused_objects;
+mod restarts;
 mod stalls;
 mod storm;
 mod task;

@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 
 use rcni_bgp::fib::Groups;
-use rcni_bgp::fib::message::nexthop::Resilient;
 
 use super::*;
 
@@ -11,7 +10,7 @@ use super::*;
 const MANY: u32 = 100_000;
 
 /// 10.0.0.2/24 on `eth0`, 10.0.1.2/24 on `eth1`; the far ends are `far` and `far1`.
-fn two_uplinks() -> Namespace {
+pub(super) fn two_uplinks() -> Namespace {
     let namespace = lonely_dual();
     namespace.ip("link add eth1 type veth peer name far1");
     namespace.ip("link set far1 up");
@@ -21,7 +20,7 @@ fn two_uplinks() -> Namespace {
     namespace
 }
 
-const BOTH: [&str; 2] = ["10.0.0.1", "10.0.1.1"];
+pub(super) const BOTH: [&str; 2] = ["10.0.0.1", "10.0.1.1"];
 
 async fn want_many(fib: &Running, gateways: &[&str]) {
     let gateways: NextHops = gateways.iter().map(|text| hop(text)).collect();
@@ -171,56 +170,6 @@ fn a_hundred_thousand_routes_are_back_after_the_only_link() {
 }
 
 #[test]
-fn a_restart_adopts_objects_and_sweeps_what_is_left_over() {
-    let namespace = two_uplinks();
-    namespace.run(|| async {
-        let fib = Running::start().await;
-        fib.want("10.128.0.0/24", &BOTH).await;
-        fib.want("10.128.1.0/24", &["10.0.0.1", "10.0.0.9"]).await;
-        fib.until("two groups", |s| s.installed == 2).await;
-    });
-    let shown = namespace.ip("-4 route show 10.128.0.0/24");
-    // Others have objects, too, also in our range and with our gateways.
-    namespace.ip("nexthop add id 5 via 10.0.0.1 dev eth0");
-    namespace.ip("nexthop add id 1919156000 via 10.0.0.9 dev eth0 proto static");
-    namespace.ip("nexthop add id 1919156001 via 10.0.0.8 dev eth0 proto 77");
-    namespace.ip("route add 10.200.0.0/24 nhid 1919156001 proto static");
-    namespace.run(|| async {
-        let fib = Running::start().await;
-        assert_eq!(fib.adopted, 2);
-        fib.want("10.128.0.0/24", &BOTH).await;
-        fib.commands.send(Command::Synced).await.unwrap();
-        fib.until("swept", |s| {
-            s.installed == 1 && s.stale == 0 && s.pending == 0
-        })
-        .await;
-        // A look at all routes tells who uses what: caused by an address here.
-        ip_here("address add 10.0.7.2/24 dev eth0");
-        let swept = |s: &FibStatus| s.objects.as_ref().unwrap().objects == 4;
-        fib.until("objects", swept).await;
-    });
-    assert_eq!(
-        namespace.ip("-4 route show 10.128.0.0/24"),
-        shown,
-        "not even rewritten"
-    );
-    let left = namespace.ip("nexthop show");
-    for (id, stays) in [
-        ("id 5 ", true),
-        ("id 1919156000 ", true),
-        ("id 1919156001 ", true),
-    ] {
-        assert_eq!(left.contains(id), stays, "{id}: {left}");
-    }
-    assert_eq!(left.lines().count(), 6, "{left}");
-    assert!(
-        namespace
-            .ip("route show 10.200.0.0/24")
-            .contains("10.0.0.8")
-    );
-}
-
-#[test]
 fn what_others_do_to_objects_is_undone_in_both_compatibility_modes() {
     for mode in ["0", "1"] {
         let namespace = two_uplinks();
@@ -289,7 +238,7 @@ fn what_others_do_to_objects_is_undone_in_both_compatibility_modes() {
     }
 }
 
-fn show_here(arguments: &str) -> String {
+pub(super) fn show_here(arguments: &str) -> String {
     let output = std::process::Command::new("ip")
         .args(arguments.split(' '))
         .output()
@@ -331,40 +280,6 @@ fn without_groups_routes_have_gateways_of_their_own_and_leave_dead_links() {
                 .count(),
             2
         );
-    });
-}
-
-#[test]
-fn resilient_groups_are_made_and_changed() {
-    let namespace = two_uplinks();
-    namespace.run(|| async {
-        let fib = Running::with(Settings {
-            groups: Groups::Resilient(Resilient {
-                buckets: 64,
-                idle_time_secs: 30,
-                unbalanced_time_secs: 300,
-            }),
-            ..OWNER.into()
-        })
-        .await;
-        fib.want("10.128.0.0/24", &BOTH).await;
-        let status = fib.until("at first", |s| s.installed == 1).await;
-        assert_eq!(status.objects.unwrap().mode, "resilient");
-        let shown = show_here("-d nexthop show");
-        assert!(
-            shown.contains("type resilient buckets 64 idle_timer 30 unbalanced_timer 300"),
-            "{shown}"
-        );
-        ip_here("link set far1 down");
-        fib.until("one left", |s| s.installed == 1 && s.degraded_count == 1)
-            .await;
-        ip_here("link set far1 up");
-        let status = fib
-            .until("both again", |s| s.installed == 1 && s.degraded_count == 0)
-            .await;
-        assert_eq!(status.objects.unwrap().note, None);
-        let shown = show_here("nexthop show");
-        assert!(shown.contains('/'), "two members: {shown}");
     });
 }
 

@@ -32,7 +32,7 @@ mod attribute {
 const TICKS: u32 = 100;
 
 /// How a resilient group keeps flows where they are when its members change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Resilient {
     /// Slots of its table; the more, the better small differences are spread.
     pub buckets: u16,
@@ -101,6 +101,20 @@ fn group(out: &mut Vec<u8>, members: &[u32], resilient: Option<Resilient>) {
     close(out, start);
 }
 
+fn resilient_group(nested: &[u8]) -> Resilient {
+    let mut found = Resilient::default();
+    for (kind, value) in attributes(nested) {
+        let seconds = || u32_at(value, 0).unwrap_or_default() / TICKS;
+        match kind {
+            attribute::BUCKETS => found.buckets = u16_at(value, 0).unwrap_or_default(),
+            attribute::IDLE_TIMER => found.idle_time_secs = seconds(),
+            attribute::UNBALANCED_TIMER => found.unbalanced_time_secs = seconds(),
+            _ => {}
+        }
+    }
+    found
+}
+
 /// A 16-bit attribute, padded.
 fn short(out: &mut Vec<u8>, kind: u16, value: u16) {
     out.extend_from_slice(&6_u16.to_ne_bytes());
@@ -118,7 +132,8 @@ pub fn parse(message: &RawMessage<'_>) -> Option<Object> {
     }
     let protocol = *message.payload.get(2)?;
     let (mut id, mut gateway, mut interface) = (None, None, None);
-    let (mut members, mut resilient) = (None, false);
+    let (mut members, mut is_resilient) = (None, false);
+    let mut timers = Resilient::default();
     for (kind, value) in attributes(message.payload.get(LENGTH..)?) {
         match kind {
             attribute::ID => id = u32_at(value, 0),
@@ -126,14 +141,18 @@ pub fn parse(message: &RawMessage<'_>) -> Option<Object> {
                 let entries = value.chunks_exact(MEMBER);
                 members = Some(entries.filter_map(|entry| u32_at(entry, 0)).collect());
             }
-            attribute::GROUP_TYPE => resilient = u16_at(value, 0) == Some(RESILIENT),
+            attribute::GROUP_TYPE => is_resilient = u16_at(value, 0) == Some(RESILIENT),
+            attribute::RESILIENT_GROUP => timers = resilient_group(value),
             attribute::INTERFACE => interface = u32_at(value, 0),
             attribute::GATEWAY => gateway = read::ip(value),
             _ => {}
         }
     }
     let shape = match (members, gateway, interface) {
-        (Some(members), _, _) => Shape::Group { members, resilient },
+        (Some(members), _, _) => Shape::Group {
+            members,
+            resilient: is_resilient.then_some(timers),
+        },
         (None, Some(address), Some(interface)) => Shape::Hop(Gateway { address, interface }),
         _ => Shape::Other,
     };

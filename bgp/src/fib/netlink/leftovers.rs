@@ -107,6 +107,28 @@ impl Netlink {
         self.order(kind::DEL_NEXTHOP, &request).await
     }
 
+    /// Deletes the nexthop objects with this protocol and own numbers that nothing of others needs. Returns
+    /// how many.
+    ///
+    /// # Errors
+    /// The kernel's, or a timeout.
+    pub async fn remove_objects(&mut self, owner: &Ownership) -> io::Result<usize> {
+        let strangers = self.strangers(owner).await?;
+        let all = self.objects().await?.unwrap_or_default();
+        let is_ours =
+            |object: &Object| object.protocol == owner.protocol && object.has_own_number();
+        let needed = needed(&all, &strangers, is_ours);
+        let ours = all.iter().filter(|object| is_ours(object));
+        let mut unused: Vec<&Object> = ours.filter(|object| !needed.contains(&object.id)).collect();
+        // Groups first: what is in none can go alone.
+        unused.sort_by_key(|object| (object.members().is_empty(), object.id));
+        let mut removed = 0;
+        for object in unused {
+            removed += usize::from(self.delete_nexthop(object.id).await?);
+        }
+        Ok(removed)
+    }
+
     /// Deletes a rule. False: it was gone already.
     ///
     /// # Errors
@@ -184,8 +206,24 @@ impl Netlink {
 /// that must stay.
 #[must_use]
 pub fn removable(all: &[Object], protocol: u8, strangers: &[Stranger]) -> (Vec<u32>, Vec<u32>) {
+    let needed = needed(all, strangers, |nexthop| nexthop.protocol == protocol);
+    let ours = all.iter().filter(|nexthop| nexthop.protocol == protocol);
+    // Groups first: what is in none can go alone.
+    let mut ours: Vec<&Object> = ours.collect();
+    ours.sort_by_key(|nexthop| (nexthop.members().is_empty(), nexthop.id));
+    let ids = ours.into_iter().map(|nexthop| nexthop.id);
+    ids.partition(|id| !needed.contains(id))
+}
+
+/// What routes and groups of others need of these objects, and the members of that.
+#[must_use]
+pub fn needed(
+    all: &[Object],
+    strangers: &[Stranger],
+    is_ours: impl Fn(&Object) -> bool,
+) -> BTreeSet<u32> {
     let mut needed: BTreeSet<u32> = strangers.iter().filter_map(|route| route.nexthop).collect();
-    for group in all.iter().filter(|nexthop| nexthop.protocol != protocol) {
+    for group in all.iter().filter(|nexthop| !is_ours(nexthop)) {
         needed.extend(group.members());
     }
     for group in all {
@@ -193,12 +231,7 @@ pub fn removable(all: &[Object], protocol: u8, strangers: &[Stranger]) -> (Vec<u
             needed.extend(group.members());
         }
     }
-    let ours = all.iter().filter(|nexthop| nexthop.protocol == protocol);
-    // Groups first: what is in none can go alone.
-    let mut ours: Vec<&Object> = ours.collect();
-    ours.sort_by_key(|nexthop| (nexthop.members().is_empty(), nexthop.id));
-    let ids = ours.into_iter().map(|nexthop| nexthop.id);
-    ids.partition(|id| !needed.contains(id))
+    needed
 }
 
 #[cfg(test)]
@@ -215,7 +248,7 @@ mod tests {
                 [] => Shape::Other,
                 members => Shape::Group {
                     members: members.to_vec(),
-                    resilient: false,
+                    resilient: None,
                 },
             },
         };

@@ -10,15 +10,18 @@ use tracing::{info, warn};
 
 use super::super::drift::Cause;
 use super::super::message::Lookup;
-use super::super::netlink::Step;
-use super::super::objects::{Mode, Write};
+use super::super::netlink::leftovers::needed;
+use super::super::netlink::{Netlink, Step};
+use super::super::objects::{Mode, Object, Write};
 use super::super::resolve::Ways;
-use super::super::{Gateway, KernelRoute, NextHop};
+use super::super::{Gateway, KernelRoute, NextHop, Ownership};
 use super::{Fib, Query, SETTLE, meanwhile};
 use crate::jitter::jitter;
 
 /// Hops, then groups, then groups again of which another program had taken a number.
 const ROUNDS: usize = 4;
+/// Next hops that are named at once.
+const NAMED: usize = 8;
 /// What the kernel refused or did not answer is tried again after that.
 const AGAIN: Duration = Duration::from_secs(1);
 /// A neighbour that was lost is given so long to be taken out of all routes.
@@ -81,7 +84,7 @@ impl Fib {
             self.judge(queries).await;
         }
         if self.table.has_object_work() {
-            self.write_objects().await;
+            self.write_objects(queries).await;
         }
     }
 
@@ -213,11 +216,28 @@ impl Fib {
                 }
             }
         }
+        self.tell(&changed);
+    }
+
+    /// What became of next hops, of some of them where there are many.
+    fn tell(&mut self, changed: &[NextHop]) {
+        let mut usable = 0;
         for hop in changed {
-            match self.table.trouble(&hop) {
-                Some(trouble) => warn!("{trouble}; routes go without it where they have others"),
-                None => info!(%hop, "this next hop can be used"),
+            match self.table.trouble(hop) {
+                Some(trouble) if self.may_log() => {
+                    warn!("{trouble}; routes go without it where they have others");
+                }
+                Some(_) => {}
+                None => {
+                    usable += 1;
+                    if usable <= NAMED {
+                        info!(%hop, "this next hop can be used");
+                    }
+                }
             }
+        }
+        if usable > NAMED {
+            info!(more = usable - NAMED, "further next hops can be used");
         }
     }
 
@@ -246,13 +266,13 @@ impl Fib {
         Ok(ways)
     }
 
-    async fn write_objects(&mut self) {
+    async fn write_objects(&mut self, queries: &mut mpsc::Receiver<Query>) {
         for _ in 0..ROUNDS {
             let writes = self.table.next_objects();
             if writes.is_empty() {
                 return;
             }
-            if !self.apply_objects(&writes).await {
+            if !self.apply_objects(&writes, queries).await {
                 return;
             }
         }
@@ -260,13 +280,16 @@ impl Fib {
     }
 
     /// False: they must be looked at first.
-    async fn apply_objects(&mut self, writes: &[Write]) -> bool {
+    async fn apply_objects(
+        &mut self,
+        writes: &[Write],
+        queries: &mut mpsc::Receiver<Query>,
+    ) -> bool {
         let (protocol, resilient) = (self.owner.protocol, self.table.objects().resilient());
-        let written = self
-            .netlink
-            .write_objects(protocol, resilient, writes)
-            .await;
-        let sure = match written {
+        let (table, told) = (&self.table, &self.told);
+        let answer = || told.status(&self.owner, table);
+        let writing = self.netlink.write_objects(protocol, resilient, writes);
+        let sure = match meanwhile(writing, queries, answer).await {
             Ok(errnos) => {
                 self.next_hops.silent = 0;
                 self.table.settle_objects(writes, &errnos)
@@ -302,17 +325,42 @@ impl Fib {
     }
 
     /// Removes objects that nobody uses.
-    pub(super) async fn sweep_objects(&mut self, used_by_others: &BTreeSet<u32>) {
-        let unused = self.table.unused_objects(used_by_others);
+    pub(super) async fn sweep_objects(&mut self, queries: &mut mpsc::Receiver<Query>) {
+        if self.table.unused_objects(&BTreeSet::new()).is_empty() {
+            return;
+        }
+        let (table, told) = (&self.table, &self.told);
+        let answer = || told.status(&self.owner, table);
+        let reading = used_by_others(&mut self.netlink, &self.owner);
+        let used = match meanwhile(reading, queries, answer).await {
+            Ok(used) => used,
+            Err(error) => {
+                warn!(%error, "cannot ask the kernel who uses nexthop objects; they stay for now");
+                return;
+            }
+        };
+        let unused = self.table.unused_objects(&used);
         if unused.is_empty() {
             return;
         }
         let count = unused.len();
-        if self.apply_objects(&unused).await {
+        if self.apply_objects(&unused, queries).await {
             info!(
                 objects = count,
                 "nexthop objects that no route uses are gone"
             );
         }
     }
+}
+
+/// The kernel deletes with an object the routes that use it, and takes it out of groups: so all tables
+/// count, and groups with numbers that are none of ours.
+async fn used_by_others(
+    netlink: &mut Netlink,
+    owner: &Ownership,
+) -> std::io::Result<BTreeSet<u32>> {
+    let strangers = netlink.strangers(owner).await?;
+    let all = netlink.objects().await?.unwrap_or_default();
+    let is_ours = |object: &Object| object.protocol == owner.protocol && object.has_own_number();
+    Ok(needed(&all, &strangers, is_ours))
 }

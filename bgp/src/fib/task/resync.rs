@@ -1,6 +1,5 @@
 //! A look at everything the kernel has.
 
-use std::collections::BTreeSet;
 use std::io;
 
 use tokio::sync::mpsc;
@@ -15,14 +14,13 @@ use crate::jitter::jitter;
 impl Fib {
     pub(super) async fn resync(&mut self, queries: &mut mpsc::Receiver<Query>) {
         self.look_at_objects().await;
-        // Who else uses our objects is seen in others' routes only.
         let sweep = self.table.has_unused_objects();
-        let foreign = self.name_foreign || sweep || self.told.rivals.wanted();
+        let foreign = self.name_foreign || self.told.rivals.wanted();
         let read = self.read_all(foreign, queries).await;
         self.last_dump = Instant::now();
         self.resync_at = None;
         match read {
-            Ok((others, objects)) => {
+            Ok(others) => {
                 if let Some((count, _)) = self.told.failed.take() {
                     info!(failed = count, "the kernel's routes can be read again");
                 }
@@ -41,7 +39,7 @@ impl Fib {
                     self.resync_soon();
                 }
                 if sweep {
-                    self.sweep_objects(&objects).await;
+                    self.sweep_objects(queries).await;
                 }
             }
             Err(error) => {
@@ -57,14 +55,13 @@ impl Fib {
         }
     }
 
-    /// Shows the table all routes. Returns those of others, and the nexthop objects that they use.
+    /// Shows the table all routes. Returns those of others.
     async fn read_all(
         &mut self,
         foreign: bool,
         queries: &mut mpsc::Receiver<Query>,
-    ) -> io::Result<(Option<Others>, BTreeSet<u32>)> {
+    ) -> io::Result<Option<Others>> {
         let mut others = foreign.then(Others::default);
-        let mut objects = BTreeSet::new();
         let mut walk = self.netlink.walk(&self.owner, foreign);
         self.table.begin_dump(None);
         loop {
@@ -72,7 +69,7 @@ impl Fib {
             let answer = || told.status(&self.owner, table);
             let reading = self.netlink.read_on(&mut walk);
             let Some(steps) = meanwhile(reading, queries, answer).await? else {
-                return Ok((others, objects));
+                return Ok(others);
             };
             for step in steps {
                 match step {
@@ -84,9 +81,6 @@ impl Fib {
                     }
                     Step::Route(route) => {
                         self.table.dumped(&route);
-                        if !self.owner.owns(&route) {
-                            objects.extend(route.object);
-                        }
                         if let Some(others) = &mut others {
                             others.add_all(Foreign::of(&self.owner, &route));
                         }

@@ -83,7 +83,7 @@ fn on_link(number: u32, address: &str, interface: u32) -> Object {
 
 fn group(number: u32, members: &[u32]) -> Object {
     let members = members.iter().map(|number| FIRST_ID + number).collect();
-    let resilient = false;
+    let resilient = None;
     object(number, Shape::Group { members, resilient })
 }
 
