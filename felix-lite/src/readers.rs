@@ -85,6 +85,14 @@ impl Processes {
                 "the node's processes cannot be seen from this container (hostPID: true shows them)",
             );
         }
+        // Also on a node that is a container itself: the first process of a container of its own, with the
+        // node's network or not.
+        let is_first = fs::read_link(self.root.join("self")).is_ok_and(|own| own == Path::new("1"));
+        if is_first && !sees_all {
+            return Sight::Blind(
+                "this container has processes of its own only (hostPID: true shows the node's)",
+            );
+        }
         let numbers = entries.flatten();
         let numbers = numbers.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         let mut readers: Vec<Reader> = numbers
@@ -155,6 +163,25 @@ mod tests {
         assert!(matches!(processes.readers(), Sight::Blind(_)));
         fs::remove_file(&own).unwrap();
         symlink(HOST_PROCESSES, &own).unwrap();
+        assert_eq!(processes.readers(), Sight::Clear(Vec::new()));
+    }
+
+    #[test]
+    fn the_first_process_of_a_container_sees_none_but_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        let processes = Processes::at(root);
+        process(root, "1", "felix-lite", "net:[1]");
+        process(root, "2", "felix-lite", "net:[1]");
+        for number in ["1", "2"] {
+            let own = root.join(number).join("ns/pid");
+            symlink("pid:[4026532000]", own).unwrap();
+        }
+        symlink("1", root.join("self")).unwrap();
+        assert!(matches!(processes.readers(), Sight::Blind(_)));
+        // Beside an init, as on a node.
+        fs::remove_file(root.join("self")).unwrap();
+        symlink("2", root.join("self")).unwrap();
         assert_eq!(processes.readers(), Sight::Clear(Vec::new()));
     }
 

@@ -73,6 +73,21 @@ fn beside_a_reader_from_the_start_nothing_is_changed() {
     assert_eq!(compat_mode(&node), "1");
 }
 
+/// A pod with the node's network, and without its processes.
+#[test]
+fn in_a_container_that_does_not_see_the_node_nothing_is_changed() {
+    let node = Node::new();
+    runs(&node, "exec", "zebra");
+    let pod = "unshare --pid --fork --mount-proc";
+    let said = node.sh(&format!("{pod} $FELIX run --oneshot $FILES 2>&1"));
+    assert!(
+        said.contains("nexthop_compat_mode stays 1: this container"),
+        "{said}"
+    );
+    assert_eq!(compat_mode(&node), "1");
+    assert_eq!(node.felix("clean").0, 0);
+}
+
 #[test]
 fn a_setting_that_cannot_be_written_keeps_no_node_from_being_ready() {
     let node = Node::new();
