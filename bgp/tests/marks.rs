@@ -245,3 +245,30 @@ spec: {peerIP: 10.0.0.2, sourceAddress: 10.0.0.3, asNumber: internal, connectRet
         assert_eq!(json["synced"], !waits, "restartTimeSeconds: {secs}");
     }
 }
+
+#[test]
+fn a_node_address_that_the_node_has_not_is_said_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = Namespace::new();
+    node.ip("address add 10.9.9.1/32 dev lo");
+    let config = config(65001, 1, 2, 65002, "", "").replace(
+        "networks: []",
+        "networks: [], nodeAddresses: [10.9.9.9, \"fd00:9::9\"]",
+    );
+    let daemon = Daemon::start(&node, folder.path(), "a", &config);
+    let said = |what: &str, address: &str| {
+        let log = daemon.log();
+        let lines = log.lines().filter(|line| line.contains(what));
+        lines.filter(|line| line.contains(address)).count()
+    };
+    const MISSING: &str = "does not have the address of spec.nodeAddresses";
+    for address in ["10.9.9.9", "fd00:9::9"] {
+        wait(address, || (said(MISSING, address) > 0).then_some(()));
+    }
+    node.ip("address add 10.9.9.9/32 dev lo");
+    wait("it is there", || {
+        (said("has the address of spec.nodeAddresses now", "10.9.9.9") > 0).then_some(())
+    });
+    assert_eq!(said(MISSING, "10.9.9.9"), 1);
+    assert_eq!(said(MISSING, "fd00:9::9"), 1);
+}

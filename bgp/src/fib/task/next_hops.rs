@@ -38,6 +38,8 @@ pub(super) struct NextHopWork {
     /// Configured, one a family.
     sources: [Option<IpAddr>; 2],
     sources_due: bool,
+    /// Those that this node has not.
+    absent: BTreeSet<IpAddr>,
     /// The last refusal that was logged: it is tried every second.
     noted: Option<String>,
     /// A neighbour was lost.
@@ -52,6 +54,7 @@ impl NextHopWork {
             silent: 0,
             sources,
             sources_due: sources.iter().any(Option::is_some),
+            absent: BTreeSet::new(),
             noted: None,
             lost_at: None,
         }
@@ -60,6 +63,23 @@ impl NextHopWork {
     /// Whether this node has the addresses may be different now.
     pub(super) fn ask_about_sources(&mut self) {
         self.sources_due = self.sources.iter().any(Option::is_some);
+    }
+
+    /// Says which of the configured addresses this node has not, once.
+    fn tell_of_sources(&mut self, here: &BTreeSet<IpAddr>) {
+        for address in self.sources.iter().flatten() {
+            if here.contains(address) {
+                if self.absent.remove(address) {
+                    info!(%address, "this node has the address of spec.nodeAddresses now");
+                }
+            } else if self.absent.insert(*address) {
+                warn!(
+                    %address,
+                    "this node does not have the address of spec.nodeAddresses (or not yet, or it is a \
+                     duplicate): routes come without a source until it has; `ip address` shows what it has"
+                );
+            }
+        }
     }
 
     /// When there is something to do.
@@ -184,6 +204,7 @@ impl Fib {
             .next_hops
             .sources
             .map(|source| source.filter(|s| here.contains(s)));
+        self.next_hops.tell_of_sources(&here);
         self.table.set_sources(sources);
     }
 
