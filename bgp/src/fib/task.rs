@@ -333,7 +333,11 @@ impl Fib {
                 self.moved();
             }
             Observed::Connected(network) => self.table.retry_within(&network),
-            Observed::Object => self.look_at_objects_now(),
+            Observed::Object => {
+                // Others' routes lead elsewhere with it; without compatibility mode they are not told.
+                self.table.suspect_recursive();
+                self.look_at_objects_now();
+            }
             Observed::Flushed => self.moved(),
             Observed::Lost => {
                 if self.may_log() {

@@ -369,6 +369,32 @@ fn next_hops_behind_routes_are_followed() {
 }
 
 #[test]
+fn the_object_of_anothers_route_is_followed_in_both_compatibility_modes() {
+    for mode in [0, 1] {
+        let namespace = two_uplinks();
+        namespace.set("net.ipv4.nexthop_compat_mode", mode);
+        namespace.ip("nexthop add id 5 via 10.0.0.5 dev eth0 proto zebra");
+        namespace.ip("route add 10.9.0.0/24 nhid 5 proto ospf");
+        namespace.run(move || async move {
+            let fib = Running::start().await;
+            fib.want("10.128.0.0/24", &["10.9.0.2"]).await;
+            fib.until("known", |s| s.installed == 1).await;
+            // Of the route nothing is told then, if there is no compatibility mode.
+            ip_here("nexthop replace id 5 via 10.0.1.5 dev eth1 proto zebra");
+            let begun = std::time::Instant::now();
+            loop {
+                let shown = show_here("route show 10.128.0.0/24");
+                if shown.contains("via 10.0.1.5 dev eth1") {
+                    break;
+                }
+                assert!(begun.elapsed() < SOON, "mode {mode}: {shown}");
+                sleep(Duration::from_millis(5)).await;
+            }
+        });
+    }
+}
+
+#[test]
 fn a_route_within_which_its_next_hop_lies_does_not_keep_itself() {
     let namespace = two_uplinks();
     namespace.run(|| async {

@@ -41,6 +41,12 @@ impl Table {
         self.hops.resolver.suspect_within(prefix);
     }
 
+    /// Routes of others may lead elsewhere.
+    pub fn suspect_recursive(&mut self) {
+        self.hops.rounds = 0;
+        self.hops.resolver.suspect_recursive();
+    }
+
     /// What the kernel says of next hops. Returns those that are not what they were, and those of
     /// which it hides what must be known: for [`Table::judge_by`].
     pub fn judge(&mut self, answers: Vec<Hidden>) -> (Vec<NextHop>, Vec<Hidden>) {
