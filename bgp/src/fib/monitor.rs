@@ -6,6 +6,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::sync::Arc;
+use std::task::Poll;
 
 use bytes::BytesMut;
 
@@ -139,6 +140,21 @@ impl Monitor {
     pub fn ask_for_links(&mut self) -> io::Result<()> {
         self.links.known.clear();
         ask_for_links(&*self.wire)
+    }
+
+    /// The next observation, if there is one already.
+    ///
+    /// # Errors
+    /// As of [`Monitor::next`].
+    pub async fn now(&mut self) -> Option<io::Result<Observed>> {
+        let mut next = std::pin::pin!(self.next());
+        std::future::poll_fn(|context| {
+            Poll::Ready(match next.as_mut().poll(context) {
+                Poll::Ready(observed) => Some(observed),
+                Poll::Pending => None,
+            })
+        })
+        .await
     }
 
     /// The next observation. Safe to drop while it waits.

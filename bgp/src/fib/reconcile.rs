@@ -115,6 +115,8 @@ pub struct Table {
     hops: hops::Hops,
     dumping: Dumping,
     synced: bool,
+    /// Notifications were lost, and nothing was dumped since.
+    missed: bool,
     repaired: u64,
 }
 
@@ -134,6 +136,7 @@ impl Table {
             hops: hops::Hops::new(Objects::new(mode, owner.protocol)),
             dumping: Dumping::default(),
             synced: false,
+            missed: false,
             repaired: 0,
         }
     }
@@ -282,7 +285,7 @@ impl Table {
 
     fn is_unknown(&self, prefix: Prefix, entry: &Entry) -> bool {
         let unanswered = || self.failures.reason(prefix) == Some(&Reason::NoAnswer);
-        entry.is(UNSURE) && (prefix.is_ipv4() || unanswered())
+        prefix.is_ipv4() && self.missed || entry.is(UNSURE) && (prefix.is_ipv4() || unanswered())
     }
 
     /// Names what we know to be there, if we are sure of it.
@@ -413,6 +416,11 @@ impl Table {
             self.enqueue(prefix);
         }
         self.hops.resolver.suspect_within(network);
+    }
+
+    /// Notifications were lost: until the next dump another program's route may be in any place.
+    pub fn miss(&mut self) {
+        self.missed = true;
     }
 
     /// When [`Table::retry_due`] has something to do.

@@ -33,6 +33,8 @@ const AUDIT: Duration = Duration::from_secs(60);
 const SETTLE: Duration = Duration::from_millis(50);
 /// Dumps that were caused by hints are at least so far apart.
 const DUMP_APART: Duration = Duration::from_secs(1);
+/// Notifications that are heard before a batch at most.
+const HEARD: usize = 4096;
 /// First and longest pause after a dump that failed.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_MOST: Duration = Duration::from_secs(16);
@@ -180,7 +182,7 @@ impl Fib {
                     let _ = query.send(self.told.status(&self.owner, &self.table));
                 }
                 () = sleep_until(timer) => self.on_time(&mut queries).await,
-                () = std::future::ready(()), if work => self.work(&mut queries).await,
+                () = std::future::ready(()), if work => self.work(&mut queries).await?,
             }
         }
     }
@@ -233,8 +235,9 @@ impl Fib {
         }
     }
 
-    async fn work(&mut self, queries: &mut mpsc::Receiver<Query>) {
+    async fn work(&mut self, queries: &mut mpsc::Receiver<Query>) -> io::Result<()> {
         self.work_on_next_hops(queries).await;
+        self.hear().await?;
         self.write_batch(queries).await;
         // What takes their place comes first.
         if self.leftovers.has_work() && !self.table.has_work() {
@@ -245,6 +248,20 @@ impl Fib {
         }
         // Notifications and sessions get their turn between two batches.
         tokio::task::yield_now().await;
+        Ok(())
+    }
+
+    /// What others did until now: the kernel lets us replace a route whosever it is, so one that has
+    /// come into the place of ours must be known before.
+    async fn hear(&mut self) -> io::Result<()> {
+        for _ in 0..HEARD {
+            match self.monitor.now().await {
+                Some(Ok(observed)) => self.observe(observed),
+                Some(Err(error)) => return self.deaf(error).await,
+                None => break,
+            }
+        }
+        Ok(())
     }
 
     async fn write_batch(&mut self, queries: &mut mpsc::Receiver<Query>) {
@@ -344,6 +361,7 @@ impl Fib {
                     info!("notifications were lost; asking the kernel for all own routes");
                 }
                 // One of them may have been about what is missing.
+                self.table.miss();
                 self.table.retry_all();
                 self.table.forget_links();
                 if let Err(error) = self.monitor.ask_for_links() {

@@ -204,7 +204,8 @@ impl Storm {
                     _ => Fault::Twice,
                 };
                 let times = if kind == 8 { 1 } else { times };
-                let ears = self.random.below(2) == 0;
+                // Notifications are lost, but never late: the kernel queues them before it answers.
+                let ears = self.random.below(2) == 0 && kind != 8;
                 let faults = if ears { &self.bench.monitor } else { netlink };
                 faults.on_datagram(times, fault, move |_| dice.below(4) == 0);
             }

@@ -113,6 +113,7 @@ impl Table {
         self.drop_claims(with_foreign);
         self.abort_dump();
         self.forget_nothing();
+        self.missed = false;
         // Also at what waited for this after a write without an answer.
         self.look_at_all();
         self.repaired += (drift.vanished.count + drift.altered.count) as u64;

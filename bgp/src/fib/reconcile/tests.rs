@@ -327,6 +327,32 @@ fn beside_a_foreign_route_nothing_is_replaced() {
 }
 
 #[test]
+fn while_notifications_are_missing_nothing_is_replaced() {
+    let (mut table, now) = (table(), Instant::now());
+    table.want(prefix(P), &hops(&["10.0.1.1"]));
+    work(&mut table, now, Outcome::Done);
+    table.miss();
+    table.want(prefix(P), &hops(&["10.0.1.2"]));
+    // Only one of ours can be deleted.
+    assert_eq!(
+        work(&mut table, now, Outcome::Missing),
+        [format!("delete {P}")]
+    );
+    assert_eq!(
+        work(&mut table, now, Outcome::Exists),
+        [format!("create {P} 10.0.1.2")]
+    );
+    resync(&mut table, &[], Some(&[(P, 4)]));
+    table.foreign_vanished(prefix(P));
+    work(&mut table, now, Outcome::Done);
+    table.want(prefix(P), &hops(&["10.0.1.1"]));
+    assert_eq!(
+        work(&mut table, now, Outcome::Done),
+        [format!("replace {P} 10.0.1.1")]
+    );
+}
+
+#[test]
 fn what_others_delete_or_replace_is_put_back() {
     let (mut table, now) = (table(), Instant::now());
     table.want(prefix(P), &hops(&["10.0.1.1"]));
