@@ -74,10 +74,15 @@ mod attribute {
     pub(super) const GATEWAY: u16 = 5;
     pub(super) const METRIC: u16 = 6;
     pub(super) const SOURCE: u16 = 7;
+    /// MTU and the like.
+    pub(super) const METRICS: u16 = 8;
     pub(super) const MULTIPATH: u16 = 9;
+    /// Realms.
+    pub(super) const FLOW: u16 = 11;
     pub(super) const TABLE: u16 = 15;
     /// A gateway of the other family.
     pub(super) const VIA: u16 = 18;
+    pub(super) const ENCAPSULATION: u16 = 22;
     /// Nested and byte-order marks of an attribute's type.
     pub(super) const MARKS: u16 = 0xc000;
 }
@@ -93,6 +98,8 @@ pub mod family {
 }
 /// `struct rtmsg`, bytes.
 const ROUTE_LEN: usize = 12;
+/// `RTNH_F_ONLINK`: a gateway is on the link because somebody says so.
+const ON_LINK: u8 = 4;
 /// `RTN_UNICAST`.
 const UNICAST: u8 = 1;
 /// `RTN_LOCAL`.

@@ -178,6 +178,9 @@ pub struct KernelRoute {
     pub object: Option<u32>,
     /// `RTA_PREFSRC`.
     pub source: Option<IpAddr>,
+    /// It has what own routes never have, and leads elsewhere than its gateways say or with other
+    /// properties: encapsulation, a gateway that is only declared to be on the link, weights, an MTU.
+    pub extras: bool,
 }
 
 impl KernelRoute {
@@ -189,10 +192,11 @@ impl KernelRoute {
         hops
     }
 
-    /// What it says about where packets go.
+    /// What it says about where packets go; with extras it is none that is ever wanted.
     #[must_use]
     pub fn target(&self) -> Target {
         let path = match self.object {
+            _ if self.extras => Path::Hops(NextHops::default()),
             Some(id) => Path::Object(id),
             None => Path::Hops(self.next_hops().into()),
         };

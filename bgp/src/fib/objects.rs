@@ -61,6 +61,9 @@ pub struct Object {
     pub protocol: u8,
     /// What it is.
     pub shape: Shape,
+    /// It has what own ones never have: encapsulation, a gateway that is only declared to be on the link,
+    /// weights.
+    pub extras: bool,
 }
 
 impl Object {
@@ -422,6 +425,7 @@ impl Objects {
             id,
             protocol,
             shape,
+            extras: false,
         };
         self.known.insert(id, object);
         self.refused.remove(&id);
@@ -433,6 +437,9 @@ impl Objects {
         let all = all.into_iter().filter(Object::has_own_number);
         let mut now: BTreeMap<u32, Object> = all.map(|object| (object.id, object)).collect();
         for object in now.values_mut() {
+            if object.extras && object.protocol == self.protocol {
+                object.shape = Shape::Other;
+            }
             if let Shape::Group { members, .. } = &mut object.shape {
                 members.sort_unstable();
             }

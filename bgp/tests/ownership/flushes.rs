@@ -1,7 +1,8 @@
-//! Routes and addresses that are flushed, as network managers and people do it.
+//! Routes and addresses that are flushed and changed, as network managers and people do it.
 
+use crate::common::wait;
 use crate::kernel::others;
-use crate::lab::{Lab, Options};
+use crate::lab::{Lab, ONE, Options};
 
 /// A user's own routes, which nothing here concerns.
 const USERS: [&str; 4] = [
@@ -96,4 +97,60 @@ fn a_flushed_table_is_filled_when_its_networks_are_there_again() {
         }
     }
     lab.stays();
+}
+
+/// What a route is besides its prefix and gateways is part of it, too.
+#[test]
+fn routes_and_objects_that_are_changed_but_for_their_gateways_are_put_right() {
+    let lab = Lab::new(&Options::default());
+    let shown = || {
+        let families = ["-4", "-6"].map(|family| {
+            lab.node
+                .ip(&format!("-o {family} route show table main proto 77"))
+        });
+        families.concat() + &lab.node.ip("nexthop show proto 77")
+    };
+    let before = shown();
+    let group = lab.node.ip("-j nexthop show groups proto 77");
+    let group: serde_json::Value = serde_json::from_str(&group).unwrap();
+    let group = &group.as_array().unwrap()[0];
+    let member = &group["group"][0]["id"];
+    let gateway = lab.node.ip(&format!("-j nexthop show id {member}"));
+    let gateway: serde_json::Value = serde_json::from_str(&gateway).unwrap();
+    let gateway = gateway[0]["gateway"].as_str().unwrap();
+    let ours = "proto 77 metric 77";
+    for command in [
+        format!("route replace {} via 10.0.1.1 {ours} mtu 500", ONE[0]),
+        format!(
+            "route replace {} via 10.0.1.1 dev eth2 onlink {ours}",
+            ONE[0]
+        ),
+        format!(
+            "route replace {} encap ip id 5 dst 10.0.9.7 via 10.0.1.1 dev eth1 {ours}",
+            ONE[0]
+        ),
+        format!(
+            "-6 route replace {} via fd00:1::1 dev eth1 {ours} mtu 1300",
+            ONE[1]
+        ),
+        format!(
+            "nexthop replace id {} group {member},9/{} proto 77",
+            group["id"], group["group"][1]["id"]
+        ),
+        format!("nexthop replace id {member} via {gateway} dev eth9 onlink proto 77"),
+    ] {
+        // A dump may come before the notification.
+        let causes = ["changed", "audit", "link"];
+        let repaired = lab.repaired(&causes);
+        lab.node.ip(&command);
+        wait(&format!("all is as before after {command}"), || {
+            (shown() == before).then_some(())
+        });
+        let is_route = command.contains("route replace");
+        assert!(
+            lab.repaired(&causes) >= repaired + u64::from(is_route),
+            "{command}"
+        );
+    }
+    lab.complete("at the end");
 }

@@ -1,7 +1,7 @@
 //! Nexthop objects as netlink messages (`nexthop.h`, since Linux 5.3).
 
 use super::write::{address, begin, close, end, family_of, header, number};
-use super::{RawMessage, attributes, flag, kind, read, u16_at, u32_at};
+use super::{ON_LINK, RawMessage, attributes, flag, kind, read, u16_at, u32_at};
 use crate::fib::Gateway;
 use crate::fib::objects::{Object, Shape, Write};
 
@@ -19,6 +19,7 @@ mod attribute {
     pub(super) const GROUP_TYPE: u16 = 3;
     pub(super) const INTERFACE: u16 = 5;
     pub(super) const GATEWAY: u16 = 6;
+    pub(super) const ENCAPSULATION: u16 = 8;
     pub(super) const RESILIENT_GROUP: u16 = 12;
     /// `NLA_F_NESTED`: the kernel insists.
     pub(super) const NESTED: u16 = 0x8000;
@@ -134,17 +135,20 @@ pub fn parse(message: &RawMessage<'_>) -> Option<Object> {
     let (mut id, mut gateway, mut interface) = (None, None, None);
     let (mut members, mut is_resilient) = (None, false);
     let mut timers = Resilient::default();
+    let mut extras = u32_at(message.payload, 4)? & u32::from(ON_LINK) != 0;
     for (kind, value) in attributes(message.payload.get(LENGTH..)?) {
         match kind {
             attribute::ID => id = u32_at(value, 0),
             attribute::GROUP => {
                 let entries = value.chunks_exact(MEMBER);
+                extras |= entries.clone().any(|entry| u16_at(entry, 4) != Some(0));
                 members = Some(entries.filter_map(|entry| u32_at(entry, 0)).collect());
             }
             attribute::GROUP_TYPE => is_resilient = u16_at(value, 0) == Some(RESILIENT),
             attribute::RESILIENT_GROUP => timers = resilient_group(value),
             attribute::INTERFACE => interface = u32_at(value, 0),
             attribute::GATEWAY => gateway = read::ip(value),
+            attribute::ENCAPSULATION => extras = true,
             _ => {}
         }
     }
@@ -160,5 +164,6 @@ pub fn parse(message: &RawMessage<'_>) -> Option<Object> {
         id: id?,
         protocol,
         shape,
+        extras,
     })
 }

@@ -4,7 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnetwork::IpNetwork;
 
-use super::{LOCAL, NH_ID, ROUTE_LEN, UNICAST, attribute, attributes, family, u16_at, u32_at};
+use super::{
+    LOCAL, NH_ID, ON_LINK, ROUTE_LEN, UNICAST, attribute, attributes, family, u16_at, u32_at,
+};
 use crate::fib::{Gateway, KernelRoute, NextHop};
 
 /// `RTNH_F_DEAD`.
@@ -37,8 +39,10 @@ pub fn parse_route(payload: &[u8]) -> Option<KernelRoute> {
         gateways: Vec::new(),
         object: None,
         source: None,
+        extras: false,
     };
     let mut gateway = None;
+    let mut hops_extras = u32_at(header, 8)? & u32::from(ON_LINK) != 0;
     for (kind, value) in attributes(payload.get(ROUTE_LEN..)?) {
         match kind {
             attribute::DESTINATION => destination = ip(value)?,
@@ -47,7 +51,12 @@ pub fn parse_route(payload: &[u8]) -> Option<KernelRoute> {
             attribute::GATEWAY => gateway = Some(ip(value)?),
             attribute::VIA => gateway = Some(via(value)?),
             attribute::INTERFACE => route.interface = Some(u32_at(value, 0)?),
-            attribute::MULTIPATH => live_gateways(value, &mut route.gateways),
+            attribute::MULTIPATH => {
+                // IPv6: one of them may be another program's.
+                hops_extras |= live_gateways(value, &mut route.gateways) && family == family::INET;
+            }
+            attribute::METRICS | attribute::FLOW => route.extras |= !value.is_empty(),
+            attribute::ENCAPSULATION => hops_extras = true,
             attribute::SOURCE => route.source = ip(value),
             NH_ID => route.object = u32_at(value, 0),
             _ => {}
@@ -60,6 +69,8 @@ pub fn parse_route(payload: &[u8]) -> Option<KernelRoute> {
     }
     route.gateways.sort_unstable();
     route.gateways.dedup();
+    // What is behind an object is the object's.
+    route.extras |= hops_extras && route.object.is_none();
     Some(route)
 }
 
@@ -99,13 +110,17 @@ pub fn parse_lookup(payload: &[u8], hop: NextHop) -> Option<Lookup> {
     })
 }
 
-/// `struct rtnexthop` one after the other: length, flags, weight - 1, interface, attributes.
-fn live_gateways(mut bytes: &[u8], gateways: &mut Vec<Gateway>) {
+/// `struct rtnexthop` one after the other: length, flags, weight - 1, interface, attributes. True if
+/// one has what own ones never have.
+fn live_gateways(mut bytes: &[u8], gateways: &mut Vec<Gateway>) -> bool {
+    let mut extras = false;
     while let (Some(length), Some(interface)) = (u16_at(bytes, 0), u32_at(bytes, 4)) {
         let length = usize::from(length);
-        let (Some(flags), Some(inner)) = (bytes.get(2), bytes.get(8..length)) else {
-            return;
+        let (Some([flags, weight]), Some(inner)) = (bytes.get(2..4), bytes.get(8..length)) else {
+            break;
         };
+        extras |= flags & ON_LINK != 0 || *weight != 0;
+        extras |= attributes(inner).any(|(kind, _)| kind == attribute::ENCAPSULATION);
         if flags & DEAD == 0 {
             let address = attributes(inner).find_map(|(kind, value)| match kind {
                 attribute::GATEWAY => ip(value),
@@ -116,6 +131,7 @@ fn live_gateways(mut bytes: &[u8], gateways: &mut Vec<Gateway>) {
         }
         bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
     }
+    extras
 }
 
 pub(super) fn ip(value: &[u8]) -> Option<IpAddr> {

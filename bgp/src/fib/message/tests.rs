@@ -204,6 +204,7 @@ fn another_protocol_metric_table_or_type_is_not_ours() {
         gateways: vec![],
         object: None,
         source: None,
+        extras: false,
     };
     assert!(OWNER.owns(&ours));
     for other in [
@@ -285,6 +286,51 @@ fn a_route_with_an_object_and_a_source_is_read_as_written() {
     let raw = split(&bytes).next().unwrap();
     let route = parse_route(raw.payload).unwrap();
     assert_eq!((route.target(), route.gateways), (target, vec![]));
+}
+
+#[test]
+fn what_own_routes_never_have_makes_them_others() {
+    let whole = |gateways: &[&str], offset: usize, value: u8, more: &[u8]| {
+        let mut bytes = bytes_of(&create("10.0.0.0/8", gateways));
+        bytes[offset] |= value;
+        bytes.extend_from_slice(more);
+        parse_route(&bytes[HEADER_LEN..]).unwrap()
+    };
+    let one = ["10.0.1.1"];
+    let several = ["10.0.1.1", "10.0.2.1"];
+    let first = HEADER_LEN + ROUTE_LEN + 3 * 8 + 4;
+    let mtu = [12, 0, 8, 0, 8, 0, 2, 0, 0xf4, 1, 0, 0];
+    let encapsulation = [8, 0, 22, 0, 4, 0, 2, 0];
+    let object = [8, 0, 30, 0, 1, 0, 0, 0];
+    assert!(!whole(&one, 0, 0, &[]).extras && !whole(&several, 0, 0, &[]).extras);
+    for route in [
+        whole(&one, 0, 0, &mtu),
+        whole(&one, 0, 0, &encapsulation),
+        // On the link because somebody says so: in the route, and in the first of two gateways.
+        whole(&one, HEADER_LEN + 8, 4, &[]),
+        whole(&several, first + 2, 4, &[]),
+        // Twice the weight.
+        whole(&several, first + 3, 1, &[]),
+        // Also where the gateways are an object's.
+        whole(&one, 0, 0, &[mtu.as_slice(), &object].concat()),
+    ] {
+        assert!(
+            route.extras && route.target().hops().is_empty(),
+            "{route:?}"
+        );
+        assert!(
+            OWNER.owns(&route) && !route.gateways.is_empty(),
+            "{route:?}"
+        );
+    }
+    // What is behind an object is the object's.
+    assert!(!whole(&several, first + 3, 1, &object).extras);
+    // Of an IPv6 route's gateways one may be another program's.
+    let mut bytes = bytes_of(&create("2001:db8::/64", &["fd00:1::1", "fd00:2::1"]));
+    let first = HEADER_LEN + ROUTE_LEN + 20 + 2 * 8 + 4;
+    bytes[first + 3] = 1;
+    let route = parse_route(&bytes[HEADER_LEN..]).unwrap();
+    assert!(!route.extras && route.gateways.len() == 2);
 }
 
 #[test]

@@ -251,6 +251,7 @@ mod tests {
                     resilient: None,
                 },
             },
+            extras: false,
         };
         let all = [
             nexthop(1, 77, &[]),

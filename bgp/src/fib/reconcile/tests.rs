@@ -94,6 +94,7 @@ fn route(text: &str, protocol: u8, gateways: &[&str]) -> KernelRoute {
         gateways: gateways.iter().map(gateway).collect(),
         object: None,
         source: None,
+        extras: false,
     }
 }
 

@@ -65,6 +65,7 @@ fn ours_and_those_of_other_tables_sources_and_classes_are_no_rivals() {
         gateways: vec![],
         object: None,
         source: None,
+        extras: false,
     };
     let of = |route: &KernelRoute| Foreign::of(&OWNER, route);
     assert_eq!(of(&route), Some(foreign("10.1.0.0/16", 20, 4)));

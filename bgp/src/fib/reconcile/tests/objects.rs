@@ -73,6 +73,7 @@ fn object(number: u32, shape: Shape) -> Object {
         id: FIRST_ID + number,
         protocol: 77,
         shape,
+        extras: false,
     }
 }
 
