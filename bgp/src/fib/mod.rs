@@ -314,6 +314,8 @@ pub struct ObjectsStatus {
     pub compat_mode: Option<bool>,
     /// Why it is so, or what the kernel refuses.
     pub note: Option<String>,
+    /// Configured as the source of what is sent along routes, and not an address of this node.
+    pub missing_sources: Vec<IpAddr>,
 }
 
 /// How many refused, and how many degraded, prefixes a [`FibStatus`] lists.

@@ -154,3 +154,40 @@ fn routes_and_objects_that_are_changed_but_for_their_gateways_are_put_right() {
     }
     lab.complete("at the end");
 }
+
+/// An address that is configured as the source of routes, and is not there, is said.
+#[test]
+fn node_addresses_that_the_node_does_not_have_are_said() {
+    let lab = Lab::new(&Options {
+        spec: "{}, nodeAddresses: [10.0.9.2, 'fd00:9::99']",
+        ..Options::default()
+    });
+    let sources = || {
+        let of = |family: &str| {
+            let shown = format!("-o {family} route show table main proto 77");
+            let text = lab.node.ip(&shown);
+            (text.lines().count(), text.matches(" src ").count())
+        };
+        ["-4", "-6"].map(of)
+    };
+    let missing = || lab.kernel()["nextHops"]["missingNodeAddresses"].clone();
+    assert_eq!(sources(), [(2, 2), (2, 0)]);
+    assert_eq!(missing(), serde_json::json!(["fd00:9::99"]));
+    let log = lab.daemon.log();
+    let said =
+        |line: &str| line.contains("does not have the address") && line.contains("fd00:9::99");
+    assert_eq!(log.lines().filter(|line| said(line)).count(), 1, "{log}");
+    let table = String::from_utf8(lab.daemon.status(&[]).stdout).unwrap();
+    assert!(
+        table.contains("fd00:9::99 of spec.nodeAddresses"),
+        "{table}"
+    );
+    assert!(
+        table.lines().all(|line| line.chars().count() <= 80),
+        "{table}"
+    );
+    lab.node.ip("address add fd00:9::99/128 dev lo");
+    wait("routes have both sources", || {
+        (sources() == [(2, 2), (2, 2)] && missing() == serde_json::json!([])).then_some(())
+    });
+}

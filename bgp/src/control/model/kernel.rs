@@ -1,5 +1,7 @@
 //! The kernel's side of a status.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::fib::drift::{Cause, Repairs};
@@ -60,6 +62,9 @@ pub struct NextHops {
     pub compat_mode: Option<bool>,
     /// Why it is so, or what the kernel refuses.
     pub note: Option<String>,
+    /// Those of `spec.nodeAddresses` that this node does not have: routes come without a source.
+    #[serde(default)]
+    pub missing_node_addresses: Vec<IpAddr>,
 }
 
 impl From<ObjectsStatus> for NextHops {
@@ -70,6 +75,7 @@ impl From<ObjectsStatus> for NextHops {
             objects: status.objects,
             compat_mode: status.compat_mode,
             note: status.note,
+            missing_node_addresses: status.missing_sources,
         }
     }
 }

@@ -16,6 +16,15 @@ pub(super) fn next_hops(out: &mut String, status: &Status) {
             &format!("several next hops: {}: {note}", next_hops.mode),
         );
     }
+    for address in &next_hops.missing_node_addresses {
+        wrapped(
+            out,
+            &format!(
+                "{address} of spec.nodeAddresses is not an address of this node: routes have no source \
+                 until it is"
+            ),
+        );
+    }
     if next_hops.groups > 0 && next_hops.compat_mode == Some(true) {
         wrapped(
             out,

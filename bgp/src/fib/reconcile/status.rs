@@ -128,6 +128,7 @@ impl Table {
             objects: all,
             compat_mode: None,
             note: self.note_on_objects().or(note),
+            missing_sources: Vec::new(),
         }
     }
 

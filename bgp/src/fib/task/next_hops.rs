@@ -206,6 +206,7 @@ impl Fib {
             .map(|source| source.filter(|s| here.contains(s)));
         self.next_hops.tell_of_sources(&here);
         self.table.set_sources(sources);
+        self.told.missing_sources = self.next_hops.absent.iter().copied().collect();
     }
 
     /// Asks the kernel how next hops are reached.

@@ -1,6 +1,7 @@
 //! What people are told of the kernel's side besides the table's own numbers.
 
 use std::io;
+use std::net::IpAddr;
 
 use tracing::warn;
 
@@ -20,6 +21,8 @@ pub(super) struct Told {
     pub(super) moved: bool,
     /// Dumps that failed since the last one that did not, and why.
     pub(super) failed: Option<(u32, io::Error)>,
+    /// Configured sources that this node does not have.
+    pub(super) missing_sources: Vec<IpAddr>,
 }
 
 impl Told {
@@ -35,6 +38,7 @@ impl Told {
         let mut status = table.status();
         if let Some(objects) = &mut status.objects {
             objects.compat_mode = compat_mode();
+            objects.missing_sources.clone_from(&self.missing_sources);
         }
         FibStatus {
             trouble,
