@@ -11,7 +11,7 @@ use std::task::Poll;
 use bytes::BytesMut;
 
 use super::drift::Doer;
-use super::message::{self, RawMessage, flag, kind, u32_at};
+use super::message::{self, RawMessage, flag, kind, nexthop, u32_at};
 use super::resolve::Link;
 use super::rivals::{Foreign, News};
 use super::wire::{self, DATAGRAM, Opener, Wire};
@@ -55,8 +55,12 @@ pub enum Observed {
     Connected(Prefix),
     /// An address went: the kernel deletes routes then and does not say which.
     Flushed,
-    /// A nexthop object was made, changed or deleted.
-    Object,
+    /// A nexthop object was made, changed or deleted. `own_gone`: it was one with a number of ours, and
+    /// its routes went with it without a word, even if it has been made again since.
+    Object {
+        /// See above.
+        own_gone: bool,
+    },
     /// Notifications were lost.
     Lost,
 }
@@ -187,7 +191,12 @@ impl Monitor {
                         self.ready.extend(rival.map(Observed::Rival));
                         classify(&self.owner, &self.links, &route, &raw)
                     }
-                    kind::NEW_NEXTHOP | kind::DEL_NEXTHOP => Some(Observed::Object),
+                    kind::NEW_NEXTHOP | kind::DEL_NEXTHOP => {
+                        let gone = raw.kind == kind::DEL_NEXTHOP;
+                        let own_gone = gone
+                            && nexthop::parse(&raw).is_some_and(|object| object.has_own_number());
+                        Some(Observed::Object { own_gone })
+                    }
                     _ => None,
                 };
                 self.ready.extend(observed);

@@ -350,10 +350,13 @@ impl Fib {
                 self.moved();
             }
             Observed::Connected(network) => self.table.retry_within(&network),
-            Observed::Object => {
+            Observed::Object { own_gone } => {
                 // Others' routes lead elsewhere with it; without compatibility mode they are not told.
                 self.table.suspect_recursive();
                 self.look_at_objects_now();
+                if own_gone {
+                    self.resync_soon();
+                }
             }
             Observed::Flushed => self.moved(),
             Observed::Lost => {

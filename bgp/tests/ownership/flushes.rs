@@ -155,6 +155,31 @@ fn routes_and_objects_that_are_changed_but_for_their_gateways_are_put_right() {
     lab.complete("at the end");
 }
 
+/// What an object takes with it is not told, and then all objects are as before.
+#[test]
+fn routes_are_back_at_once_after_their_group_was_deleted_and_made_again() {
+    let lab = Lab::new(&Options::default());
+    let groups = lab.node.ip("nexthop show groups proto 77");
+    let all: Vec<&str> = groups.lines().collect();
+    assert_eq!(all.len(), 2, "{groups}");
+    // Faster than anybody can look.
+    let batch = tempfile::NamedTempFile::new().unwrap();
+    let again = all.iter().map(|group| {
+        let id = group.split(' ').nth(1).unwrap();
+        format!("nexthop del id {id}\nnexthop add {group}\n")
+    });
+    std::fs::write(batch.path(), again.collect::<String>()).unwrap();
+    // The audit, every minute, is too late at least once.
+    for _ in 0..3 {
+        // It fails where we were faster.
+        let mut batch_of = lab.node.command("ip");
+        batch_of.args(["-force", "-batch"]).arg(batch.path());
+        batch_of.output().unwrap();
+        lab.complete("after groups were made again");
+        lab.stays();
+    }
+}
+
 /// An address that is configured as the source of routes, and is not there, is said.
 #[test]
 fn node_addresses_that_the_node_does_not_have_are_said() {
