@@ -282,9 +282,10 @@ impl Resolver {
                 "the kernel has not said yet how next hop {hop} is reached"
             )),
             Verdict::NotConnected => Some(format!(
-                "next hop {hop} is not on any connected network, and no route but a default one leads \
-                 there: give this node an address in its network or a route to it, or let the peer \
-                 announce a next hop that is (next-hop-self)"
+                "next hop {hop} is not on any connected network, and no route leads there that counts \
+                 (not a default one, nor one of ours whose own next hop is not on a link): give this node \
+                 an address in its network or a route to it, or let the peer announce a next hop that \
+                 is (next-hop-self)"
             )),
             Verdict::Own => Some(format!(
                 "next hop {hop} is an address of this node: look for the address on two machines, \
