@@ -273,10 +273,20 @@ fn snapshot(node: &Node, wanted: impl Fn(&str) -> bool) -> Result<Vec<String>> {
     let mut lines = Vec::new();
     for family in ["-4", "-6"] {
         let text = node.check(&["ip", "-d", "-o", family, "route", "show", "table", "all"])?;
-        lines.extend(whole(&text).into_iter().filter(|line| wanted(line)));
+        let all = whole(&text).into_iter().filter(|line| wanted(line));
+        lines.extend(all.map(without_expansion));
     }
     lines.sort();
     Ok(lines)
+}
+
+/// What is behind a nexthop object is told with the route or not, as felix-lite sets it for the readers
+/// that are there: the route is the same.
+fn without_expansion(line: String) -> String {
+    match line.split_once('\\') {
+        Some((route, _)) if route.contains(" nhid ") => route.to_owned(),
+        _ => line,
+    }
 }
 
 fn ours_and_foreign(node: &Node) -> Result<Vec<String>> {
