@@ -9,7 +9,7 @@ mod read;
 mod write;
 
 pub use read::{Lookup, parse_lookup, parse_route};
-pub use write::{add_flags, change, dump_links, dump_objects, dump_routes, look_up};
+pub use write::{add_flags, change, dump_links, dump_routes, look_up};
 
 /// `struct nlmsghdr`, bytes.
 pub const HEADER_LEN: usize = 16;

@@ -261,16 +261,17 @@ impl Objects {
         if wanted.users > 0 {
             return;
         }
-        if let Some(wanted) = self.wanted.remove(&id) {
-            self.by_gateways.remove(&wanted.all);
-        }
         self.refused.remove(&id);
-        let used: BTreeSet<Gateway> = self
-            .wanted
-            .values()
-            .flat_map(|wanted| wanted.all.iter().copied())
-            .collect();
-        self.hops.retain(|gateway, _| used.contains(gateway));
+        let Some(gone) = self.wanted.remove(&id) else {
+            return;
+        };
+        self.by_gateways.remove(&gone.all);
+        for gateway in &gone.all {
+            let mut others = self.wanted.values();
+            if !others.any(|wanted| wanted.all.binary_search(gateway).is_ok()) {
+                self.hops.remove(gateway);
+            }
+        }
     }
 
     /// Tells which gateways can be used now. What is lost is used on if there is nothing else.

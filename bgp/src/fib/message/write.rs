@@ -153,15 +153,6 @@ pub fn dump_links(out: &mut Vec<u8>, sequence: u32) -> usize {
     start
 }
 
-/// Appends the request for all nexthop objects.
-pub fn dump_objects(out: &mut Vec<u8>, sequence: u32) -> usize {
-    let start = begin(out, kind::GET_NEXTHOP, flag::REQUEST | flag::DUMP, sequence);
-    // struct nhmsg: any family.
-    out.extend_from_slice(&[0; 8]);
-    end(out, start);
-    start
-}
-
 /// Sets further flags in the message that starts at `start`.
 pub fn add_flags(out: &mut [u8], start: usize, flags: u16) {
     if let Some(field) = out.get_mut(start + 6..start + 8)

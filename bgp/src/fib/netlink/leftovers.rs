@@ -16,7 +16,7 @@ const ID: u16 = 1;
 /// `FRA_PROTOCOL`.
 const RULE_PROTOCOL: u16 = 21;
 /// `struct nhmsg`, `struct fib_rule_hdr`, `struct rtmsg`, bytes.
-const NEXTHOP_LEN: usize = 8;
+pub(super) const NEXTHOP_LEN: usize = 8;
 const RULE_LEN: usize = 12;
 const ROUTE_LEN: usize = 12;
 
@@ -173,7 +173,7 @@ impl Netlink {
         }
     }
 
-    async fn dump_all(
+    pub(super) async fn dump_all(
         &mut self,
         kind: u16,
         body: &[u8],

@@ -4,6 +4,7 @@ use std::io;
 
 use tokio::time::{Instant, timeout_at};
 
+use super::leftovers::NEXTHOP_LEN;
 use super::{ANSWER, Netlink};
 use crate::fib::message::nexthop::{self, Resilient};
 use crate::fib::message::{self, errno_of, kind};
@@ -18,40 +19,16 @@ impl Netlink {
     /// # Errors
     /// The kernel's, or a timeout.
     pub async fn objects(&mut self) -> io::Result<Option<Vec<Object>>> {
-        let all = self.dump_objects().await;
-        self.broken |= all.is_err();
-        all
-    }
-
-    async fn dump_objects(&mut self) -> io::Result<Option<Vec<Object>>> {
-        let all = self.all_objects().await;
-        self.broken |= all.is_err();
-        all
-    }
-
-    async fn all_objects(&mut self) -> io::Result<Option<Vec<Object>>> {
         let mut all = Vec::new();
-        self.sequence = self.sequence.wrapping_add(1);
-        let sequence = self.sequence;
-        self.out.clear();
-        message::dump_objects(&mut self.out, sequence);
-        self.send(Instant::now() + ANSWER).await?;
-        loop {
-            timeout_at(Instant::now() + ANSWER, self.receive()).await??;
-            for answer in message::split(&self.buffer) {
-                if answer.sequence != sequence {
-                    continue;
-                }
-                match answer.kind {
-                    kind::DONE | kind::ERROR => {
-                        return match errno_of(answer.payload) {
-                            0 => Ok(Some(all)),
-                            libc::EOPNOTSUPP => Ok(None),
-                            errno => Err(io::Error::from_raw_os_error(errno)),
-                        };
-                    }
-                    _ => all.extend(nexthop::parse(&answer)),
-                }
+        let dumped = self.dump_all(kind::GET_NEXTHOP, &[0; NEXTHOP_LEN], |answer| {
+            all.extend(nexthop::parse(answer));
+        });
+        match dumped.await {
+            Ok(()) => Ok(Some(all)),
+            Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(None),
+            Err(error) => {
+                self.broken = true;
+                Err(error)
             }
         }
     }
