@@ -401,6 +401,8 @@ impl Objects {
                 self.known.remove(&id);
                 return false;
             }
+            // A member went with its link, most likely: a look tells.
+            (Write::Group { .. }, libc::EINVAL) if self.doubted.insert(id) => return false,
             (Write::Group { .. }, libc::EINVAL | libc::EOPNOTSUPP)
                 if self.resilient().is_some() =>
             {

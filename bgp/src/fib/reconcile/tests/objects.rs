@@ -250,6 +250,22 @@ fn a_refused_group_leaves_routes_with_gateways_of_their_own() {
 }
 
 #[test]
+fn a_group_whose_member_went_is_looked_at_before_it_counts_as_refused() {
+    let (mut table, now) = (both_wanted(), Instant::now());
+    let hops_written = table.next_objects();
+    table.settle_objects(&hops_written, &[0, 0]);
+    let writes = table.next_objects();
+    assert!(!table.settle_objects(&writes, &[libc::EINVAL]));
+    assert_eq!(table.note_on_objects(), None);
+    assert_eq!(work(&mut table, now, Outcome::Done), [""; 0]);
+    table.observe_objects(vec![on_link(0, A, 1)]);
+    assert_eq!(
+        write_objects(&mut table),
+        ["1 is 10.0.2.1 on 2", "2 has 0+1"]
+    );
+}
+
+#[test]
 fn a_refused_gateway_leaves_the_others() {
     let (mut table, now) = (both_wanted(), Instant::now());
     let writes = table.next_objects();
