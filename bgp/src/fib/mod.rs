@@ -31,6 +31,7 @@ pub mod wire;
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use ipnetwork::IpNetwork;
 use message::nexthop::Resilient;
@@ -184,21 +185,13 @@ pub struct KernelRoute {
 }
 
 impl KernelRoute {
-    /// Its gateways, with their interfaces where the addresses say nothing without.
-    #[must_use]
-    pub fn next_hops(&self) -> Vec<NextHop> {
-        let mut hops: Vec<NextHop> = self.gateways.iter().map(Gateway::next_hop).collect();
-        hops.dedup();
-        hops
-    }
-
     /// What it says about where packets go; with extras it is none that is ever wanted.
     #[must_use]
     pub fn target(&self) -> Target {
         let path = match self.object {
-            _ if self.extras => Path::Hops(NextHops::default()),
+            _ if self.extras => Path::Hops(Arc::default()),
             Some(id) => Path::Object(id),
-            None => Path::Hops(self.next_hops().into()),
+            None => Path::Hops(self.gateways.as_slice().into()),
         };
         Target {
             path,
@@ -217,7 +210,8 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// The interface counts only where the address says nothing without.
+    /// As the speaker and people say it: the interface counts only where the address says nothing
+    /// without.
     #[must_use]
     pub fn next_hop(&self) -> NextHop {
         let link_local = matches!(self.address, IpAddr::V6(v6) if v6.is_unicast_link_local());
@@ -231,8 +225,9 @@ impl Gateway {
 /// Where a route leads.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Path {
-    /// To these gateways, which it names itself.
-    Hops(NextHops),
+    /// To these gateways, which it names itself, each with its link: the same address on another link is
+    /// another gateway. Without one (only tests write such) the kernel finds it.
+    Hops(Arc<[Gateway]>),
     /// To where the nexthop object with this number leads.
     Object(u32),
 }
@@ -246,10 +241,10 @@ pub struct Target {
     pub source: Option<IpAddr>,
 }
 
-impl From<NextHops> for Target {
-    fn from(next_hops: NextHops) -> Self {
+impl From<&[Gateway]> for Target {
+    fn from(gateways: &[Gateway]) -> Self {
         Self {
-            path: Path::Hops(next_hops),
+            path: Path::Hops(gateways.into()),
             source: None,
         }
     }
@@ -258,7 +253,7 @@ impl From<NextHops> for Target {
 impl Target {
     /// The gateways that the route names itself; none where it has an object.
     #[must_use]
-    pub fn hops(&self) -> &[NextHop] {
+    pub fn hops(&self) -> &[Gateway] {
         match &self.path {
             Path::Hops(hops) => hops,
             Path::Object(_) => &[],

@@ -15,7 +15,7 @@ use super::message::{self, RawMessage, flag, kind, nexthop, u32_at};
 use super::resolve::Link;
 use super::rivals::{Foreign, News};
 use super::wire::{self, DATAGRAM, Opener, Wire};
-use super::{KernelRoute, NextHop, Ownership, Prefix, Target};
+use super::{Gateway, KernelRoute, Ownership, Prefix, Target};
 
 /// Links of this name prefix are pods' host ends: no next hop is ever there, and a busy node makes
 /// and removes many.
@@ -25,7 +25,7 @@ const POD_LINK: &[u8] = b"rcni";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Observed {
     /// An own route was deleted, or these gateways of it (IPv6).
-    OwnGone(Prefix, Vec<NextHop>, Doer),
+    OwnGone(Prefix, Vec<Gateway>, Doer),
     /// A route with our marks was made or changed.
     OwnSeen(Prefix, Target, Doer),
     /// A foreign route stands where ours would; `replaced`: in the place of what was there.
@@ -249,7 +249,7 @@ fn classify(
     let prefix = route.prefix;
     if owner.owns(route) {
         return Some(if gone {
-            Observed::OwnGone(prefix, route.next_hops(), doer)
+            Observed::OwnGone(prefix, route.gateways.clone(), doer)
         } else {
             Observed::OwnSeen(prefix, route.target(), doer)
         });

@@ -296,6 +296,23 @@ impl Objects {
             && matches!(&object.shape, Shape::Group { members, .. } if !members.is_empty()))
     }
 
+    /// Whether a group has the members that it should have now.
+    #[must_use]
+    pub fn is_written(&self, id: u32) -> bool {
+        let Some(wanted) = self.wanted.get(&id) else {
+            return true;
+        };
+        let live = wanted
+            .live
+            .iter()
+            .filter_map(|gateway| self.hops.get(gateway));
+        let mut live: Vec<u32> = live.copied().collect();
+        live.sort_unstable();
+        self.known
+            .get(&id)
+            .is_some_and(|group| group.members() == live)
+    }
+
     /// Whether the kernel refused the group, or all its members that are live, and not for a link: then
     /// routes name their gateways themselves.
     #[must_use]

@@ -415,7 +415,8 @@ impl Table {
         for prefix in due {
             self.enqueue(prefix);
         }
-        self.hops.resolver.suspect_within(network);
+        // Also what is reached already: it may be on another link now.
+        self.hops.resolver.suspect_in(network);
     }
 
     /// Notifications were lost: until the next dump another program's route may be in any place.

@@ -122,6 +122,17 @@ impl Resolver {
         self.suspects.extend(known);
     }
 
+    /// The kernel refused a route to these: are they on other links now?
+    pub fn suspect_gateways(&mut self, gateways: &[Gateway]) {
+        for gateway in gateways {
+            let named = NextHop {
+                address: gateway.address,
+                interface: Some(gateway.interface),
+            };
+            self.suspect(&[gateway.address.into(), named]);
+        }
+    }
+
     /// Something changed that may concern all.
     pub fn suspect_all(&mut self) {
         self.suspects.extend(self.hops.keys());
@@ -140,6 +151,14 @@ impl Resolver {
         let within: Vec<NextHop> = self.hops.keys().filter(within).copied().collect();
         self.suspects.extend(within);
         true
+    }
+
+    /// Those whose address is in `network`, however they are reached.
+    pub fn suspect_in(&mut self, network: &Prefix) {
+        let first = NextHop::from(network.network());
+        let within = self.hops.range(first..).map(|(hop, _)| *hop);
+        let within = within.take_while(|hop| network.contains(hop.address));
+        self.suspects.extend(within);
     }
 
     /// Whether all of them were asked about.

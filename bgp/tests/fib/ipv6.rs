@@ -46,9 +46,9 @@ fn routes_of_every_shape_are_created_exclusively_and_read_back() {
             let Change::Create { prefix, target } = creation else {
                 continue;
             };
-            let mut expected = target.hops().to_vec();
+            let mut expected = named(Some(target));
             expected.sort_unstable();
-            assert_eq!(*ours.get(prefix).unwrap().hops(), expected, "{prefix}");
+            assert_eq!(named(ours.get(prefix)), expected, "{prefix}");
         }
     });
     let shown = own_ipv6_routes(&namespace).join("\n");
@@ -90,10 +90,10 @@ fn a_replacement_takes_all_gateways_and_a_delete_leaves_nothing() {
         );
         let ours = netlink.find(&OWNER).await.unwrap();
         assert_eq!(
-            *ours.get(&prefix(ONE)).unwrap().hops(),
+            named(ours.get(&prefix(ONE))),
             [hop("fd00::5"), hop("fd00::6")]
         );
-        assert_eq!(*ours.get(&prefix(TWO)).unwrap().hops(), [hop("fd00::3")]);
+        assert_eq!(named(ours.get(&prefix(TWO))), [hop("fd00::3")]);
         assert_eq!(ours.get(&prefix("::/0")).unwrap().hops().len(), 3);
         let deletes = [
             // With gateways and without.

@@ -17,6 +17,7 @@ mod errors;
 mod faulty;
 mod gateways;
 mod ipv6;
+mod links;
 mod objects;
 mod refused_objects;
 mod restarts;
@@ -31,7 +32,7 @@ use std::time::Duration;
 use common::{Namespace, SOON, lonely};
 use rcni_bgp::fib::change::Change;
 use rcni_bgp::fib::task::{Command, Fib};
-use rcni_bgp::fib::{FibStatus, NextHop, NextHops, Ownership, Prefix, Settings, Target};
+use rcni_bgp::fib::{FibStatus, Gateway, NextHop, NextHops, Ownership, Prefix, Settings, Target};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep, timeout};
 
@@ -74,10 +75,20 @@ fn delete(prefix: Prefix, gateways: &[&str]) -> Change {
     }
 }
 
-/// Gateways that the route names itself.
+/// Gateways that the route names itself; the kernel finds their links.
 fn target(gateways: &[&str]) -> Target {
-    let hops: NextHops = gateways.iter().map(|text| hop(text)).collect();
-    hops.into()
+    let gateway = |text: &&str| Gateway {
+        address: hop(text).address,
+        interface: hop(text).interface.unwrap_or_default(),
+    };
+    let gateways: Vec<Gateway> = gateways.iter().map(gateway).collect();
+    gateways.as_slice().into()
+}
+
+/// The gateways of a route, as the speaker names them.
+fn named(target: Option<&Target>) -> Vec<NextHop> {
+    let gateways = target.unwrap().hops().iter();
+    gateways.map(Gateway::next_hop).collect()
 }
 
 /// The task with its inlets, for tests that run inside a namespace.

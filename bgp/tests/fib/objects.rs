@@ -246,6 +246,19 @@ pub(super) fn show_here(arguments: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
+/// What `ip` shows in the end: a group is written after its routes are known to have it.
+pub(super) async fn until_shown(arguments: &str, right: impl Fn(&str) -> bool) {
+    let begun = std::time::Instant::now();
+    loop {
+        let shown = show_here(arguments);
+        if right(&shown) {
+            return;
+        }
+        assert!(begun.elapsed() < SOON, "{arguments}: {shown}");
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
 #[test]
 fn without_groups_routes_have_gateways_of_their_own_and_leave_dead_links() {
     let namespace = two_uplinks();
@@ -357,11 +370,11 @@ fn next_hops_behind_routes_are_followed() {
         fib.want("10.9.0.2/32", &["10.0.0.1"]).await;
         let status = fib.until("one gateway", |s| s.installed == 5).await;
         assert_eq!(status.failed_count, 1);
-        let shown = show_here("route show 10.128.0.0/24");
-        assert!(
-            shown.contains("via 10.0.0.1 dev eth0") && !shown.contains("nhid"),
-            "{shown}"
-        );
+        // What leads through it comes after it.
+        until_shown("route show 10.128.0.0/24", |shown| {
+            shown.contains("via 10.0.0.1 dev eth0") && !shown.contains("nhid")
+        })
+        .await;
         fib.want("10.9.0.2/32", &[]).await;
         fib.until("both gone", |s| s.failed_count == 2 && s.installed == 3)
             .await;

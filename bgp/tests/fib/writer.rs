@@ -22,9 +22,9 @@ fn a_batch_of_a_thousand_is_written_read_back_and_deleted() {
     });
     assert_eq!(outcomes, vec![Outcome::Done; 1000]);
     assert_eq!(ours.len(), 1000);
-    assert_eq!(*ours.get(&numbered(997)).unwrap().hops(), [hop("10.0.0.1")]);
+    assert_eq!(named(ours.get(&numbered(997))), [hop("10.0.0.1")]);
     assert_eq!(
-        *ours.get(&prefix("10.200.0.0/16")).unwrap().hops(),
+        named(ours.get(&prefix("10.200.0.0/16"))),
         [hop("10.0.0.1"), hop("10.0.0.3")]
     );
     // As another program sees them.
@@ -134,8 +134,12 @@ fn the_monitor_hears_others_and_not_its_own_daemon() {
         (heard, doer)
     });
     let (heard, doer) = heard;
-    let gone = vec![hop("10.0.0.1")];
-    assert_eq!(heard, Observed::OwnGone(numbered(3), gone, doer));
+    let Observed::OwnGone(prefix, gone, by) = heard else {
+        panic!("{heard:?}");
+    };
+    assert_eq!((prefix, by), (numbered(3), doer));
+    assert_eq!(named(Some(&gone.as_slice().into())), [hop("10.0.0.1")]);
+    assert!(gone[0].interface != 0);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 use super::*;
 use crate::fib::change::Change;
-use crate::fib::{KernelRoute, NextHop, NextHops, Ownership, Path, Target};
+use crate::fib::{Gateway, KernelRoute, Ownership, Path, Target};
 use std::net::IpAddr;
 
 const OWNER: Ownership = Ownership {
@@ -10,9 +10,20 @@ const OWNER: Ownership = Ownership {
     table: 254,
 };
 
-fn hops(texts: &[&str]) -> NextHops {
-    let address = |text: &&str| text.parse::<IpAddr>().unwrap();
-    texts.iter().map(|text| address(text).into()).collect()
+/// `10.0.1.1`, or `10.0.1.1%7` with the index of a link.
+fn hops(texts: &[&str]) -> Vec<Gateway> {
+    let gateway = |text: &&str| {
+        let (address, interface) = text.split_once('%').unwrap_or((text, "0"));
+        Gateway {
+            address: address.parse().unwrap(),
+            interface: interface.parse().unwrap(),
+        }
+    };
+    texts.iter().map(gateway).collect()
+}
+
+fn target(texts: &[&str]) -> Target {
+    hops(texts).as_slice().into()
 }
 
 fn bytes_of(what: &Change) -> Vec<u8> {
@@ -24,14 +35,14 @@ fn bytes_of(what: &Change) -> Vec<u8> {
 fn create(prefix: &str, gateways: &[&str]) -> Change {
     Change::Create {
         prefix: prefix.parse().unwrap(),
-        target: hops(gateways).into(),
+        target: target(gateways),
     }
 }
 
 fn delete(prefix: &str, gateways: &[&str]) -> Change {
     Change::Delete {
         prefix: prefix.parse().unwrap(),
-        target: (!gateways.is_empty()).then(|| hops(gateways).into()),
+        target: (!gateways.is_empty()).then(|| target(gateways)),
     }
 }
 
@@ -41,16 +52,17 @@ fn delete(prefix: &str, gateways: &[&str]) -> Change {
 fn a_creation_byte_by_byte() {
     let change = Change::Create {
         prefix: "10.244.2.0/24".parse().unwrap(),
-        target: hops(&["10.0.1.1"]).into(),
+        target: target(&["10.0.1.1%7"]),
     };
     #[rustfmt::skip]
     let expected = [
-        60, 0, 0, 0,  24, 0,  0x01, 0x06,  5, 0, 0, 0,  0, 0, 0, 0, // REQUEST, CREATE, EXCL
+        68, 0, 0, 0,  24, 0,  0x01, 0x06,  5, 0, 0, 0,  0, 0, 0, 0, // REQUEST, CREATE, EXCL
         2, 24, 0, 0,  254, 77, 0, 1,  0, 0, 0, 0, // inet /24, main, ours, universe, unicast
         8, 0, 1, 0,  10, 244, 2, 0, // RTA_DST
         8, 0, 15, 0,  254, 0, 0, 0, // RTA_TABLE
         8, 0, 6, 0,  77, 0, 0, 0, // RTA_PRIORITY
         8, 0, 5, 0,  10, 0, 1, 1, // RTA_GATEWAY
+        8, 0, 4, 0,  7, 0, 0, 0, // RTA_OIF
     ];
     assert_eq!(bytes_of(&change), expected);
 }
@@ -71,21 +83,13 @@ fn an_ipv4_route_with_an_ipv6_gateway_byte_by_byte() {
     let bytes = bytes_of(&route);
     let raw = split(&bytes).next().unwrap();
     let read = parse_route(raw.payload).unwrap();
-    assert_eq!(read.next_hops(), *hops(&["10.0.1.1", "fd00:99::2"]));
+    assert_eq!(read.gateways, hops(&["10.0.1.1", "fd00:99::2"]));
 }
 
 #[cfg(target_endian = "little")]
 #[test]
 fn an_ipv6_multipath_delete_byte_by_byte() {
-    let mut change = delete("2001:db8::/64", &[]);
-    let link_local = NextHop {
-        address: "fe80::1".parse().unwrap(),
-        interface: Some(7),
-    };
-    if let Change::Delete { target, .. } = &mut change {
-        let global = hops(&["2001:db8:1::1"])[0];
-        *target = Some(NextHops::from([global, link_local]).into());
-    }
+    let change = delete("2001:db8::/64", &["2001:db8:1::1", "fe80::1%7"]);
     #[rustfmt::skip]
     let expected = [
         124, 0, 0, 0,  25, 0,  0x01, 0,  5, 0, 0, 0,  0, 0, 0, 0, // REQUEST
@@ -112,7 +116,7 @@ fn a_replacement_creates_nothing_and_a_creation_replaces_nothing() {
     );
     let replace = Change::Replace {
         prefix: "10.0.0.0/8".parse().unwrap(),
-        target: hops(&["10.0.1.1"]).into(),
+        target: target(&["10.0.1.1"]),
     };
     assert_eq!(flags(&replace), flag::REQUEST | flag::REPLACE);
 }
@@ -144,51 +148,45 @@ fn a_delete_names_protocol_metric_table_and_type() {
 fn what_is_written_is_read_as_the_same_and_as_ours() {
     for (prefix, gateways) in [
         ("10.244.2.0/24", vec!["10.0.1.1"]),
-        ("0.0.0.0/0", vec!["10.0.1.1", "10.0.2.1"]),
+        ("10.244.2.0/24", vec!["10.0.1.1%7"]),
+        ("0.0.0.0/0", vec!["10.0.1.1", "10.0.2.1%7"]),
+        // One gateway that is on two links.
+        ("10.244.2.0/24", vec!["10.0.1.1%3", "10.0.1.1%7"]),
+        ("2001:db8::/64", vec!["2001:db8:1::1%3"]),
         ("2001:db8::/64", vec!["2001:db8:1::1", "2001:db8:2::1"]),
+        ("2001:db8::/64", vec!["fe80::1%7"]),
+        ("2001:db8::/64", vec!["2001:db8:1::1%7", "fe80::1%3"]),
+        ("2001:db8::/64", vec!["fe80::1%3", "fe80::1%4"]),
+        ("10.244.2.0/24", vec!["fe80::1%3"]),
     ] {
-        let next_hops = hops(&gateways);
         let prefix = prefix.parse().unwrap();
         let bytes = bytes_of(&Change::Create {
             prefix,
-            target: next_hops.clone().into(),
+            target: target(&gateways),
         });
         let raw = split(&bytes).next().unwrap();
         let route = parse_route(raw.payload).unwrap();
         assert_eq!(route.prefix, prefix);
-        assert_eq!(route.next_hops(), next_hops.to_vec());
+        assert_eq!(route.target(), target(&gateways));
         assert!(OWNER.owns(&route), "{route:?}");
     }
 }
 
 #[test]
-fn a_link_local_gateway_keeps_its_interface_and_no_other_has_one() {
-    let link_local = |interface| NextHop {
-        address: "fe80::1".parse().unwrap(),
-        interface: Some(interface),
-    };
-    let global = hops(&["2001:db8::1"])[0];
-    for next_hops in [
-        vec![link_local(7)],
-        vec![global, link_local(3)],
-        vec![link_local(3), link_local(4)],
-    ] {
-        let bytes = bytes_of(&Change::Create {
-            prefix: "2001:db8:1::/64".parse().unwrap(),
-            target: NextHops::from(next_hops.clone()).into(),
-        });
-        let raw = split(&bytes).next().unwrap();
-        assert_eq!(parse_route(raw.payload).unwrap().next_hops(), next_hops);
+fn the_same_gateway_on_another_link_is_another_target() {
+    for prefix in ["10.244.2.0/24", "2001:db8::/64"] {
+        let gateway = if prefix.contains(':') {
+            "2001:db8:1::1"
+        } else {
+            "10.0.1.1"
+        };
+        let read = |link: u32| {
+            let bytes = bytes_of(&create(prefix, &[&format!("{gateway}%{link}")]));
+            parse_route(&bytes[HEADER_LEN..]).unwrap().target()
+        };
+        assert_eq!(read(3), read(3));
+        assert_ne!(read(3), read(4));
     }
-    // As the kernel tells a route of ours that names no interface.
-    let mut bytes = bytes_of(&create("2001:db8:1::/64", &["2001:db8::1"]));
-    bytes.extend_from_slice(&[8, 0, 4, 0]);
-    bytes.extend_from_slice(&5_u32.to_ne_bytes());
-    let route = parse_route(&bytes[HEADER_LEN..]).unwrap();
-    assert_eq!(
-        (route.next_hops(), route.interface),
-        (vec![global], Some(5))
-    );
 }
 
 #[test]
@@ -243,14 +241,14 @@ fn a_dead_next_hop_does_not_count() {
     bytes[first + 2] = 17;
     bytes[first + 16 + 2] = 16;
     assert_eq!(
-        parse_route(&bytes[HEADER_LEN..]).unwrap().next_hops(),
-        hops(&["10.0.2.1"]).to_vec()
+        parse_route(&bytes[HEADER_LEN..]).unwrap().gateways,
+        hops(&["10.0.2.1"])
     );
 }
 
 #[test]
 fn only_an_address_on_a_link_is_a_gateway_itself() {
-    let hop = hops(&["10.0.9.1"])[0];
+    let hop = hops(&["10.0.9.1"])[0].next_hop();
     let lookup = |gateways: &[&str], kind: u8| {
         let mut bytes = bytes_of(&create("10.0.0.0/8", gateways));
         bytes[HEADER_LEN + 7] = kind;
@@ -264,7 +262,10 @@ fn only_an_address_on_a_link_is_a_gateway_itself() {
         let Lookup::Through(route) = lookup(&gateways, 1) else {
             panic!("{gateways:?}");
         };
-        assert_eq!(route.next_hops(), *hops(&gateways));
+        let addresses = |gateways: &[Gateway]| -> Vec<IpAddr> {
+            gateways.iter().map(|gateway| gateway.address).collect()
+        };
+        assert_eq!(addresses(&route.gateways), addresses(&hops(&gateways)));
         assert!(OWNER.owns(&route));
     }
     assert_eq!(lookup(&[], 2), Lookup::Own);

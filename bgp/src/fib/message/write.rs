@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::{HEADER_LEN, NH_ID, UNICAST, attribute, family, flag, kind};
 use crate::fib::change::Change;
-use crate::fib::{NextHop, Ownership, Path};
+use crate::fib::{Gateway, NextHop, Ownership, Path};
 
 /// `RT_SCOPE_NOWHERE`: matches every scope in a delete.
 const SCOPE_NOWHERE: u8 = 255;
@@ -66,18 +66,18 @@ pub fn change(out: &mut Vec<u8>, sequence: u32, owner: &Ownership, change: &Chan
 
 fn path(out: &mut Vec<u8>, destination: IpAddr, path: &Path) {
     match path {
-        Path::Hops(next_hops) => gateways(out, destination, next_hops),
+        Path::Hops(hops) => gateways(out, destination, hops),
         Path::Object(id) => number(out, NH_ID, *id),
     }
 }
 
-fn gateways(out: &mut Vec<u8>, destination: IpAddr, next_hops: &[NextHop]) {
-    match next_hops {
+fn gateways(out: &mut Vec<u8>, destination: IpAddr, gateways: &[Gateway]) {
+    match gateways {
         [] => {}
         [only] => {
             gateway(out, destination, only.address);
-            if let Some(interface) = only.interface {
-                number(out, attribute::INTERFACE, interface);
+            if only.interface != 0 {
+                number(out, attribute::INTERFACE, only.interface);
             }
         }
         several => {
@@ -87,7 +87,7 @@ fn gateways(out: &mut Vec<u8>, destination: IpAddr, next_hops: &[NextHop]) {
                 // struct rtnexthop: length, flags, weight - 1, interface.
                 let start = out.len();
                 out.extend_from_slice(&[0; 4]);
-                out.extend_from_slice(&hop.interface.unwrap_or_default().to_ne_bytes());
+                out.extend_from_slice(&hop.interface.to_ne_bytes());
                 gateway(out, destination, hop.address);
                 close(out, start);
             }

@@ -11,8 +11,11 @@ const OWNER: Ownership = Ownership {
 
 const DOER: Doer = Doer(812);
 
-fn gateway() -> NextHop {
-    std::net::IpAddr::from([10, 0, 1, 1]).into()
+fn gateway() -> Gateway {
+    Gateway {
+        address: [10, 0, 1, 1].into(),
+        interface: 7,
+    }
 }
 
 fn prefix() -> Prefix {
@@ -23,7 +26,7 @@ fn prefix() -> Prefix {
 fn notice(owner: Ownership, kind: u16, flags: u16) -> Option<Observed> {
     let change = Change::Create {
         prefix: prefix(),
-        target: crate::fib::NextHops::from([gateway()]).into(),
+        target: [gateway()].as_slice().into(),
     };
     let mut bytes = Vec::new();
     message::change(&mut bytes, 0, &owner, &change);
@@ -57,7 +60,7 @@ fn own_and_foreign_routes_are_told_apart() {
         notice(OWNER, kind::NEW_ROUTE, 0),
         Some(Observed::OwnSeen(
             prefix(),
-            crate::fib::NextHops::from([gateway()]).into(),
+            [gateway()].as_slice().into(),
             DOER
         ))
     );
@@ -195,7 +198,7 @@ fn connected(links: &Links, kind: u16) -> Option<Observed> {
     let elsewhere = Ownership { metric: 0, ..OWNER };
     let change = Change::Create {
         prefix: prefix(),
-        target: crate::fib::NextHops::default().into(),
+        target: [].as_slice().into(),
     };
     let mut bytes = Vec::new();
     message::change(&mut bytes, 0, &elsewhere, &change);

@@ -123,7 +123,7 @@ impl Netlink {
     pub async fn find(&mut self, owner: &Ownership) -> io::Result<PrefixMap<Target>> {
         let mut ours = PrefixMap::default();
         // Routes that follow each other mostly lead to the same place: its next hops are kept once.
-        let mut last = Target::from(crate::fib::NextHops::default());
+        let mut last = Target::from([].as_slice());
         let mut walk = self.walk(owner, false);
         while let Some(steps) = self.read_on(&mut walk).await? {
             for step in steps {

@@ -202,10 +202,10 @@ impl Table {
         }
         // With one gateway there is nothing to prefer: a route over a link without a carrier waits there.
         let live = all.iter().filter(|gateway| resolver.is_live(gateway));
-        let mut hops: Vec<NextHop> = live.map(Gateway::next_hop).collect();
+        let mut hops: Vec<Gateway> = live.copied().collect();
         if hops.is_empty() {
             let possible = all.iter().filter(|gateway| resolver.is_possible(gateway));
-            hops = possible.map(Gateway::next_hop).collect();
+            hops = possible.copied().collect();
         }
         (!hops.is_empty()).then(|| Path::Hops(hops.into()))
     }
@@ -217,7 +217,7 @@ impl Table {
         };
         match &target.path {
             Path::Object(_) => self.hops.doubt = true,
-            Path::Hops(hops) => self.hops.resolver.suspect(hops),
+            Path::Hops(hops) => self.hops.resolver.suspect_gateways(hops),
         }
     }
 
@@ -369,12 +369,10 @@ impl Table {
 
     /// Gateways that routes of this entry have now.
     pub(super) fn gateways_of(&self, entry: &Entry) -> Vec<NextHop> {
+        let named = |gateways: &[Gateway]| gateways.iter().map(Gateway::next_hop).collect();
         match self.targets.get(entry.installed).map(|target| &target.path) {
-            Some(Path::Hops(hops)) => hops.to_vec(),
-            Some(Path::Object(id)) => {
-                let gateways = self.hops.objects.gateways(*id);
-                gateways.iter().map(Gateway::next_hop).collect()
-            }
+            Some(Path::Hops(hops)) => named(hops),
+            Some(Path::Object(id)) => named(&self.hops.objects.gateways(*id)),
             None => Vec::new(),
         }
     }

@@ -1,13 +1,13 @@
 //! What notifications say that others did to own routes, and put beside them.
 
 use super::super::numbers::NONE;
-use super::super::{NextHop, Path, Prefix, Target};
+use super::super::{Gateway, Prefix, Target};
 use super::{ADOPTED, CONTESTED, Entry, SEEN_FOREIGN, Table, UNSURE};
 
 impl Table {
     /// Somebody else deleted an own route, or the gateways `gone` of it (IPv6). True if it will be
     /// put back.
-    pub fn vanished(&mut self, prefix: Prefix, gone: &[NextHop]) -> bool {
+    pub fn vanished(&mut self, prefix: Prefix, gone: &[Gateway]) -> bool {
         let Some(entry) = self.entries.get_mut(&prefix) else {
             return false;
         };
@@ -22,12 +22,12 @@ impl Table {
         if let Some(before) = before.filter(|_| prefix.is_ipv6()) {
             let hops = before.hops();
             let left = hops.iter().filter(|hop| !gone.contains(hop)).copied();
-            let left: Vec<NextHop> = left.collect();
+            let left: Vec<Gateway> = left.collect();
             // All or none of it known: the route as a whole.
             if !left.is_empty() && left.len() < hops.len() {
                 let left = Target {
-                    path: Path::Hops(left.into()),
                     source: before.source,
+                    ..left.as_slice().into()
                 };
                 let number = self.targets.take(&left).0;
                 if let Some(entry) = self.entries.get_mut(&prefix) {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::super::numbers::NONE;
 use super::super::objects::Mode;
-use super::super::{FAILED_SHOWN, FibStatus, NextHop, NextHops, ObjectsStatus, Prefix};
+use super::super::{FAILED_SHOWN, FibStatus, NextHop, NextHops, ObjectsStatus, Path, Prefix};
 use super::{ADOPTED, Entry, Reason, Table};
 
 impl Table {
@@ -16,8 +16,8 @@ impl Table {
             objects: Some(self.objects_status()),
             ..FibStatus::default()
         };
-        // Per set: why routes are not as its members say.
-        let mut missing: HashMap<u32, bool> = HashMap::new();
+        // Per set: whether next hops are missing, and whether its group is still to be written.
+        let mut sets: HashMap<u32, (bool, bool)> = HashMap::new();
         for (prefix, entry) in self.entries.iter() {
             if entry.is(ADOPTED) {
                 status.stale += 1;
@@ -35,17 +35,18 @@ impl Table {
                 self.hold_back(&mut status, prefix, entry);
                 continue;
             }
-            if target != entry.installed {
+            let (degraded, unfinished) = *sets.entry(entry.desired()).or_insert_with(|| {
+                let degraded = !self.troubles(entry).is_empty();
+                (degraded, self.is_unfinished(entry))
+            });
+            if target != entry.installed || unfinished {
                 status.unsettled.push(prefix);
                 status.pending += usize::from(reason.is_none());
                 status.add_failed(prefix, reason, |reason| self.explain(entry, reason));
                 continue;
             }
             status.installed += 1;
-            let degraded = missing
-                .entry(entry.desired())
-                .or_insert_with(|| !self.troubles(entry).is_empty());
-            if *degraded {
+            if degraded {
                 status.degraded_count += 1;
                 if status.degraded.len() < FAILED_SHOWN {
                     status.degraded.push((prefix, self.missing(entry)));
@@ -79,6 +80,15 @@ impl Table {
         status.failed_count += 1;
         if status.failed.len() < FAILED_SHOWN {
             status.failed.push((prefix, troubles.join("; ")));
+        }
+    }
+
+    /// Its routes name their group, but that is about to get other members.
+    fn is_unfinished(&self, entry: &Entry) -> bool {
+        let target = self.targets.get(entry.installed);
+        match target.map(|target| &target.path) {
+            Some(Path::Object(id)) => self.has_object_work() && !self.objects().is_written(*id),
+            _ => false,
         }
     }
 

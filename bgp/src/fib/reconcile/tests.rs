@@ -58,6 +58,28 @@ fn work(table: &mut Table, now: Instant, outcome: Outcome) -> Vec<String> {
     changes.iter().map(line).collect()
 }
 
+/// A route of ours with these gateways on link 1, with a link of their own where they say one.
+fn target(texts: &[&str]) -> Target {
+    let gateways: Vec<Gateway> = texts.iter().map(|text| gateway(text)).collect();
+    gateways.as_slice().into()
+}
+
+fn gateway(text: &str) -> Gateway {
+    let (address, interface) = text.split_once('%').unwrap_or((text, "1"));
+    Gateway {
+        address: address.parse().unwrap(),
+        interface: interface.parse().unwrap(),
+    }
+}
+
+/// As [`gateway`] reads it.
+fn shown(gateway: &Gateway) -> String {
+    match gateway.interface {
+        1 => gateway.address.to_string(),
+        link => format!("{}%{link}", gateway.address),
+    }
+}
+
 fn line(change: &Change) -> String {
     let (word, target) = match change {
         Change::Create { target, .. } => ("create", Some(target)),
@@ -67,7 +89,7 @@ fn line(change: &Change) -> String {
         Change::Delete { target, .. } => ("delete", target.as_ref()),
     };
     let path = match target.map(|target| &target.path) {
-        Some(Path::Hops(hops)) => hops.iter().map(ToString::to_string).collect(),
+        Some(Path::Hops(hops)) => hops.iter().map(shown).collect(),
         Some(Path::Object(id)) => vec![format!("object {}", id - FIRST_ID)],
         None => vec![],
     };
@@ -79,10 +101,6 @@ fn line(change: &Change) -> String {
 }
 
 fn route(text: &str, protocol: u8, gateways: &[&str]) -> KernelRoute {
-    let gateway = |address: &&str| Gateway {
-        address: address.parse().unwrap(),
-        interface: 1,
-    };
     KernelRoute {
         prefix: prefix(text),
         protocol,
@@ -91,7 +109,7 @@ fn route(text: &str, protocol: u8, gateways: &[&str]) -> KernelRoute {
         kind: 1,
         unicast: true,
         interface: None,
-        gateways: gateways.iter().map(gateway).collect(),
+        gateways: gateways.iter().map(|text| gateway(text)).collect(),
         object: None,
         source: None,
         extras: false,
@@ -145,7 +163,7 @@ fn create_replace_delete_and_nothing_for_nothing() {
 fn adopted_routes_stay_until_synced_and_the_same_again_is_no_work() {
     let (mut table, now) = (table(), Instant::now());
     for text in [P, "10.244.3.0/24", "10.244.4.0/24"] {
-        table.adopt(prefix(text), &hops(&["10.0.1.1"]).into());
+        table.adopt(prefix(text), &target(&["10.0.1.1"]));
     }
     assert_eq!(table.status().stale, 3);
     table.want(prefix(P), &hops(&["10.0.1.1"]));
@@ -155,7 +173,7 @@ fn adopted_routes_stay_until_synced_and_the_same_again_is_no_work() {
         ["replace 10.244.3.0/24 10.0.1.2"]
     );
     // Even when others delete and put back what is not wanted yet, it is not swept.
-    table.appeared(prefix("10.244.4.0/24"), &hops(&["10.0.1.1"]).into());
+    table.appeared(prefix("10.244.4.0/24"), &target(&["10.0.1.1"]));
     assert_eq!(work(&mut table, now, Outcome::Done), [""; 0]);
     assert_eq!(table.synced(), 1);
     assert_eq!(
@@ -169,7 +187,7 @@ fn adopted_routes_stay_until_synced_and_the_same_again_is_no_work() {
 #[test]
 fn an_adopted_route_that_was_learned_and_withdrawn_goes_at_once() {
     let (mut table, now) = (table(), Instant::now());
-    table.adopt(prefix(P), &hops(&["10.0.1.1"]).into());
+    table.adopt(prefix(P), &target(&["10.0.1.1"]));
     table.want(prefix(P), &hops(&["10.0.1.1"]));
     table.want(prefix(P), &NextHops::default());
     assert_eq!(
@@ -182,7 +200,7 @@ fn an_adopted_route_that_was_learned_and_withdrawn_goes_at_once() {
 #[test]
 fn a_missing_route_is_created_when_it_cannot_be_replaced() {
     let (mut table, now) = (table(), Instant::now());
-    table.adopt(prefix(P), &hops(&["10.0.1.1"]).into());
+    table.adopt(prefix(P), &target(&["10.0.1.1"]));
     table.want(prefix(P), &hops(&["10.0.1.2"]));
     assert_eq!(
         work(&mut table, now, Outcome::Missing),
@@ -363,7 +381,7 @@ fn what_others_delete_or_replace_is_put_back() {
         work(&mut table, now, Outcome::Done),
         [format!("create {P} 10.0.1.1")]
     );
-    assert!(table.appeared(prefix(P), &hops(&["10.0.1.66"]).into()));
+    assert!(table.appeared(prefix(P), &target(&["10.0.1.66"])));
     assert_eq!(
         work(&mut table, now, Outcome::Done),
         [format!("replace {P} 10.0.1.1")]
@@ -377,6 +395,42 @@ fn what_others_delete_or_replace_is_put_back() {
     // What is not ours is nobody's business here.
     assert!(!table.vanished(prefix("192.0.2.0/24"), &[]));
     assert!(table.entries.len() == 1);
+}
+
+#[test]
+fn a_route_that_was_moved_to_another_link_is_put_back() {
+    for (prefix, gateway) in [(P, "10.0.1.1"), (P6, "2001:db8::1")] {
+        let (mut table, now) = (table(), Instant::now());
+        let moved = format!("{gateway}%2");
+        table.want(self::prefix(prefix), &hops(&[gateway]));
+        work(&mut table, now, Outcome::Done);
+        assert!(table.appeared(self::prefix(prefix), &target(&[&moved])));
+        let back = [format!("replace {prefix} {gateway}")];
+        assert_eq!(work(&mut table, now, Outcome::Done), back);
+        // Without a word.
+        let drift = resync(&mut table, &[(prefix, &[&moved])], None);
+        assert_eq!(drift.altered.count, 1);
+        assert_eq!(work(&mut table, now, Outcome::Done), back);
+        // The gateway itself is on the other link now.
+        table.retry_within(&self::prefix(if gateway.contains(':') {
+            "2001:db8::/64"
+        } else {
+            "10.0.1.0/24"
+        }));
+        let asked = table.suspects();
+        assert_eq!(*asked, *hops(&[gateway]));
+        answer(&mut table, [(asked[0], Lookup::Connected(2))]);
+        let changes = table.next_changes(9);
+        assert_eq!(
+            changes.iter().map(line).collect::<Vec<_>>(),
+            [format!("replace {prefix} {moved}")]
+        );
+        // Refused, since it has gone back meanwhile: nobody waits for the next try.
+        table.settle(&changes[0], Outcome::Refused(libc::ENETUNREACH), now);
+        assert_eq!(*table.suspects(), *hops(&[gateway]));
+        answer(&mut table, [(asked[0], Lookup::Connected(1))]);
+        assert_eq!(table.status().installed, 1);
+    }
 }
 
 #[test]
@@ -489,14 +543,16 @@ const P6: &str = "2001:db8:2::/64";
 fn an_ipv6_route_that_loses_a_gateway_is_put_right() {
     let (mut table, now) = (table(), Instant::now());
     let both = hops(&["2001:db8::1", "2001:db8::2"]);
+    let gateways = target(&["2001:db8::1", "2001:db8::2"]);
+    let gateways = gateways.hops();
     table.want(prefix(P6), &both);
     work(&mut table, now, Outcome::Done);
-    assert!(table.vanished(prefix(P6), &both[1..]));
+    assert!(table.vanished(prefix(P6), &gateways[1..]));
     assert_eq!(
         work(&mut table, now, Outcome::Done),
         [format!("replace {P6} 2001:db8::1+2001:db8::2")]
     );
-    assert!(table.vanished(prefix(P6), &both));
+    assert!(table.vanished(prefix(P6), gateways));
     assert_eq!(
         work(&mut table, now, Outcome::Done),
         [format!("create {P6} 2001:db8::1+2001:db8::2")]
@@ -509,7 +565,7 @@ fn an_ipv6_route_that_loses_a_gateway_is_put_right() {
     );
     table.want(prefix(P6), &both);
     work(&mut table, now, Outcome::Done);
-    table.vanished(prefix(P6), &both[1..]);
+    table.vanished(prefix(P6), &gateways[1..]);
     table.want(prefix(P6), &NextHops::default());
     assert_eq!(
         work(&mut table, now, Outcome::Done),

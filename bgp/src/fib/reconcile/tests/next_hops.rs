@@ -60,8 +60,8 @@ fn a_route_goes_without_the_next_hop_that_is_no_gateway_until_it_is_one() {
     assert_eq!(
         lines,
         [
-            "replace 10.244.2.0/24 10.0.1.1+10.0.9.1",
-            "replace 10.244.3.0/24 10.0.1.1+10.0.9.1",
+            "replace 10.244.2.0/24 10.0.1.1+10.0.9.1%2",
+            "replace 10.244.3.0/24 10.0.1.1+10.0.9.1%2",
         ]
     );
     assert_eq!(table.status().degraded_count, 0);

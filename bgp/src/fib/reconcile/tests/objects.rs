@@ -115,7 +115,7 @@ fn several_gateways_are_shared_and_one_is_plain() {
     table.want(prefix(P), &hops(&[B]));
     assert_eq!(
         work(&mut table, now, Outcome::Done),
-        [format!("replace {P} 10.0.2.1")]
+        [format!("replace {P} 10.0.2.1%2")]
     );
 }
 
@@ -236,7 +236,7 @@ fn a_refused_group_leaves_routes_with_gateways_of_their_own() {
     assert!(table.note_on_objects().unwrap().contains("memory"));
     assert_eq!(
         work(&mut table, now, Outcome::Done)[0],
-        format!("create {P} 10.0.1.1+10.0.2.1")
+        format!("create {P} 10.0.1.1+10.0.2.1%2")
     );
     table.retry_objects();
     assert_eq!(write_objects(&mut table), ["2 has 0+1"]);
