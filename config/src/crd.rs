@@ -4,7 +4,7 @@
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
 
-pub use crate::raw::{BGPConfiguration, BGPFilter, BGPPeer};
+pub use crate::raw::{BFDProfile, BGPConfiguration, BGPFilter, BGPPeer};
 
 /// Says at the head of a generated file where it comes from.
 const HEAD: &str = "# Generated from config/src/raw; do not edit. How: config/README.md.\n";
@@ -13,6 +13,7 @@ const HEAD: &str = "# Generated from config/src/raw; do not edit. How: config/RE
 #[must_use]
 pub fn all() -> Vec<(&'static str, CustomResourceDefinition)> {
     vec![
+        ("bfdprofiles.yaml", BFDProfile::crd()),
         ("bgpconfigurations.yaml", BGPConfiguration::crd()),
         ("bgpfilters.yaml", BGPFilter::crd()),
         ("bgppeers.yaml", BGPPeer::crd()),

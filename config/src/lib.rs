@@ -38,10 +38,10 @@ pub use load::{
 };
 pub use password::Password;
 pub use resolved::{
-    Action, AddPath, AddressFamily, AoAlgorithm, AoKey, AsPathMatch, Capabilities, Changes,
-    CniConfig, CommunityChanges, CommunityMatch, Conditions, FelixConfig, Filter, GracefulRestart,
-    IptablesBackend, KernelConfig, LimitAction, MaximumPrefixes, Multipath, NeighborMatch,
-    NextHopChange, NextHopGroups, NextHopMode, NexthopCompatMode, NodeAddresses, Operator,
-    PeerConfig, PrefixMatch, Prepend, Remote, RemoteAs, RemovePrivateAs, ResilientGroups, Role,
-    RouteHandling, Rule, Security, Source, SpeakerConfig, Timers, Ttl,
+    Action, AddPath, AddressFamily, AoAlgorithm, AoKey, AsPathMatch, BfdProfile, Capabilities,
+    Changes, CniConfig, CommunityChanges, CommunityMatch, Conditions, FelixConfig, Filter,
+    GracefulRestart, IptablesBackend, KernelConfig, LimitAction, MaximumPrefixes, Multipath,
+    NeighborMatch, NextHopChange, NextHopGroups, NextHopMode, NexthopCompatMode, NodeAddresses,
+    Operator, PeerConfig, PrefixMatch, Prepend, Remote, RemoteAs, RemovePrivateAs, ResilientGroups,
+    Role, RouteHandling, Rule, Security, Source, SpeakerConfig, Timers, Ttl,
 };

@@ -8,11 +8,13 @@ use std::sync::Arc;
 
 use crate::{Asn, Cidr};
 
+mod bfd;
 mod filter;
 mod kernel;
 mod limits;
 mod peer;
 
+pub use bfd::BfdProfile;
 pub use filter::{
     Action, AsPathMatch, Changes, CommunityChanges, CommunityMatch, Conditions, Filter,
     NeighborMatch, NextHopChange, Operator, PrefixMatch, Prepend, Rule, Source,

@@ -121,6 +121,7 @@ fn from_cluster(configuration: &Value, peer: &Value, filter: &Value) -> SpeakerO
     let filter: BGPFilter =
         serde_json::from_value(resource("BGPFilter", "from-fabric", filter)).unwrap();
     SpeakerObjects {
+        bfd_profiles: Vec::new(),
         configurations: vec![object(configuration.name_any(), configuration.spec)],
         peers: vec![object(peer.name_any(), peer.spec)],
         filters: vec![object(filter.name_any(), filter.spec)],

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use rcni_config::{
-    Action, AddPath, AddressFamily, AoAlgorithm, AoKey, Capabilities, Changes, Cidr,
+    Action, AddPath, AddressFamily, AoAlgorithm, AoKey, BfdProfile, Capabilities, Changes, Cidr,
     CommunityPattern, Conditions, FelixConfig, HoldTime, IptablesBackend, LimitAction,
     NextHopGroups, NexthopCompatMode, NodeAddresses, Operator, Password, PeerConfig, PrefixMatch,
     Remote, RemoteAs, RemovePrivateAs, ResilientGroups, Role, Rule, Security, SpeakerConfig,
@@ -139,6 +139,7 @@ fn defaults_of_the_speaker() {
             keepalive_secs: None,
             send_hold_secs: 480,
             connect_retry_secs: 5,
+            bfd: None,
         }
     );
     assert_eq!(
@@ -214,7 +215,7 @@ kind: BGPPeer
 metadata: {name: b}
 spec:
   {peerRange: 10.0.1.0/24, maximumPeers: 10000, asNumber: external, localASNumber: 65000,
-   multihop: 255, profile: dc, keepaliveSeconds: 1, addPath: {receive: true, send: 32},
+   multihop: 255, profile: dc, keepaliveSeconds: 1, bfdProfile: far, addPath: {receive: true, send: 32},
    extendedMessages: false, role: rs-client, roleStrict: true, enforceFirstAS: false,
    tcpAO: {keys: [{sendID: 0, receiveID: 255, algorithm: hmac-sha-1-96, secret: a},
                   {sendID: 1, receiveID: 1, algorithm: aes-128-cmac-96, secret: 'b c'}]}}
@@ -223,6 +224,13 @@ apiVersion: rcni.io/v1alpha1
 kind: BGPPeer
 metadata: {name: c}
 spec: {peerIP: 10.0.2.1, asNumber: internal, ttlSecurity: 254, profile: default}
+---
+apiVersion: rcni.io/v1alpha1
+kind: BFDProfile
+metadata: {name: far}
+spec:
+  {transmitIntervalMilliseconds: 10, receiveIntervalMilliseconds: 60000, detectMultiplier: 255,
+   passive: true, minimumTTL: 250}
 ---
 apiVersion: rcni.io/v1alpha1
 kind: BGPFilter
@@ -350,6 +358,13 @@ fn every_field_of_a_range(peer: &PeerConfig) {
         keepalive_secs: Some(1),
         send_hold_secs: 18,
         connect_retry_secs: 5,
+        bfd: Some(BfdProfile {
+            transmit_ms: 10,
+            receive_ms: 60_000,
+            multiplier: 255,
+            passive: true,
+            minimum_ttl: 250,
+        }),
     };
     assert_eq!(peer.timers, timers);
     let capabilities = Capabilities {
@@ -529,4 +544,23 @@ fn one_as_for_all_nodes() {
     assert_eq!(provider.remove_private_as, Some(RemovePrivateAs::Remove));
     let pods = &config.filters["pods"];
     assert_eq!(pods.import_v4, pods.export_v4);
+}
+
+#[test]
+fn bfd() {
+    let config = speaker("bfd/node1-bgp.yaml");
+    let fast = BfdProfile {
+        transmit_ms: 100,
+        receive_ms: 100,
+        ..BfdProfile::default()
+    };
+    assert_eq!(peer(&config, "tor-a").timers.bfd, Some(fast));
+    let default = Some(BfdProfile::default());
+    assert_eq!(peer(&config, "tor-b").timers.bfd, default);
+    assert_eq!(
+        peer(&speaker("dual-tor/node1-bgp.yaml"), "tor-a")
+            .timers
+            .bfd,
+        None
+    );
 }

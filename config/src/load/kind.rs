@@ -6,7 +6,9 @@ use serde::de::DeserializeOwned;
 use super::read::What;
 use super::tree::{Entry, Node, Value};
 use crate::paths;
-use crate::raw::{BGPConfigurationSpec, BGPFilterSpec, BGPPeerSpec, FelixConfigurationSpec, Place};
+use crate::raw::{
+    BFDProfileSpec, BGPConfigurationSpec, BGPFilterSpec, BGPPeerSpec, FelixConfigurationSpec, Place,
+};
 use crate::similar::closest;
 
 /// Which kinds a file may have, and where those of the other program belong.
@@ -16,7 +18,7 @@ pub(super) struct Kinds {
     foreign_file: &'static str,
 }
 
-const BGP_KINDS: &[&str] = &["BGPConfiguration", "BGPPeer", "BGPFilter"];
+const BGP_KINDS: &[&str] = &["BGPConfiguration", "BGPPeer", "BGPFilter", "BFDProfile"];
 const NODE_KINDS: &[&str] = &["FelixConfiguration"];
 pub(super) const SPEAKER_KINDS: Kinds = Kinds {
     own: BGP_KINDS,
@@ -133,6 +135,7 @@ fn fields(kind: &str) -> &'static [&'static str] {
         "BGPConfiguration" => fields_of::<BGPConfigurationSpec>(),
         "BGPPeer" => fields_of::<BGPPeerSpec>(),
         "BGPFilter" => fields_of::<BGPFilterSpec>(),
+        "BFDProfile" => fields_of::<BFDProfileSpec>(),
         _ => fields_of::<FelixConfigurationSpec>(),
     }
 }
@@ -164,6 +167,7 @@ mod tests {
             ("BGPConfiguration", "routerID"),
             ("BGPPeer", "peerIP"),
             ("BGPFilter", "importV4"),
+            ("BFDProfile", "detectMultiplier"),
             ("FelixConfiguration", "podCIDRs"),
         ] {
             assert!(fields(kind).contains(&field), "{kind}: {:?}", fields(kind));

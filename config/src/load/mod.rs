@@ -122,6 +122,9 @@ impl Objects {
             "BGPFilter" => speaker
                 .filters
                 .extend(read_spec(report, root, header, lines)),
+            "BFDProfile" => speaker
+                .bfd_profiles
+                .extend(read_spec(report, root, header, lines)),
             "FelixConfiguration" => self.felix.extend(read_spec(report, root, header, lines)),
             _ => only_around_spec(report, root, header, lines),
         }

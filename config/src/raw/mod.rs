@@ -4,6 +4,7 @@
 //! its line, so that what is refused later, by meaning, is still reported with its place.
 
 mod as_number;
+mod bfd;
 mod bgp;
 mod felix;
 mod filter;
@@ -14,6 +15,7 @@ mod peer;
 mod secret;
 
 pub use as_number::AsNumber;
+pub use bfd::*;
 pub use bgp::*;
 pub use felix::*;
 pub use filter::*;
@@ -73,4 +75,6 @@ pub struct SpeakerObjects {
     pub peers: Vec<Object<BGPPeerSpec>>,
     /// What the neighbours' `filters` name.
     pub filters: Vec<Object<BGPFilterSpec>>,
+    /// What the neighbours' `bfdProfile` names.
+    pub bfd_profiles: Vec<Object<BFDProfileSpec>>,
 }

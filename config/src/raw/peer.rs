@@ -77,6 +77,10 @@ pub struct BGPPeerSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 21845)))]
     pub keepalive_seconds: Option<Located<Int>>,
+    /// Watch the way to the neighbour by BFD (RFC 5880), with the times of this BFDProfile; default
+    /// is one that needs no object: 300 ms, 3 packets. Default: not watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bfd_profile: Option<Located<String>>,
     /// Pause between attempts to dial, 1 to 65535. Default: 5.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 65535)))]

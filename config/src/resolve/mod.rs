@@ -3,6 +3,7 @@
 //! A function here records what it refuses in the [`Report`] and returns something usable or
 //! `None`, so that the next check still runs. Nothing is handed out unless the report stays empty.
 
+mod bfd;
 mod felix;
 mod filter;
 mod peer;

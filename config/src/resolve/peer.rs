@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::Report;
 use super::subject::Subject;
+use super::{Report, bfd};
 use crate::raw::{AsNumber, BGPPeerSpec, Located, Object};
 use crate::{Asn, Filter, PeerConfig, RemoteAs, Rule, Ttl};
 
@@ -26,17 +26,23 @@ pub(super) struct Own {
     pub(super) bind_addresses: Vec<IpAddr>,
 }
 
+/// What neighbours refer to.
+pub(super) struct Known {
+    pub(super) own: Own,
+    pub(super) filters: BTreeMap<String, Arc<Filter>>,
+    pub(super) bfd: bfd::Profiles,
+}
+
 /// All neighbours that could be made sense of, by name.
 pub(super) fn peers(
     report: &mut Report,
     objects: &[Object<BGPPeerSpec>],
-    filters: &BTreeMap<String, Arc<Filter>>,
-    own: &Own,
+    known: &Known,
 ) -> Vec<PeerConfig> {
     let mut peers = Vec::new();
     for object in objects {
         let mut subject = Subject::new(report, "BGPPeer", object);
-        if let Some(peer) = peer(&mut subject, object, filters, own) {
+        if let Some(peer) = peer(&mut subject, object, known) {
             peers.push((object, peer));
         }
     }
@@ -49,10 +55,10 @@ pub(super) fn peers(
 fn peer(
     subject: &mut Subject<'_>,
     object: &Object<BGPPeerSpec>,
-    known: &BTreeMap<String, Arc<Filter>>,
-    own: &Own,
+    known: &Known,
 ) -> Option<PeerConfig> {
     let spec = &object.spec;
+    let own = &known.own;
     let remote = remote::remote(subject, object);
     let asn = remote_as(subject, spec.as_number);
     let local_asn = local_asn(subject, spec, own);
@@ -60,11 +66,11 @@ fn peer(
     let source_address = remote::source_address(subject, spec, remote);
     remote::reachable(subject, spec, remote, &own.bind_addresses);
     let ttl = ttl(subject, spec, internal);
-    let timers = timers::timers(subject, spec);
+    let timers = timers::timers(subject, spec, &known.bfd);
     let capabilities = capabilities::capabilities(subject, spec, internal);
     let security = security::security(subject, spec);
     let routes = routes::routes(subject, spec, internal, &capabilities.families);
-    let filters = filters(subject, &spec.filters, known);
+    let filters = filters(subject, &spec.filters, &known.filters);
     Some(PeerConfig {
         name: object.name.value.clone(),
         remote: remote?,

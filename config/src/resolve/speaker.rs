@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::subject::Subject;
 use super::usable::Use;
-use super::{Report, filter, peer};
+use super::{Report, bfd, filter, peer};
 use crate::raw::{BGPConfigurationSpec, Located, Object, Place, SpeakerObjects};
 use crate::{Asn, ConfigErrors, Filter, GracefulRestart, Multipath, PeerConfig, SpeakerConfig};
 
@@ -39,6 +39,7 @@ pub fn speaker(
 pub(crate) fn misplaced_speaker(report: &mut Report, objects: &SpeakerObjects) {
     report.remember_broken(Some("BGPFilter".to_owned()), None);
     report.remember_broken(Some("BGPPeer".to_owned()), None);
+    report.remember_broken(Some("BFDProfile".to_owned()), None);
     peers_and_filters(report, objects);
     for object in &objects.configurations {
         configuration(report, object);
@@ -52,6 +53,7 @@ fn peers_and_filters(
     unique_names(report, "BGPConfiguration", &objects.configurations);
     unique_names(report, "BGPPeer", &objects.peers);
     unique_names(report, "BGPFilter", &objects.filters);
+    unique_names(report, "BFDProfile", &objects.bfd_profiles);
     let names = objects.peers.iter().map(|peer| peer.name.value.as_str());
     let context = filter::Context::new(names.collect());
     let filters: BTreeMap<String, Arc<Filter>> = objects
@@ -65,8 +67,13 @@ fn peers_and_filters(
             )
         })
         .collect();
-    let own = own(objects);
-    (peer::peers(report, &objects.peers, &filters, &own), filters)
+    let known = peer::Known {
+        own: own(objects),
+        bfd: bfd::profiles(report, &objects.bfd_profiles),
+        filters,
+    };
+    let peers = peer::peers(report, &objects.peers, &known);
+    (peers, known.filters)
 }
 
 /// What is known of the speaker before it is checked.

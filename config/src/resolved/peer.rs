@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::{AddressFamily, Filter, MaximumPrefixes};
+use super::{AddressFamily, BfdProfile, Filter, MaximumPrefixes};
 use crate::{Asn, Cidr, HoldTime, Password};
 
 /// One configured neighbour, or all that connect from a range.
@@ -183,6 +183,8 @@ pub struct Timers {
     pub send_hold_secs: u32,
     /// Between attempts to dial (RFC 4271 §8, ConnectRetryTime); at least 1.
     pub connect_retry_secs: u16,
+    /// How the way to the peer is watched, if it is.
+    pub bfd: Option<BfdProfile>,
 }
 
 /// What is offered in OPEN.

@@ -233,7 +233,7 @@ fn a_kind_of_the_speaker() {
            the other program's (/etc/rcni/bgp.yaml)",
             "felix.yaml:12: spec.x (BGPPeer a): unknown field; known here: peerIP, peerRange, \
            maximumPeers, asNumber, localASNumber, peerPort, passive, sourceAddress, multihop, \
-           ttlSecurity, profile, holdTimeSeconds, keepaliveSeconds, connectRetrySeconds, families, \
+           ttlSecurity, profile, holdTimeSeconds, keepaliveSeconds, bfdProfile, connectRetrySeconds, families, \
            addPath, extendedMessages, role, roleStrict, enforceFirstAS, numAllowedLocalASNumbers, asOverride, removePrivateAS, nextHopMode, routeReflectorClient, maximumPrefixes, honorGracefulShutdown, password, tcpAO, filters",
             "felix.yaml:12: spec.asNumber (BGPPeer a): is required; add asNumber",
             "felix.yaml:12: spec.peerIP (BGPPeer a): is required; add peerIP, or peerRange for all \

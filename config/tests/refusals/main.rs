@@ -7,6 +7,7 @@
     reason = "helpers of tests may fail a test"
 )]
 
+mod bfd;
 mod felix;
 mod filter;
 mod golden;

@@ -290,7 +290,7 @@ fn a_password_in_a_field_s_name_is_not_shown() {
             "bgp.yaml:14: spec.password (BGPPeer tor-a): unknown field; did you mean password? Known \
              here: peerIP, peerRange, maximumPeers, asNumber, localASNumber, peerPort, passive, \
              sourceAddress, multihop, ttlSecurity, profile, holdTimeSeconds, keepaliveSeconds, \
-             connectRetrySeconds, families, addPath, extendedMessages, role, roleStrict, \
+             bfdProfile, connectRetrySeconds, families, addPath, extendedMessages, role, roleStrict, \
              enforceFirstAS, numAllowedLocalASNumbers, asOverride, removePrivateAS, nextHopMode, routeReflectorClient, maximumPrefixes, honorGracefulShutdown, password, tcpAO, filters",
         ],
     );

@@ -76,14 +76,14 @@ fn unknown_kind() {
             object("BGPpeer", "tor-a", "  peerIP: 10.0.1.1\n")
         ),
         &[
-            r#"bgp.yaml:9: kind (BGPpeer tor-a): unknown kind "BGPpeer"; did you mean BGPPeer? There are BGPConfiguration, BGPPeer, BGPFilter"#,
+            r#"bgp.yaml:9: kind (BGPpeer tor-a): unknown kind "BGPpeer"; did you mean BGPPeer? There are BGPConfiguration, BGPPeer, BGPFilter, BFDProfile"#,
             "bgp.yaml:12: spec.asNumber (BGPPeer tor-a): is required; add asNumber",
         ],
     );
     speaker_refuses(
         &format!("{NODE}{}", object("IPPool", "a", "  cidr: 10.0.0.0/8\n")),
         &[
-            r#"bgp.yaml:9: kind (IPPool a): unknown kind "IPPool"; write one of BGPConfiguration, BGPPeer, BGPFilter"#,
+            r#"bgp.yaml:9: kind (IPPool a): unknown kind "IPPool"; write one of BGPConfiguration, BGPPeer, BGPFilter, BFDProfile"#,
         ],
     );
     speaker_refuses(
@@ -126,7 +126,7 @@ fn a_wrong_kind_hides_nothing() {
         &format!("{NODE}{stranger}"),
         &[
             r#"bgp.yaml:8: apiVersion (ConfigMap A): unknown version "v1"; write rcni.io/v1alpha1"#,
-            r#"bgp.yaml:9: kind (ConfigMap A): unknown kind "ConfigMap"; write one of BGPConfiguration, BGPPeer, BGPFilter"#,
+            r#"bgp.yaml:9: kind (ConfigMap A): unknown kind "ConfigMap"; write one of BGPConfiguration, BGPPeer, BGPFilter, BFDProfile"#,
             "bgp.yaml:10: metadata.name (ConfigMap A): an object's name has only a-z, 0-9, - and ., \
              and begins and ends with a letter or digit; write one such as tor-a",
             "bgp.yaml:10: metadata.labels (ConfigMap A): unknown field; known here: name",
@@ -161,7 +161,7 @@ fn wrong_or_missing_api_version() {
         &NODE.replace("kind: BGPConfiguration\n", ""),
         &[
             "bgp.yaml:1: kind (default): is required; did you mean BGPConfiguration? There are \
-           BGPConfiguration, BGPPeer, BGPFilter",
+           BGPConfiguration, BGPPeer, BGPFilter, BFDProfile",
         ],
     );
 }

@@ -1,6 +1,7 @@
 //! How long what may take.
 
 use crate::raw::{BGPPeerSpec, Int, Located, ProfileSpec};
+use crate::resolve::bfd;
 use crate::resolve::subject::Subject;
 use crate::{HoldTime, Timers};
 
@@ -12,7 +13,11 @@ const DC_HOLD_SECS: u16 = 9;
 const DC_KEEPALIVE_SECS: u16 = 3;
 
 /// Explicit fields win over the profile.
-pub(super) fn timers(subject: &mut Subject<'_>, spec: &BGPPeerSpec) -> Timers {
+pub(super) fn timers(
+    subject: &mut Subject<'_>,
+    spec: &BGPPeerSpec,
+    profiles: &bfd::Profiles,
+) -> Timers {
     let profile = spec.profile.unwrap_or_default();
     let default = match profile {
         ProfileSpec::Default => HoldTime::DEFAULT,
@@ -43,6 +48,7 @@ pub(super) fn timers(subject: &mut Subject<'_>, spec: &BGPPeerSpec) -> Timers {
         keepalive_secs,
         send_hold_secs,
         connect_retry_secs,
+        bfd: bfd::of_peer(subject, spec, profiles),
     }
 }
 
