@@ -4,7 +4,7 @@
 //!   that fails is answered without being asked, and is found by its sequence number.
 //! * The kernel works through a send before the call returns: several microseconds for each route.
 //!   Large sends are therefore made by another thread, while this one goes on reading what peers
-//!   announce. Answers are there when the call returns. Still every wait has a deadline: what has
+//!   announce and makes the next batch. Answers are there when the call returns. Still every wait has a deadline: what has
 //!   no answer by then is [`Outcome::Unknown`].
 //! * Failures that do not fit the receive buffer are lost, and the kernel says so (`ENOBUFS`):
 //!   unknown, too.
@@ -44,15 +44,66 @@ pub struct Netlink {
     opener: Opener,
     /// A dump was not read to its end: the kernel begins no other on this socket.
     broken: bool,
-    /// The large send that another thread makes.
+    /// A large send that another thread still makes, although nobody waits for it any more.
     sending: Option<Sending>,
     sequence: u32,
     /// Answers.
     buffer: BytesMut,
     /// Requests.
     out: Vec<u8>,
+    /// Room for the next batch while one is being sent.
+    spare: Vec<u8>,
     /// This kernel has IPv6, whether it is used in this namespace or not.
     has_ipv6: bool,
+}
+
+/// Changes as messages.
+#[derive(Debug)]
+pub struct Batch {
+    bytes: Vec<u8>,
+    /// Sequence number of the first.
+    first: u32,
+    count: usize,
+}
+
+impl Batch {
+    /// Changes in it.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.count
+    }
+}
+
+/// A batch on its way through the kernel.
+#[derive(Debug)]
+pub struct Flight {
+    first: u32,
+    count: usize,
+    deadline: Instant,
+    send: Send,
+}
+
+#[derive(Debug)]
+enum Send {
+    /// By another thread.
+    Making(Sending),
+    /// With the bytes, which are of use again.
+    Done(Vec<u8>, io::Result<()>),
+}
+
+impl Flight {
+    /// Until the kernel is through with it, or its time is over. Safe to drop and to wait for again.
+    pub async fn over(&mut self) {
+        let Send::Making(sending) = &mut self.send else {
+            return;
+        };
+        if let Ok(done) = timeout_at(self.deadline, sending).await {
+            self.send = match done {
+                Ok((bytes, sent)) => Send::Done(bytes, sent),
+                Err(error) => Send::Done(Vec::new(), Err(error.into())),
+            };
+        }
+    }
 }
 
 /// Gives the bytes back.
@@ -80,6 +131,7 @@ impl Netlink {
             sequence: 0,
             buffer: BytesMut::with_capacity(DATAGRAM),
             out: Vec::with_capacity(SEND_BYTES),
+            spare: Vec::new(),
             has_ipv6: has_ipv6()?,
         })
     }
@@ -134,40 +186,94 @@ impl Netlink {
         let mut outcomes = Vec::with_capacity(changes.len());
         let mut rest = changes;
         while !rest.is_empty() {
-            self.out.clear();
-            let first = self.sequence.wrapping_add(1);
-            let mut last_start = 0;
-            let mut count = 0;
-            for change in rest {
-                if count == BATCH || (count > 0 && self.out.len() > SEND_BYTES - 1024) {
-                    break;
-                }
-                self.sequence = self.sequence.wrapping_add(1);
-                last_start = message::change(&mut self.out, self.sequence, owner, change);
-                count += 1;
-            }
-            message::add_flags(&mut self.out, last_start, flag::ACK);
-            outcomes.extend(self.exchange(first, &rest[..count]).await);
-            rest = &rest[count..];
+            let batch = self.batch(owner, rest);
+            let (these, others) = rest.split_at(batch.count);
+            let mut flight = self.launch(batch).await;
+            flight.over().await;
+            outcomes.extend(self.land(flight, these).await);
+            rest = others;
         }
         outcomes
     }
 
-    /// Sends one batch and collects its answers.
-    async fn exchange(&mut self, first: u32, changes: &[Change]) -> Vec<Outcome> {
-        let deadline = Instant::now() + ANSWER;
-        let mut outcomes = vec![None; changes.len()];
-        let otherwise = match self.send(deadline).await {
-            Ok(()) if self.collect(deadline, first, changes, &mut outcomes).await => {
-                // No answer of its own is a success: the last message was answered.
-                Outcome::Done
+    /// As many of `changes`, from the first on, as fit one send. May be called while another one is
+    /// on its way.
+    pub fn batch(&mut self, owner: &Ownership, changes: &[Change]) -> Batch {
+        let mut bytes = std::mem::take(&mut self.spare);
+        bytes.clear();
+        let first = self.sequence.wrapping_add(1);
+        let mut last_start = 0;
+        let mut count = 0;
+        for change in changes {
+            if count == BATCH || (count > 0 && bytes.len() > SEND_BYTES - 1024) {
+                break;
             }
-            Ok(()) => Outcome::Unknown,
-            Err(error) => match error.raw_os_error() {
-                Some(errno) => Outcome::NotSent(errno),
+            self.sequence = self.sequence.wrapping_add(1);
+            last_start = message::change(&mut bytes, self.sequence, owner, change);
+            count += 1;
+        }
+        message::add_flags(&mut bytes, last_start, flag::ACK);
+        Batch {
+            bytes,
+            first,
+            count,
+        }
+    }
+
+    /// Sends a batch. Nothing else may be asked of the kernel before it has [landed](Netlink::land).
+    pub async fn launch(&mut self, batch: Batch) -> Flight {
+        let deadline = Instant::now() + ANSWER;
+        let Batch {
+            bytes,
+            first,
+            count,
+        } = batch;
+        let send = match self.settled(deadline).await {
+            Err(error) => Send::Done(bytes, Err(error)),
+            Ok(()) if bytes.len() < LARGE => {
+                let sent = self.wire.send(&bytes);
+                Send::Done(bytes, sent)
+            }
+            Ok(()) => Send::Making(self.send_apart(bytes)),
+        };
+        Flight {
+            first,
+            count,
+            deadline,
+            send,
+        }
+    }
+
+    /// The outcomes of a batch after its [`Flight::over`]: one for each of its `changes`.
+    pub async fn land(&mut self, flight: Flight, changes: &[Change]) -> Vec<Outcome> {
+        let Flight {
+            first,
+            count,
+            deadline,
+            send,
+        } = flight;
+        let mut outcomes = vec![None; count];
+        let otherwise = match send {
+            Send::Making(sending) => {
                 // Another thread is still about it.
-                None => Outcome::Unknown,
-            },
+                self.sending = Some(sending);
+                Outcome::Unknown
+            }
+            Send::Done(bytes, sent) => {
+                self.spare = bytes;
+                match sent {
+                    Ok(()) if self.collect(deadline, first, changes, &mut outcomes).await => {
+                        // No answer of its own is a success: the last message was answered.
+                        Outcome::Done
+                    }
+                    Ok(()) => Outcome::Unknown,
+                    Err(error) => match error.raw_os_error() {
+                        Some(errno) => Outcome::NotSent(errno),
+                        // The thread is gone, and nobody knows how far it came.
+                        None => Outcome::Unknown,
+                    },
+                }
+            }
         };
         outcomes
             .into_iter()
@@ -233,23 +339,33 @@ impl Netlink {
 
     /// Sends what is in `out`.
     async fn send(&mut self, deadline: Instant) -> io::Result<()> {
-        // Of two sends at once the kernel might hear the later one first.
-        if self.sending.is_some()
-            && let Err(error) = self.finish(deadline).await
-            && error.kind() == io::ErrorKind::TimedOut
-        {
-            return Err(io::Error::from_raw_os_error(libc::ETIMEDOUT));
-        }
+        self.settled(deadline).await?;
         if self.out.len() < LARGE {
             return self.wire.send(&self.out);
         }
         let bytes = std::mem::take(&mut self.out);
+        self.sending = Some(self.send_apart(bytes));
+        self.finish(deadline).await
+    }
+
+    /// Has another thread send `bytes`.
+    fn send_apart(&self, bytes: Vec<u8>) -> Sending {
         let wire = Arc::clone(&self.wire);
-        self.sending = Some(tokio::task::spawn_blocking(move || {
+        tokio::task::spawn_blocking(move || {
             let sent = wire.send(&bytes);
             (bytes, sent)
-        }));
-        self.finish(deadline).await
+        })
+    }
+
+    /// Waits for a send that was given up: of two at once the kernel might hear the later one first.
+    async fn settled(&mut self, deadline: Instant) -> io::Result<()> {
+        match self.finish(deadline).await {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                Err(io::Error::from_raw_os_error(libc::ETIMEDOUT))
+            }
+            // How it went was not waited for.
+            _ => Ok(()),
+        }
     }
 
     /// Waits for the thread that sends.

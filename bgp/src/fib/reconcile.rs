@@ -25,6 +25,7 @@ mod hops;
 mod judge;
 mod observed;
 mod status;
+mod writes;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -36,16 +37,13 @@ use self::dump::Dumping;
 use self::failures::Failures;
 use self::hops::Resolution;
 pub use self::judge::Hidden;
-use super::change::{Change, Outcome, Reason, is_passing};
+use super::change::Reason;
 use super::numbers::{NONE, Numbers};
 use super::objects::{Mode, Objects};
 use super::{NextHops, Ownership, Prefix, Target};
 
 /// Beyond so many prefixes that wait to be written, more should not be wanted.
 const QUEUED: usize = 8192;
-/// Entries that are looked at for one batch when all are.
-const LOOKED_AT: usize = 65_536;
-
 /// Found at the start and not spoken of by the speaker since.
 const ADOPTED: u8 = 1;
 /// A foreign route stands beside ours: a replacement might hit that one.
@@ -59,6 +57,9 @@ const UNSURE: u8 = 8;
 const SEEN: u8 = 16;
 /// The same of a foreign route in its place.
 const SEEN_FOREIGN: u8 = 32;
+/// Given out by [`Table::next_changes`], and not yet answered by [`Table::settle`]: until then nothing else is
+/// written for it.
+const OUT: u8 = 64;
 
 /// Bits of the number of a set; flags are above.
 const SET_BITS: u32 = 24;
@@ -190,203 +191,6 @@ impl Table {
         stale.len()
     }
 
-    /// Up to `most` writes that should be done next. Each must be answered by [`Table::settle`].
-    pub fn next_changes(&mut self, most: usize) -> Vec<Change> {
-        let mut changes = Vec::new();
-        while changes.len() < most {
-            let Some(prefix) = self.queue.pop_front() else {
-                break;
-            };
-            let Some(entry) = self.entries.get_mut(&prefix) else {
-                continue;
-            };
-            entry.set(IN_QUEUE, false);
-            match self.change(prefix) {
-                Some(change) => changes.push(change),
-                None => {
-                    if self.is_settled(prefix) {
-                        self.failures.forget(prefix);
-                    }
-                    self.review(prefix);
-                }
-            }
-        }
-        if self.rescan.is_some() {
-            self.look_at_more(&mut changes, most);
-        }
-        changes
-    }
-
-    /// The next part of all entries, while all are to be looked at.
-    fn look_at_more(&mut self, changes: &mut Vec<Change>, most: usize) {
-        let Some(last) = self.rescan else {
-            return;
-        };
-        // A prefix may have been in the queue, too: not twice in one batch.
-        self.mark_queued(changes, true);
-        let room = most.saturating_sub(changes.len());
-        let mut due = Vec::new();
-        let (mut looked_at, mut at) = (0, last);
-        for (prefix, entry) in self.entries.after(last).take(LOOKED_AT) {
-            if due.len() == room {
-                break;
-            }
-            looked_at += 1;
-            at = Some(prefix);
-            let is_due = self.differs(prefix, entry) || entry.is(UNSURE);
-            let waits = entry.is(IN_QUEUE | ADOPTED) || !is_due;
-            if !waits && self.failures.reason(prefix).is_none() {
-                due.push(prefix);
-            }
-        }
-        let all = looked_at < LOOKED_AT && due.len() < room;
-        self.rescan = (!all).then_some(at);
-        self.mark_queued(changes, false);
-        let due = due.into_iter();
-        changes.extend(due.filter_map(|prefix| self.change(prefix)));
-    }
-
-    fn mark_queued(&mut self, changes: &[Change], on: bool) {
-        for change in changes {
-            if let Some(entry) = self.entries.get_mut(&change.prefix()) {
-                entry.set(IN_QUEUE, on);
-            }
-        }
-    }
-
-    /// What should be done about a prefix.
-    fn change(&self, prefix: Prefix) -> Option<Change> {
-        let entry = self.entries.get(&prefix)?;
-        let wanted = self.target_of(prefix, entry);
-        let target = self.targets.get(wanted);
-        match (target, entry.installed) {
-            (Some(target), NONE) => Some(Change::Create {
-                prefix,
-                target: target.clone(),
-            }),
-            (Some(_), installed) if wanted == installed => None,
-            // Not knowing what is there, it might be another's by now.
-            (Some(_), _) if entry.is(CONTESTED) || self.is_unknown(prefix, entry) => {
-                Some(self.removal(prefix, entry))
-            }
-            (Some(target), _) => Some(Change::Replace {
-                prefix,
-                target: target.clone(),
-            }),
-            (None, NONE) if !entry.is(UNSURE) => None,
-            (None, NONE) => Some(Change::Delete {
-                prefix,
-                target: None,
-            }),
-            (None, _) if entry.is(ADOPTED) || !self.differs(prefix, entry) => None,
-            (None, _) => Some(self.removal(prefix, entry)),
-        }
-    }
-
-    fn is_unknown(&self, prefix: Prefix, entry: &Entry) -> bool {
-        let unanswered = || self.failures.reason(prefix) == Some(&Reason::NoAnswer);
-        prefix.is_ipv4() && self.missed || entry.is(UNSURE) && (prefix.is_ipv4() || unanswered())
-    }
-
-    /// Names what we know to be there, if we are sure of it.
-    fn removal(&self, prefix: Prefix, entry: &Entry) -> Change {
-        let sure = !entry.is(UNSURE);
-        let target = self.targets.get(entry.installed).filter(|_| sure);
-        Change::Delete {
-            prefix,
-            target: target.cloned(),
-        }
-    }
-
-    /// How a write went. True: what the kernel has must be asked ([`Table::begin_dump`]).
-    pub fn settle(&mut self, change: &Change, outcome: Outcome, now: Instant) -> bool {
-        let prefix = change.prefix();
-        let Some(entry) = self.entries.get_mut(&prefix) else {
-            return false;
-        };
-        match (change, outcome) {
-            (Change::Create { target, .. } | Change::Replace { target, .. }, Outcome::Done) => {
-                // An exclusive creation proves that nobody else is there.
-                let alone = matches!(change, Change::Create { .. });
-                self.has_written(prefix, target, alone);
-                self.failures.forget(prefix);
-            }
-            (Change::Delete { .. }, Outcome::Done | Outcome::Missing)
-            | (Change::Replace { .. }, Outcome::Missing) => {
-                if self.has_none(prefix) {
-                    // Also after an earlier refusal, whose date this attempt has used up: without
-                    // one nobody would come back to it.
-                    self.enqueue(prefix);
-                } else {
-                    self.failures.forget(prefix);
-                }
-            }
-            (_, Outcome::Exists) => {
-                self.failures.add(prefix, Reason::Held(None), now);
-                return true;
-            }
-            (_, Outcome::Unknown) => {
-                // The dump decides anew; where there is none for long, the date.
-                entry.set(UNSURE, true);
-                self.failures.add(prefix, Reason::NoAnswer, now);
-                return true;
-            }
-            (_, Outcome::NotSent(errno)) => {
-                self.failures.add(prefix, Reason::NotSent(errno), now);
-                return false;
-            }
-            (_, Outcome::Refused(errno)) => {
-                if !is_passing(errno) {
-                    self.refused(change);
-                }
-                self.failures.add(prefix, Reason::Errno(errno), now);
-                // Of several IPv6 gateways some may be written.
-                return prefix.is_ipv6() && is_passing(errno);
-            }
-            (Change::Create { .. }, Outcome::Missing) => {
-                self.refused(change);
-                self.failures.add(prefix, Reason::Errno(libc::ENOENT), now);
-                return false;
-            }
-        }
-        self.review(prefix);
-        false
-    }
-
-    fn has_written(&mut self, prefix: Prefix, target: &Target, alone: bool) {
-        let Some(entry) = self.entries.get(&prefix) else {
-            return;
-        };
-        // Mostly it is what is still wanted: no need to look for its number.
-        let wanted = self.target_of(prefix, entry);
-        let number = if self.targets.get(wanted) == Some(target) {
-            self.targets.more(wanted);
-            wanted
-        } else {
-            self.targets.take(target).0
-        };
-        if let Some(entry) = self.entries.get_mut(&prefix) {
-            let before = std::mem::replace(&mut entry.installed, number);
-            entry.set(UNSURE, false);
-            if alone {
-                entry.set(CONTESTED, false);
-            }
-            self.targets.give_back(before);
-        }
-    }
-
-    /// Nothing of ours is there. True: something should be.
-    fn has_none(&mut self, prefix: Prefix) -> bool {
-        let Some(entry) = self.entries.get_mut(&prefix) else {
-            return false;
-        };
-        let before = std::mem::replace(&mut entry.installed, NONE);
-        entry.set(UNSURE, false);
-        let wanted = entry.desired() != NONE;
-        self.targets.give_back(before);
-        wanted
-    }
-
     /// Queues what was refused and whose pause is over.
     pub fn retry_due(&mut self, now: Instant) {
         while let Some(prefix) = self.failures.take_due(now) {
@@ -436,6 +240,12 @@ impl Table {
         !self.queue.is_empty() || self.rescan.is_some()
     }
 
+    /// Whether [`Table::next_changes`] most likely has so many.
+    #[must_use]
+    pub fn has_many(&self, most: usize) -> bool {
+        self.queue.len() >= most || self.rescan.is_some()
+    }
+
     /// Whether [`Table::want`] should be called: who wants more while much waits only makes more
     /// wait here, and what waits elsewhere is smaller.
     #[must_use]
@@ -480,7 +290,7 @@ impl Table {
     /// Queues the prefix if it differs and is not waiting after a refusal; forgets it if nothing
     /// is known of it any more.
     fn review(&mut self, prefix: Prefix) {
-        let Some(entry) = self.entries.get(&prefix) else {
+        let Some(entry) = self.entries.get(&prefix).filter(|e| !e.is(OUT)) else {
             return;
         };
         if entry.desired() == NONE && entry.installed == NONE {

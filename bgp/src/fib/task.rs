@@ -2,6 +2,7 @@
 //! what others change.
 
 mod next_hops;
+mod pump;
 mod resync;
 mod told;
 
@@ -19,7 +20,7 @@ use super::change::{Change, Outcome, Reason};
 use super::drift::{Cause, Doer};
 use super::former::{Former, Leftovers};
 use super::monitor::{Monitor, Observed};
-use super::netlink::{BATCH, Netlink, Step};
+use super::netlink::{Netlink, Step};
 use super::reconcile::Table;
 use super::resolve::Link;
 use super::rivals::{Foreign, News, Others};
@@ -182,7 +183,9 @@ impl Fib {
                     let _ = query.send(self.told.status(&self.owner, &self.table));
                 }
                 () = sleep_until(timer) => self.on_time(&mut queries).await,
-                () = std::future::ready(()), if work => self.work(&mut queries).await?,
+                () = std::future::ready(()), if work => {
+                    self.work(&mut commands, &mut queries).await?;
+                }
             }
         }
     }
@@ -235,10 +238,14 @@ impl Fib {
         }
     }
 
-    async fn work(&mut self, queries: &mut mpsc::Receiver<Query>) -> io::Result<()> {
+    async fn work(
+        &mut self,
+        commands: &mut mpsc::Receiver<Command>,
+        queries: &mut mpsc::Receiver<Query>,
+    ) -> io::Result<()> {
         self.work_on_next_hops(queries).await;
         self.hear().await?;
-        self.write_batch(queries).await;
+        self.pump(commands, queries).await?;
         // What takes their place comes first.
         if self.leftovers.has_work() && !self.table.has_work() {
             for prefix in self.leftovers.step(&mut self.netlink).await {
@@ -262,32 +269,6 @@ impl Fib {
             }
         }
         Ok(())
-    }
-
-    async fn write_batch(&mut self, queries: &mut mpsc::Receiver<Query>) {
-        let changes = self.table.next_changes(BATCH);
-        if changes.is_empty() {
-            return;
-        }
-        let (table, told) = (&self.table, &self.told);
-        let answer = || {
-            let mut status = told.status(&self.owner, table);
-            status.pending += changes.len();
-            status
-        };
-        let writing = self.netlink.apply(&self.owner, &changes);
-        let outcomes = meanwhile(writing, queries, answer).await;
-        let now = std::time::Instant::now();
-        for (change, outcome) in changes.iter().zip(outcomes) {
-            self.log_outcome(change, outcome);
-            if self.table.settle(change, outcome, now) {
-                self.name_foreign |= outcome == Outcome::Exists;
-                self.resync_soon();
-            }
-        }
-        if self.table.take_doubt() {
-            self.look_at_objects_soon();
-        }
     }
 
     fn log_outcome(&mut self, change: &Change, outcome: Outcome) {

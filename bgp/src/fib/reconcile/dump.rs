@@ -4,7 +4,7 @@
 use super::super::change::{Drift, Reason};
 use super::super::numbers::NONE;
 use super::super::{KernelRoute, Prefix, Target};
-use super::{ADOPTED, CONTESTED, Entry, IN_QUEUE, SEEN, SEEN_FOREIGN, Table, UNSURE};
+use super::{ADOPTED, CONTESTED, Entry, IN_QUEUE, OUT, SEEN, SEEN_FOREIGN, Table, UNSURE};
 
 /// While a dump is read.
 #[derive(Debug, Default)]
@@ -155,7 +155,7 @@ impl Table {
         self.entries.retain(|prefix, entry| {
             let nothing = entry.desired() == NONE
                 && entry.installed == NONE
-                && !entry.is(ADOPTED | IN_QUEUE | UNSURE);
+                && !entry.is(ADOPTED | IN_QUEUE | UNSURE | OUT);
             if nothing {
                 failures.forget(prefix);
             }

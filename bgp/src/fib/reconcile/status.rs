@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::super::numbers::NONE;
 use super::super::objects::Mode;
 use super::super::{FAILED_SHOWN, FibStatus, NextHop, NextHops, ObjectsStatus, Path, Prefix};
-use super::{ADOPTED, Entry, Reason, Table};
+use super::{ADOPTED, Entry, OUT, Reason, Table};
 
 impl Table {
     /// A picture for people; looks at every prefix.
@@ -26,7 +26,8 @@ impl Table {
             let target = self.target_of(prefix, entry);
             let reason = self.failures.reason(prefix);
             if entry.desired() == NONE {
-                status.pending += usize::from(entry.installed != NONE && reason.is_none());
+                let is_there = entry.installed != NONE || entry.is(OUT);
+                status.pending += usize::from(is_there && reason.is_none());
                 status.add_failed(prefix, reason, |reason| self.explain(entry, reason));
                 continue;
             }

@@ -1,9 +1,10 @@
 use super::*;
-use crate::fib::change::Drift;
+use crate::fib::change::{Change, Drift, Outcome};
 use crate::fib::message::Lookup;
 use crate::fib::objects::FIRST_ID;
 use crate::fib::{Gateway, KernelRoute, NextHop, Path};
 
+mod flights;
 mod next_hops;
 mod objects;
 
