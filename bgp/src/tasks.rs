@@ -24,7 +24,7 @@
 //!                                        kernel notifications -+
 //! ```
 //!
-//! On the wire: connection. On the side: fib, control, client, reload; and a thread more that waits for
+//! On the wire: connection. On the side: fib, control, client, reload; and a thread more that makes
 //! large writes to the kernel, and one that writes the log. Nobody waits for the core in a circle: the core itself never waits for a queue but in its one
 //! `select!`. If the fib task ends, the daemon ends.
 
@@ -41,6 +41,7 @@ use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
 use crate::control::server::{Asker, ControlSocket, serve};
 use crate::fib::former::Former;
+use crate::fib::netlink::Job;
 use crate::fib::task::{Command, Fib, Query, run_without_kernel};
 use crate::reload::{Reloader, Request};
 use crate::transport::connection::{self, Handle};
@@ -201,7 +202,6 @@ impl Side {
     pub fn start(name: &str) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
-            .on_thread_start(go_first)
             .build()?;
         let tasks = runtime.handle().clone();
         let (alive, gone) = oneshot::channel();
@@ -238,10 +238,26 @@ impl Side {
     }
 }
 
-/// For threads that only wait in the kernel while it writes routes: where cores are few, what is written
-/// counts for more than what is learned meanwhile. Who may not ask for it goes without.
-fn go_first() {
-    let _ = rustix::process::setpriority_process(None, -5);
+/// Nine times the share of a thread that asks for nothing.
+const SENDER_NICE: i32 = -10;
+
+/// The thread that writes routes, until the other end is gone.
+///
+/// # Errors
+/// No thread to be had.
+pub(crate) fn spawn_sender() -> io::Result<std::sync::mpsc::Sender<Job>> {
+    let (jobs, next) = std::sync::mpsc::channel::<Job>();
+    std::thread::Builder::new()
+        .name("rcni-bgp-send".to_owned())
+        .spawn(move || {
+            // It only works in the kernel: where cores are few, what is written counts for more than what
+            // is learned meanwhile, and two cores are then enough for both. Who may not ask for it goes without.
+            let _ = rustix::process::setpriority_process(None, SENDER_NICE);
+            while let Ok(job) = next.recv() {
+                job.work();
+            }
+        })?;
+    Ok(jobs)
 }
 
 /// The owner of kernel routes; `None`: routes are not installed. `former`: marks of earlier runs, whose

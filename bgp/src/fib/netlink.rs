@@ -11,6 +11,7 @@
 
 pub mod leftovers;
 mod objects;
+mod sender;
 mod walk;
 
 use std::io;
@@ -19,15 +20,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use super::change::{Change, Outcome, is_passing};
 use super::message::{self, Lookup, RawMessage, flag, kind};
 use super::wire::{self, DATAGRAM, Opener, SEND_BUFFER, Wire};
 use super::{NextHop, Ownership};
+pub(crate) use sender::Job;
+use sender::{Sender, Sending};
 pub use walk::{Step, Walk};
 
+/// Batches on their way at once at most: while the kernel works through one, the next waits for it.
+pub const IN_FLIGHT: usize = 2;
 /// Messages in one send at most; so many failures fit the socket's buffer.
 pub const BATCH: usize = 2000;
 /// Bytes in one send at most.
@@ -44,15 +48,19 @@ pub struct Netlink {
     opener: Opener,
     /// A dump was not read to its end: the kernel begins no other on this socket.
     broken: bool,
-    /// A large send that another thread still makes, although nobody waits for it any more.
-    sending: Option<Sending>,
+    /// Makes large sends.
+    sender: Sender,
     sequence: u32,
     /// Answers.
     buffer: BytesMut,
+    /// It has some that were read too early.
+    unread: bool,
+    /// Answers to requests up to this number may have been lost.
+    doubtful: Option<u32>,
     /// Requests.
     out: Vec<u8>,
-    /// Room for the next batch while one is being sent.
-    spare: Vec<u8>,
+    /// Of earlier batches, for the next.
+    spare: Vec<Vec<u8>>,
     /// This kernel has IPv6, whether it is used in this namespace or not.
     has_ipv6: bool,
 }
@@ -67,7 +75,7 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Changes in it.
+    /// How many changes it has.
     #[must_use]
     pub fn count(&self) -> usize {
         self.count
@@ -98,16 +106,11 @@ impl Flight {
             return;
         };
         if let Ok(done) = timeout_at(self.deadline, sending).await {
-            self.send = match done {
-                Ok((bytes, sent)) => Send::Done(bytes, sent),
-                Err(error) => Send::Done(Vec::new(), Err(error.into())),
-            };
+            let (bytes, sent) = done.unwrap_or_else(|_| (Vec::new(), Err(sender::gone())));
+            self.send = Send::Done(bytes, sent);
         }
     }
 }
-
-/// Gives the bytes back.
-type Sending = JoinHandle<(Vec<u8>, io::Result<()>)>;
 
 impl Netlink {
     /// Opens the socket in the namespace of the calling thread.
@@ -127,9 +130,11 @@ impl Netlink {
             wire: opener()?,
             opener,
             broken: false,
-            sending: None,
+            sender: Sender::default(),
             sequence: 0,
             buffer: BytesMut::with_capacity(DATAGRAM),
+            unread: false,
+            doubtful: None,
             out: Vec::with_capacity(SEND_BYTES),
             spare: Vec::new(),
             has_ipv6: has_ipv6()?,
@@ -140,8 +145,7 @@ impl Netlink {
     /// another program's.
     #[must_use]
     pub fn is_broken(&self) -> bool {
-        let is_over = |sending: &Sending| sending.is_finished();
-        self.broken && self.sending.as_ref().is_none_or(is_over)
+        self.broken && !self.sender.is_busy()
     }
 
     /// Goes on with another socket, which has another port.
@@ -188,7 +192,7 @@ impl Netlink {
         while !rest.is_empty() {
             let batch = self.batch(owner, rest);
             let (these, others) = rest.split_at(batch.count);
-            let mut flight = self.launch(batch).await;
+            let mut flight = self.launch(batch, true).await;
             flight.over().await;
             outcomes.extend(self.land(flight, these).await);
             rest = others;
@@ -199,7 +203,7 @@ impl Netlink {
     /// As many of `changes`, from the first on, as fit one send. May be called while another one is
     /// on its way.
     pub fn batch(&mut self, owner: &Ownership, changes: &[Change]) -> Batch {
-        let mut bytes = std::mem::take(&mut self.spare);
+        let mut bytes = self.spare.pop().unwrap_or_default();
         bytes.clear();
         let first = self.sequence.wrapping_add(1);
         let mut last_start = 0;
@@ -220,21 +224,26 @@ impl Netlink {
         }
     }
 
-    /// Sends a batch. Nothing else may be asked of the kernel before it has [landed](Netlink::land).
-    pub async fn launch(&mut self, batch: Batch) -> Flight {
+    /// Sends a batch, after those before it ([`IN_FLIGHT`] at most). Nothing else may be asked of the kernel
+    /// before all have [landed](Netlink::land), in their order.
+    pub async fn launch(&mut self, batch: Batch, is_first: bool) -> Flight {
         let deadline = Instant::now() + ANSWER;
         let Batch {
             bytes,
             first,
             count,
         } = batch;
-        let send = match self.settled(deadline).await {
+        let idle = match is_first {
+            true => self.sender.idle(deadline).await,
+            false => Ok(()),
+        };
+        let send = match idle {
             Err(error) => Send::Done(bytes, Err(error)),
-            Ok(()) if bytes.len() < LARGE => {
+            Ok(()) if is_first && bytes.len() < LARGE => {
                 let sent = self.wire.send(&bytes);
                 Send::Done(bytes, sent)
             }
-            Ok(()) => Send::Making(self.send_apart(bytes)),
+            Ok(()) => Send::Making(self.sender.send(&self.wire, bytes)),
         };
         Flight {
             first,
@@ -254,19 +263,24 @@ impl Netlink {
         } = flight;
         let mut outcomes = vec![None; count];
         let otherwise = match send {
-            Send::Making(sending) => {
-                // Another thread is still about it.
-                self.sending = Some(sending);
-                Outcome::Unknown
-            }
+            // The other thread is still about it.
+            Send::Making(_) => Outcome::Unknown,
             Send::Done(bytes, sent) => {
-                self.spare = bytes;
+                self.spare.push(bytes);
+                self.spare.truncate(IN_FLIGHT);
                 match sent {
                     Ok(()) if self.collect(deadline, first, changes, &mut outcomes).await => {
                         // No answer of its own is a success: the last message was answered.
-                        Outcome::Done
+                        match self.is_doubtful(first) {
+                            false => Outcome::Done,
+                            true => Outcome::Unknown,
+                        }
                     }
-                    Ok(()) => Outcome::Unknown,
+                    Ok(()) => {
+                        // Nor is it known then what else was.
+                        self.doubtful = Some(self.sequence);
+                        Outcome::Unknown
+                    }
                     Err(error) => match error.raw_os_error() {
                         Some(errno) => Outcome::NotSent(errno),
                         // The thread is gone, and nobody knows how far it came.
@@ -281,6 +295,11 @@ impl Netlink {
             .collect()
     }
 
+    fn is_doubtful(&self, sequence: u32) -> bool {
+        self.doubtful
+            .is_some_and(|last| last.wrapping_sub(sequence) < u32::MAX / 2)
+    }
+
     /// False if answers may have been lost.
     async fn collect(
         &mut self,
@@ -290,22 +309,30 @@ impl Netlink {
         outcomes: &mut [Option<Outcome>],
     ) -> bool {
         loop {
-            let Ok(Ok(())) = timeout_at(deadline, self.receive()).await else {
-                return false;
-            };
+            if !self.unread {
+                let Ok(Ok(())) = timeout_at(deadline, self.receive()).await else {
+                    return false;
+                };
+            }
+            self.unread = false;
+            let mut later = false;
             for answer in message::split(&self.buffer) {
                 let index = answer.sequence.wrapping_sub(first) as usize;
                 // Answers to earlier batches, given up since, fall out here.
                 let (Some(slot), Some(change)) = (outcomes.get_mut(index), changes.get(index))
                 else {
+                    later |= index < u32::MAX as usize / 2;
                     continue;
                 };
                 if answer.kind == kind::ERROR {
                     *slot = Some(outcome_of(change, message::errno_of(answer.payload)));
                 }
             }
-            if outcomes.last().is_some_and(Option::is_some) {
-                return true;
+            let answered = outcomes.last().is_some_and(Option::is_some);
+            // The kernel answers in order.
+            self.unread = later;
+            if answered || later {
+                return answered;
             }
         }
     }
@@ -339,50 +366,21 @@ impl Netlink {
 
     /// Sends what is in `out`.
     async fn send(&mut self, deadline: Instant) -> io::Result<()> {
-        self.settled(deadline).await?;
+        self.sender.idle(deadline).await?;
         if self.out.len() < LARGE {
             return self.wire.send(&self.out);
         }
         let bytes = std::mem::take(&mut self.out);
-        self.sending = Some(self.send_apart(bytes));
-        self.finish(deadline).await
-    }
-
-    /// Has another thread send `bytes`.
-    fn send_apart(&self, bytes: Vec<u8>) -> Sending {
-        let wire = Arc::clone(&self.wire);
-        tokio::task::spawn_blocking(move || {
-            let sent = wire.send(&bytes);
-            (bytes, sent)
-        })
-    }
-
-    /// Waits for a send that was given up: of two at once the kernel might hear the later one first.
-    async fn settled(&mut self, deadline: Instant) -> io::Result<()> {
-        match self.finish(deadline).await {
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
-                Err(io::Error::from_raw_os_error(libc::ETIMEDOUT))
-            }
-            // How it went was not waited for.
-            _ => Ok(()),
-        }
-    }
-
-    /// Waits for the thread that sends.
-    async fn finish(&mut self, deadline: Instant) -> io::Result<()> {
-        let Some(sending) = &mut self.sending else {
-            return Ok(());
-        };
-        let done = timeout_at(deadline, sending).await?;
-        self.sending = None;
-        let (bytes, sent) = done?;
-        if self.out.is_empty() {
-            self.out = bytes;
-        }
+        let sending = self.sender.send(&self.wire, bytes);
+        let (bytes, sent) = timeout_at(deadline, sending)
+            .await?
+            .map_err(|_| sender::gone())?;
+        self.out = bytes;
         sent
     }
 
     async fn receive(&mut self) -> io::Result<()> {
+        self.unread = false;
         wire::receive(&*self.wire, &mut self.buffer).await
     }
 }

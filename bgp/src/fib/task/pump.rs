@@ -6,23 +6,37 @@
 //! ```
 //!
 //! While the kernel works through a batch on another thread, this task settles the one before, takes
-//! in what the speaker says, and makes the next as soon as there is enough for a whole one: less waits
-//! until the kernel is free, as more may come. What others did is heard between two batches as ever:
-//! if there is anything, the batch that was made is taken apart again, for it may be wrong.
+//! in what the speaker says, and launches the next as soon as there is enough for a whole one: less waits
+//! until the kernel is free, as more may come. What others did is heard when none is on its way: as soon as
+//! there is anything, no further batch is launched. What could hit a route that another program has put in the
+//! place of ours (a replacement in IPv4) is launched only when everything has been heard.
 
+use std::collections::VecDeque;
 use std::io;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::super::change::{Change, Outcome};
-use super::super::netlink::{BATCH, Batch, Flight};
+use super::super::monitor::Observed;
+use super::super::netlink::{BATCH, Batch, Flight, IN_FLIGHT};
 use super::{Command, Fib, Query, meanwhile};
 
 /// Changes, and the same as messages.
 struct Made {
     changes: Vec<Change>,
     batch: Batch,
+}
+
+/// What is on its way, and whether more may follow.
+#[derive(Default)]
+struct Pump {
+    flights: VecDeque<(Vec<Change>, Flight)>,
+    /// Waits until everything has been heard.
+    held: Option<Made>,
+    heard: Option<io::Result<Observed>>,
+    /// Not all went well: first see to that.
+    rough: bool,
 }
 
 impl Fib {
@@ -35,44 +49,30 @@ impl Fib {
         commands: &mut mpsc::Receiver<Command>,
         queries: &mut mpsc::Receiver<Query>,
     ) -> io::Result<()> {
-        let Some(mut made) = self.make() else {
-            return Ok(());
+        let mut pump = Pump {
+            // All has just been heard.
+            held: self.make(),
+            ..Pump::default()
         };
-        let mut landed: Option<(Vec<Change>, Vec<Outcome>)> = None;
-        loop {
-            let Made { changes, batch } = made;
-            let mut flight = self.netlink.launch(batch).await;
-            if let Some((changes, outcomes)) = landed.take() {
-                self.settle(&changes, outcomes);
+        while let Some(made) = pump.held.take() {
+            self.launch(&mut pump, made).await;
+            while !pump.flights.is_empty() {
+                self.fly(&mut pump, commands, queries).await;
+                self.land(&mut pump, queries).await;
             }
-            let next = self.fly(&mut flight, commands, queries).await;
-            let (table, told) = (&self.table, &self.told);
-            let answer = || told.status(&self.owner, table);
-            let landing = self.netlink.land(flight, &changes);
-            let outcomes = meanwhile(landing, queries, answer).await;
-            let heard = self.monitor.now().await;
-            let smooth = heard.is_none() && outcomes.iter().all(|o| *o == Outcome::Done);
-            match next {
-                Some(next) if smooth && !self.has_other_work() => {
-                    landed = Some((changes, outcomes));
-                    made = next;
-                }
-                next => {
-                    self.settle(&changes, outcomes);
-                    if let Some(next) = next {
-                        self.table.put_back(&next.changes);
-                    }
-                    return match heard {
-                        Some(Ok(observed)) => {
-                            self.observe(observed);
-                            Ok(())
-                        }
-                        Some(Err(error)) => self.deaf(error).await,
-                        None => Ok(()),
-                    };
-                }
+            if pump.is_over() || self.has_other_work() {
+                break;
             }
         }
+        if let Some(made) = pump.held {
+            self.table.put_back(&made.changes);
+        }
+        match pump.heard {
+            Some(Ok(observed)) => self.observe(observed),
+            Some(Err(error)) => self.deaf(error).await?,
+            None => {}
+        }
+        Ok(())
     }
 
     /// What is due, if anything.
@@ -88,22 +88,43 @@ impl Fib {
         Some(Made { changes, batch })
     }
 
-    /// While the kernel works: takes in what is wanted, answers whoever asks, and returns the next batch if
-    /// there is enough for one.
+    async fn launch(&mut self, pump: &mut Pump, made: Made) {
+        let is_first = pump.flights.is_empty();
+        let flight = self.netlink.launch(made.batch, is_first).await;
+        pump.flights.push_back((made.changes, flight));
+    }
+
+    /// Launches the next batch if there is enough for one.
+    async fn fill(&mut self, pump: &mut Pump) {
+        while pump.flights.len() < IN_FLIGHT
+            && !pump.is_over()
+            && pump.held.is_none()
+            && self.table.has_many(BATCH)
+            && !self.has_other_work()
+        {
+            match self.make() {
+                Some(made) if made.must_wait() => pump.held = Some(made),
+                Some(made) => self.launch(pump, made).await,
+                None => return,
+            }
+        }
+    }
+
+    /// While the kernel works: takes in what is wanted, launches what is due, and answers whoever asks.
     async fn fly(
         &mut self,
-        flight: &mut Flight,
+        pump: &mut Pump,
         commands: &mut mpsc::Receiver<Command>,
         queries: &mut mpsc::Receiver<Query>,
-    ) -> Option<Made> {
-        let mut next = None;
+    ) {
         loop {
-            if next.is_none() && self.table.has_many(BATCH) && !self.has_other_work() {
-                next = self.make();
-            }
+            self.fill(pump).await;
+            let Some((_, flight)) = pump.flights.front_mut() else {
+                return;
+            };
             tokio::select! {
                 biased;
-                () = flight.over() => return next,
+                () = flight.over() => return,
                 Some(query) = queries.recv() => {
                     // Whoever asked may have given up.
                     let _ = query.send(self.told.status(&self.owner, &self.table));
@@ -113,12 +134,19 @@ impl Fib {
         }
     }
 
-    /// Whether something comes before further batches.
-    fn has_other_work(&self) -> bool {
-        self.has_next_hop_work() || self.netlink.is_broken() || self.next_timer() <= Instant::now()
-    }
-
-    fn settle(&mut self, changes: &[Change], outcomes: Vec<Outcome>) {
+    /// The first batch is through.
+    async fn land(&mut self, pump: &mut Pump, queries: &mut mpsc::Receiver<Query>) {
+        let Some((changes, flight)) = pump.flights.pop_front() else {
+            return;
+        };
+        let (table, told) = (&self.table, &self.told);
+        let answer = || told.status(&self.owner, table);
+        let landing = self.netlink.land(flight, &changes);
+        let outcomes = meanwhile(landing, queries, answer).await;
+        pump.rough |= outcomes.iter().any(|outcome| *outcome != Outcome::Done);
+        if pump.heard.is_none() {
+            pump.heard = self.monitor.now().await;
+        }
         let now = std::time::Instant::now();
         for (change, outcome) in changes.iter().zip(outcomes) {
             self.log_outcome(change, outcome);
@@ -130,5 +158,24 @@ impl Fib {
         if self.table.take_doubt() {
             self.look_at_objects_soon();
         }
+    }
+
+    /// Whether something comes before further batches.
+    fn has_other_work(&self) -> bool {
+        self.has_next_hop_work() || self.netlink.is_broken() || self.next_timer() <= Instant::now()
+    }
+}
+
+impl Pump {
+    fn is_over(&self) -> bool {
+        self.rough || self.heard.is_some()
+    }
+}
+
+impl Made {
+    fn must_wait(&self) -> bool {
+        let is_risky =
+            |change: &Change| matches!(change, Change::Replace { prefix, .. } if prefix.is_ipv4());
+        self.changes.iter().any(is_risky)
     }
 }
