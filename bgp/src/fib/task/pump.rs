@@ -55,7 +55,7 @@ impl Fib {
             ..Pump::default()
         };
         while let Some(made) = pump.held.take() {
-            self.launch(&mut pump, made).await;
+            self.launch(&mut pump, made, queries).await;
             while !pump.flights.is_empty() {
                 self.fly(&mut pump, commands, queries).await;
                 self.land(&mut pump, queries).await;
@@ -88,14 +88,17 @@ impl Fib {
         Some(Made { changes, batch })
     }
 
-    async fn launch(&mut self, pump: &mut Pump, made: Made) {
+    async fn launch(&mut self, pump: &mut Pump, made: Made, queries: &mut mpsc::Receiver<Query>) {
         let is_first = pump.flights.is_empty();
-        let flight = self.netlink.launch(made.batch, is_first).await;
+        let (table, told) = (&self.table, &self.told);
+        let answer = || told.status(&self.owner, table);
+        let launching = self.netlink.launch(made.batch, is_first);
+        let flight = meanwhile(launching, queries, answer).await;
         pump.flights.push_back((made.changes, flight));
     }
 
     /// Launches the next batch if there is enough for one.
-    async fn fill(&mut self, pump: &mut Pump) {
+    async fn fill(&mut self, pump: &mut Pump, queries: &mut mpsc::Receiver<Query>) {
         while pump.flights.len() < IN_FLIGHT
             && !pump.is_over()
             && pump.held.is_none()
@@ -104,7 +107,7 @@ impl Fib {
         {
             match self.make() {
                 Some(made) if made.must_wait() => pump.held = Some(made),
-                Some(made) => self.launch(pump, made).await,
+                Some(made) => self.launch(pump, made, queries).await,
                 None => return,
             }
         }
@@ -118,7 +121,7 @@ impl Fib {
         queries: &mut mpsc::Receiver<Query>,
     ) {
         loop {
-            self.fill(pump).await;
+            self.fill(pump, queries).await;
             let Some((_, flight)) = pump.flights.front_mut() else {
                 return;
             };
