@@ -8,6 +8,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use rcni_bgp_proto::Family;
+use rcni_bgp_proto::bfd;
 use rcni_bgp_proto::speaker::{
     self, AddPath, GracefulRestartConfig, Knobs, LimitAction, MaximumPrefixes, NextHopMode, Offer,
     PeerConfig, RemovePrivate, Role, SpeakerConfig, Timers,
@@ -65,6 +66,7 @@ fn peer(peer: &rcni_config::PeerConfig) -> PeerConfig {
             hold_time_secs: peer.timers.hold_time.secs(),
             keepalive_secs: peer.timers.keepalive_secs,
             connect_retry: Duration::from_secs(u64::from(peer.timers.connect_retry_secs)),
+            bfd: peer.timers.bfd.map(bfd),
         },
         families: peer
             .capabilities
@@ -88,6 +90,16 @@ fn peer(peer: &rcni_config::PeerConfig) -> PeerConfig {
             |filter| &filter.export_v4,
             |filter| &filter.export_v6,
         ),
+    }
+}
+
+fn bfd(profile: rcni_config::BfdProfile) -> bfd::Profile {
+    bfd::Profile {
+        transmit: Duration::from_millis(profile.transmit_ms.into()),
+        receive: Duration::from_millis(profile.receive_ms.into()),
+        multiplier: profile.multiplier,
+        passive: profile.passive,
+        minimum_ttl: profile.minimum_ttl,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The one owner of the [`Speaker`]: inputs in, outputs carried out.
 
+mod bfd;
 mod drain;
 mod hint;
 mod work;
@@ -21,6 +22,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tracing::info;
 
+use crate::bfd::{Changes, Distance, Watching};
 use crate::control::orders;
 use crate::control::server::CoreQuery;
 use crate::fib::task::Command;
@@ -60,6 +62,8 @@ pub struct PeerSettings {
     pub connect_retry: Duration,
     /// How its segments are signed.
     pub security: Security,
+    /// To which port BFD speaks.
+    pub distance: Distance,
 }
 
 impl PeerSettings {
@@ -113,6 +117,7 @@ pub struct Core {
     marks: Marks,
     interfaces: Interfaces,
     silence: silence::Watch,
+    watching: Watching,
     work: Work,
     log: Log,
 }
@@ -157,6 +162,7 @@ impl Core {
             marks: Marks::default(),
             interfaces: Interfaces::default(),
             silence: silence::Watch::default(),
+            watching: Watching::new(),
             work: Work::default(),
             log: Log::default(),
         }
@@ -370,8 +376,10 @@ impl Core {
                     self.send_last_words(conn);
                 }
             }
-            // After a stop the kernel keeps what it has.
-            Output::Fib(_) | Output::FibSynced | Output::Lost { .. } if self.stopped => {}
+            // After a stop the kernel keeps what it has; and BFD goes on until connections are closed.
+            Output::Fib(_) | Output::FibSynced | Output::Lost { .. } | Output::Watch { .. }
+                if self.stopped => {}
+            Output::Watch { peer, watch } => self.watch(peer, watch),
             Output::Fib(change) => {
                 self.fib.changes.insert(change.prefix, change.next_hops);
             }
@@ -486,5 +494,17 @@ impl Core {
     /// Ends when the last connection has said its last words.
     pub async fn stopped(&mut self) {
         self.wire.ended().await;
+    }
+
+    /// What [`Core::hear_of_paths`] waits for.
+    #[must_use]
+    pub fn paths(&self) -> Changes {
+        self.watching.changes()
+    }
+
+    /// Peers are told that BFD is switched off: after their connections were closed, or they would take
+    /// it for a failure of the way and not for the beginning of a restart.
+    pub async fn end_bfd(&mut self) {
+        self.watching.end().await;
     }
 }

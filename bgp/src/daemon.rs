@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep_until, timeout};
 use tracing::{debug, info, warn};
 
+use crate::bfd::{Changes, Distance};
 use crate::control::server::{self, Asker, CoreQuery, SocketError};
 use crate::core::{Core, Marks, PeerSettings};
 use crate::drained::Drained;
@@ -76,6 +77,7 @@ struct Inlets {
     listening: Listening,
     fib: mpsc::Sender<Command>,
     fib_task: JoinHandle<io::Result<()>>,
+    paths: Changes,
     terminate: Signal,
     interrupt: Signal,
     _side: tasks::Side,
@@ -102,6 +104,7 @@ pub async fn run(config: &SpeakerConfig, file: &Path, socket: &Path) -> Result<(
         },
         () = emptied => {}
     }
+    core.end_bfd().await;
     if result.is_ok() {
         info!("stopped; kernel routes stay");
     }
@@ -114,9 +117,7 @@ async fn start(
     socket: &Path,
 ) -> Result<(Core, Inlets), DaemonError> {
     let started = Instant::now();
-    let terminate = signal(SignalKind::terminate()).map_err(DaemonError::Signals)?;
-    let interrupt = signal(SignalKind::interrupt()).map_err(DaemonError::Signals)?;
-    let hangup = signal(SignalKind::hangup()).map_err(DaemonError::Signals)?;
+    let (terminate, interrupt, hangup) = signals().map_err(DaemonError::Signals)?;
     let side = tasks::Side::start("rcni-bgp-side").map_err(DaemonError::Thread)?;
     let wire = tasks::Side::start(tasks::WIRE).map_err(DaemonError::Thread)?;
     let control = side.within(|| server::bind(socket))?;
@@ -132,12 +133,6 @@ async fn start(
     let former = former(socket, config.kernel.install.then_some(owner));
     let routes = config.kernel.install.then(|| convert::fib(config));
     let (fib, adopted) = open_fib(&side, routes).await?;
-    let marker = Marker::beside(socket)
-        .inspect_err(|error| warn!("cannot tell a restart from a first start: {error}"))
-        .ok();
-    let restarting = adopted > 0 || is_kept_by_peers(config, marker.as_ref());
-    let drained = Drained::beside(socket).ok();
-    let speaker = convert::speaker(config, restarting, random());
     let (queries, query_inlet) = mpsc::channel(tasks::QUERIES);
     let (fib_queries, fib_query_inlet) = mpsc::channel(tasks::QUERIES);
     let (fib_commands, fib_command_inlet) = mpsc::channel(tasks::FIB_COMMANDS);
@@ -147,7 +142,18 @@ async fn start(
     let state = Arc::new(State::new(file, config, started));
     let reloader = Reloader::new(file, config.clone(), changes, state.clone());
     tasks::spawn_reload(&side, reloader, reload_inlet, hangup);
+    let (speaker, marks) = speaker(config, socket, adopted, started);
+    let core = Core::new(
+        speaker,
+        settings,
+        gate.clone(),
+        events,
+        tasks::Wire::on(&wire),
+    )
+    .on(interfaces)
+    .marked(marks);
     let asker = Asker {
+        bfd: core.paths(),
         reload: reloads,
         configuration: state,
         core: queries,
@@ -155,7 +161,7 @@ async fn start(
         owner,
         install: config.kernel.install,
         started,
-        gate: gate.clone(),
+        gate,
     };
     tasks::spawn_control(&side, control, asker);
     info!(
@@ -163,11 +169,8 @@ async fn start(
         peers = config.peers.len(), adopted, socket = %socket.display(),
         "rcni-bgp {} runs", env!("CARGO_PKG_VERSION"),
     );
-    let speaker = Speaker::new(speaker, started);
-    let core = Core::new(speaker, settings, gate, events, tasks::Wire::on(&wire))
-        .on(interfaces)
-        .marked(Marks::new(marker, drained));
     let inlets = Inlets {
+        paths: core.paths(),
         events: event_inlet,
         queries: query_inlet,
         changes: change_inlet,
@@ -180,6 +183,32 @@ async fn start(
         _wire: wire,
     };
     Ok((core, inlets))
+}
+
+/// SIGTERM, SIGINT, SIGHUP.
+fn signals() -> io::Result<(Signal, Signal, Signal)> {
+    Ok((
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::hangup())?,
+    ))
+}
+
+/// The speaker, with what the runs before have left.
+fn speaker(
+    config: &SpeakerConfig,
+    socket: &Path,
+    adopted: usize,
+    started: Instant,
+) -> (Speaker, Marks) {
+    let marker = Marker::beside(socket)
+        .inspect_err(|error| warn!("cannot tell a restart from a first start: {error}"))
+        .ok();
+    let restarting = adopted > 0 || is_kept_by_peers(config, marker.as_ref());
+    let drained = Drained::beside(socket).ok();
+    let speaker = convert::speaker(config, restarting, random());
+    let speaker = Speaker::new(speaker, started);
+    (speaker, Marks::new(marker, drained))
 }
 
 /// What earlier runs have marked their routes with; from now on with these marks, too.
@@ -246,9 +275,20 @@ pub fn settings(config: &SpeakerConfig) -> Vec<PeerSettings> {
             send_hold: secs(timers.send_hold_secs),
             connect_retry: secs(timers.connect_retry_secs.into()),
             security: peer.security.clone(),
+            distance: distance(peer, peer.is_internal(config.asn)),
         }
     };
     config.peers.iter().map(settings).collect()
+}
+
+/// How far away it is for BFD.
+fn distance(peer: &rcni_config::PeerConfig, internal: bool) -> Distance {
+    use rcni_config::Ttl::{Default, Multihop, Security};
+    match peer.ttl {
+        Default if internal => Distance::Either,
+        Default | Security(1) => Distance::Link,
+        Multihop(_) | Security(_) => Distance::Routers,
+    }
 }
 
 /// The kernel ends a connection whose peer takes nothing after the same time as one whose peer is
@@ -291,6 +331,7 @@ async fn serve(core: &mut Core, inlets: &mut Inlets) -> Result<(), DaemonError> 
         tokio::select! {
             Some(event) = inlets.events.recv() => core.timed(|core| core.event(event)),
             Some(query) = inlets.queries.recv() => core.timed(|core| core.answer(query)),
+            () = inlets.paths.changed() => core.timed(Core::hear_of_paths),
             Some(change) = inlets.changes.recv() => {
                 reconfigure(core, &mut inlets.listening, change).await;
             }

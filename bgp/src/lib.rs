@@ -11,6 +11,7 @@
 //!
 //! [`tasks`] has the map of what runs beside what.
 
+pub mod bfd;
 pub mod clean;
 pub mod cli;
 pub mod control;

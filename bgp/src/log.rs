@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
+use rcni_bgp_proto::bfd::News;
 use rcni_bgp_proto::fsm::State;
 use rcni_bgp_proto::iana::{cease_subcode, error_code};
 use rcni_bgp_proto::speaker::{Event, EventKind, PeerId};
@@ -59,6 +60,7 @@ enum Flood {
     Notification,
     Step,
     Limit,
+    Bfd,
 }
 
 impl Flood {
@@ -67,6 +69,7 @@ impl Flood {
             EventKind::UpdateProblem(_) => Some(Self::UpdateProblem),
             EventKind::Refused(_) => Some(Self::Refused),
             EventKind::Limit(_) => Some(Self::Limit),
+            EventKind::Bfd(_) => Some(Self::Bfd),
             EventKind::NotificationSent(_) | EventKind::NotificationReceived(_) => {
                 Some(Self::Notification)
             }
@@ -83,7 +86,7 @@ impl Flood {
         match self {
             Self::UpdateProblem | Self::Refused => Quiet::new(1, Duration::from_secs(1)),
             // A session that comes up has some of them in a second.
-            Self::Notification | Self::Step | Self::Limit => Quiet::default(),
+            Self::Notification | Self::Step | Self::Limit | Self::Bfd => Quiet::default(),
         }
     }
 
@@ -94,6 +97,7 @@ impl Flood {
             Self::Notification => "NOTIFICATIONs",
             Self::Step => "changes of state",
             Self::Limit => "lines about maximum prefixes",
+            Self::Bfd => "lines about BFD",
         }
     }
 }
@@ -152,6 +156,7 @@ fn write(event: &Event) {
         | EventKind::NotificationReceived(_)
         | EventKind::Conflict { .. }
         | EventKind::LongLivedKept { .. }
+        | EventKind::Bfd(News::Down(_) | News::PeerOff)
         | EventKind::Limit(_)
         | EventKind::UpdateProblem(_) => warn!(peer, "{text}"),
         EventKind::EndOfRib(_) | EventKind::Refreshed { .. } | EventKind::Refused(_) => {
@@ -161,6 +166,7 @@ fn write(event: &Event) {
             debug!(peer, "{text}");
         }
         EventKind::StateChange { .. }
+        | EventKind::Bfd(_)
         | EventKind::StaleKept { .. }
         | EventKind::StaleFlushed(_)
         | EventKind::Synced { .. } => info!(peer, "{text}"),

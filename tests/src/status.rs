@@ -66,8 +66,56 @@ pub struct Peer {
     pub prefixes: Prefixes,
     /// Counts by `ipv4` and `ipv6`.
     pub prefixes_by_family: BTreeMap<String, Prefixes>,
+    /// The way to it, if that is watched.
+    #[serde(default)]
+    pub bfd: Option<Bfd>,
     /// What deserves attention.
     pub notes: Vec<String>,
+}
+
+/// The way to a peer, as BFD sees it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Bfd {
+    /// State of RFC 5880.
+    pub state: String,
+    /// How long it has been so.
+    pub since_seconds: u64,
+    /// Why this side's changed last.
+    pub diagnostic: String,
+    /// Over routers.
+    pub multihop: bool,
+    /// What is in use.
+    pub intervals: Intervals,
+    /// Numbers of packets.
+    pub packets: Packets,
+    /// How often it came up.
+    pub ups: u64,
+    /// How often it went down from up.
+    pub downs: u64,
+}
+
+/// In microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Intervals {
+    /// Between own packets; none: none are sent.
+    pub transmit_micros: Option<u64>,
+    /// Between the peer's.
+    pub receive_micros: u64,
+    /// Of silence, until it is down.
+    pub detection_micros: Option<u64>,
+}
+
+/// Of a session of BFD.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Packets {
+    /// To the peer.
+    pub sent: u64,
+    /// From it.
+    pub received: u64,
+    /// By reason.
+    pub dropped: BTreeMap<String, u64>,
 }
 
 /// Why a session went down or does not come up.

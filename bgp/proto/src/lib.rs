@@ -11,6 +11,7 @@
 //! (RFC 4271 §6, RFC 7606). See the crate's README for the invariants.
 
 pub mod attr;
+pub mod bfd;
 pub mod capability;
 pub mod error;
 pub mod fsm;

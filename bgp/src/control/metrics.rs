@@ -2,10 +2,12 @@
 //! values are stable like those of a status, and no label has values without bound: nothing is said
 //! per prefix. The README has the table.
 
+mod bfd;
 mod kernel;
 
 use std::fmt::{self, Write};
 
+pub use bfd::bfd;
 pub use kernel::kernel;
 
 /// As HTTP has it.

@@ -10,14 +10,17 @@ use rcni_bgp_proto::speaker::{self, PeerId, PeerStatus, PrefixCounts, SpeakerSta
 use serde::{Deserialize, Serialize};
 
 use super::drain::DrainStatus;
+use crate::bfd::{ByPeer, Report};
 use crate::fib::{FibStatus, Ownership};
 
+mod bfd;
 mod configuration;
 mod kernel;
 mod limits;
 mod listener;
 mod session;
 
+pub use bfd::{Bfd, BfdSockets, Intervals};
 pub use configuration::{Configuration, Refused};
 pub use kernel::{Failed, ForeignRoute, Kernel, NextHops, Others, RepairedBy};
 pub use limits::{Limit, Limits};
@@ -55,6 +58,9 @@ pub struct Status {
     /// Networks whose addresses may become peers.
     #[serde(default)]
     pub ranges: Vec<Range>,
+    /// What is true of BFD as a whole.
+    #[serde(default)]
+    pub bfd: BfdSockets,
     /// Connections that others began.
     #[serde(default)]
     pub listener: Listener,
@@ -125,6 +131,9 @@ pub struct Peer {
     /// The same by family.
     #[serde(default)]
     pub prefixes_by_family: ByFamily,
+    /// The way to it, if that is watched.
+    #[serde(default)]
+    pub bfd: Option<Bfd>,
     /// What deserves attention although the session is up, or why it may be down.
     #[serde(default)]
     pub notes: Vec<String>,
@@ -190,6 +199,10 @@ pub struct Parts {
     pub drain: DrainStatus,
     /// From the core: the longest time that it was busy with one thing.
     pub slowest: Duration,
+    /// From the core: which peer has which session of BFD.
+    pub watched: ByPeer,
+    /// From BFD's thread.
+    pub bfd: Report,
     /// From the fib task.
     pub fib: FibStatus,
     /// Configured.
@@ -230,7 +243,13 @@ impl Status {
                 peer.prefixes.by_family.map(|(_, counts)| counts.best)
             };
             let hint = parts.hints.get(&peer.id).cloned();
-            Peer::new(peer, missing, hint, now)
+            let bfd = parts.watched.get(&peer.id);
+            let bfd = bfd.and_then(|id| parts.bfd.sessions.get(id));
+            let bfd = bfd.map(|reported| Bfd::new(reported, now));
+            Peer {
+                bfd,
+                ..Peer::new(peer, missing, hint, now)
+            }
         };
         Self {
             version: VERSION,
@@ -246,6 +265,7 @@ impl Status {
                 drain: parts.drain,
             },
             ranges,
+            bfd: BfdSockets::new(&parts.bfd),
             listener: parts.listener,
             configuration: parts.configuration,
             slowest_step_micros: u64::try_from(parts.slowest.as_micros()).unwrap_or(u64::MAX),
@@ -294,6 +314,7 @@ impl Peer {
                 ipv4: Prefixes::new(v4, missing_v4),
                 ipv6: Prefixes::new(v6, missing_v6),
             },
+            bfd: None,
             notes: notes.unwrap_or_default().into_iter().chain(hint).collect(),
         }
     }

@@ -3,6 +3,7 @@
 //! Fits 80 columns: long names are shortened; where addresses and numbers need more than a line
 //! has, the counts go to a line of their own.
 
+mod bfd;
 mod kernel;
 
 use std::fmt::Write;
@@ -40,6 +41,7 @@ pub fn table(status: &Status, colour: bool) -> String {
     for note in &status.listener.notes {
         wrapped(&mut out, note);
     }
+    bfd::troubles(&mut out, status);
     conflicts(&mut out, status, colour);
     configuration(&mut out, status, colour);
     out.push('\n');
@@ -169,6 +171,7 @@ fn peers(out: &mut String, status: &Status, colour: bool) {
             );
         }
         by_family(out, peer);
+        bfd::path(out, peer);
         stale(out, peer.details.stale);
         if let Some(limits) = &peer.details.maximum_prefixes {
             let _ = writeln!(out, "    maximum prefixes: {}", limits.text());

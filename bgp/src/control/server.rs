@@ -27,6 +27,7 @@ use super::metrics::{self, Exposition};
 use super::model::{Listener, Parts, Status};
 use super::orders::{self, PeerOrder};
 use super::routes::{Found, NoRoutes, Route, RoutesPage, RoutesRequest, Wanted};
+use crate::bfd::{ByPeer, Changes};
 use crate::fib::{self, FibStatus, Ownership, Prefix};
 use crate::jitter::jitter;
 use crate::reload::Request;
@@ -209,6 +210,8 @@ pub struct CoreAnswer {
     pub range_hints: Vec<String>,
     /// Whether the node is in use.
     pub drain: DrainStatus,
+    /// Which peer has which session of BFD.
+    pub watched: ByPeer,
 }
 
 /// Whom to ask, and what never changes.
@@ -226,6 +229,8 @@ pub struct Asker {
     pub started: Instant,
     /// Who may connect, and who was turned away.
     pub gate: Arc<Gate>,
+    /// BFD's thread.
+    pub bfd: Changes,
     /// The reloader's queue.
     pub reload: mpsc::Sender<Request>,
     /// What it says of the file.
@@ -240,7 +245,10 @@ impl Asker {
         let query = CoreQuery::Status(StatusQuery { unsettled, answer });
         self.core.send(query).await.ok()?;
         let core = core.await.ok()?;
+        let bfd = self.bfd.report().await;
         let parts = Parts {
+            bfd,
+            watched: core.watched,
             drain: core.drain,
             speaker: core.speaker,
             not_installed: core.not_installed,
@@ -386,6 +394,7 @@ async fn metrics(State(asker): State<Arc<Asker>>) -> Response {
         Ok(Some(fib)) => {
             let mut out = Exposition::default();
             metrics::kernel(&mut out, asker.install, &fib);
+            metrics::bfd(&mut out, &asker.bfd.report().await);
             ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], out.into_text()).into_response()
         }
         Ok(None) => (StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping\n").into_response(),

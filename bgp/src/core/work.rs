@@ -285,6 +285,7 @@ impl Core {
             slowest: self.work.slowest,
             range_hints: self.range_hints(now),
             drain: self.drain_status(),
+            watched: self.watching.by_peer(),
         });
     }
 }

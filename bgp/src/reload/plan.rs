@@ -279,6 +279,7 @@ fn name(field: Field) -> &'static str {
         Field::HoldTime => "spec.holdTimeSeconds",
         Field::Keepalive => "spec.keepaliveSeconds",
         Field::ConnectRetry => "spec.connectRetrySeconds",
+        Field::Bfd => "spec.bfdProfile or its BFDProfile",
         Field::Families => "spec.families",
         Field::ExtendedMessages => "spec.extendedMessages",
         Field::AddPathReceive => "spec.addPath.receive",

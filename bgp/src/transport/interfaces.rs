@@ -59,6 +59,13 @@ impl Interfaces {
         self.addresses.iter().any(|own| own.address == address)
     }
 
+    /// Whether an address is on a network of one of the interfaces.
+    #[must_use]
+    pub fn is_on_link(&self, address: IpAddr) -> bool {
+        let mut networks = self.addresses.iter().map(|own| own.network);
+        networks.any(|network| network.contains(address))
+    }
+
     /// What the interface with the address `local` offers; without such an interface it is the
     /// address alone.
     #[must_use]

@@ -244,6 +244,13 @@ impl Daemon {
         })
     }
 
+    /// `rcni-bgp metrics`.
+    pub fn metrics(&self) -> String {
+        let mut command = Command::new(PROGRAM);
+        let output = command.args(["metrics", "--socket"]).arg(&self.socket);
+        String::from_utf8(output.output().unwrap().stdout).unwrap()
+    }
+
     pub fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, signal).unwrap();

@@ -2,6 +2,7 @@
 //! invariant is broken. The fuzzer calls it with what it makes up (`fuzz_targets/`), and
 //! `tests/corpus` calls it with every seed, on the stable toolchain.
 
+pub mod bfd;
 pub mod framer;
 pub mod nlri;
 pub mod notification;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Instant;
 
+use crate::bfd;
 use crate::error::Notification;
 use crate::iana::{cease_subcode, error_code, open_subcode};
 use crate::speaker::{CloseCause, ConnectError};
@@ -137,6 +138,26 @@ pub enum Cause {
     Replaced,
     /// Stopped here without a NOTIFICATION, so that peers keep our routes.
     Stopped,
+    /// BFD says that the way to the peer is gone.
+    Path(PathDown),
+}
+
+/// Why BFD ended a session: nothing comes from the peer any more, or nothing gets there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathDown {
+    /// What BFD said.
+    pub down: bfd::Down,
+    /// What is said to the peer (RFC 9384), most likely in vain.
+    pub words: Notification,
+}
+
+impl PathDown {
+    /// Cease/BFD Down.
+    #[must_use]
+    pub fn new(down: bfd::Down) -> Self {
+        let words = Notification::cease(cease_subcode::BFD_DOWN);
+        Self { down, words }
+    }
 }
 
 impl From<Notification> for Cause {
@@ -169,10 +190,14 @@ impl Cause {
         }
     }
 
-    /// Nothing has come from the peer for the hold time.
+    /// Nothing has come from the peer for the hold time, or the way to it is gone.
     #[must_use]
     pub fn is_silence(&self) -> bool {
-        matches!(self, Self::Sent(n) if n.code == error_code::HOLD_TIMER_EXPIRED)
+        match self {
+            Self::Sent(n) => n.code == error_code::HOLD_TIMER_EXPIRED,
+            Self::Path(_) => true,
+            _ => false,
+        }
     }
 
     /// The NOTIFICATION that is said before the end.
@@ -181,6 +206,7 @@ impl Cause {
         match self {
             Self::Sent(n) => Some(n.clone()),
             Self::Refused(error) => Some(error.notification()),
+            Self::Path(path) => Some(path.words.clone()),
             _ => None,
         }
     }
@@ -191,7 +217,7 @@ impl Cause {
     pub fn is_error(&self) -> bool {
         match self {
             Self::Sent(n) | Self::Received(n) => !is_collision(n),
-            Self::Refused(_) | Self::Closed(_) => true,
+            Self::Refused(_) | Self::Closed(_) | Self::Path(_) => true,
             _ => false,
         }
     }
@@ -253,6 +279,7 @@ impl Cause {
                 "the peer came back with a new connection".to_owned(),
             ),
             Self::Stopped => (CauseClass::Stopped, "stopped".to_owned()),
+            Self::Path(path) => (CauseClass::BfdDown, format!("BFD: {}", path.down)),
         };
         LastError { at, class, text }
     }

@@ -59,6 +59,8 @@ pub enum ConnectionInput {
     Heard(Heard),
     /// End it with this NOTIFICATION.
     Stop(Notification),
+    /// End it with what this cause has to say.
+    Fail(Cause),
     /// End it without a word, or it has ended by itself.
     Drop(Cause),
     /// The peer's bytes wait that were not given yet.
@@ -212,6 +214,7 @@ impl Connection {
                 .heard(heard, now)
                 .unwrap_or_else(|cause| self.stop(cause)),
             ConnectionInput::Stop(n) => self.stop(Cause::Sent(n)),
+            ConnectionInput::Fail(cause) => self.stop(cause),
             ConnectionInput::Drop(cause) => {
                 self.end();
                 vec![ConnectionOutput::Ended(cause)]
@@ -241,6 +244,10 @@ impl Connection {
         let cause = match cause {
             // Else the peer would keep our routes (RFC 8538 §4).
             Cause::Sent(n) if hardens && n.is_lasting() => Cause::Sent(n.into_hard_reset()),
+            Cause::Path(mut path) if hardens => {
+                path.words = path.words.into_hard_reset();
+                Cause::Path(path)
+            }
             cause => cause,
         };
         let words = cause.last_words().map(Message::Notification);

@@ -37,6 +37,8 @@
 //!   messages arrive, and none is Established while the peer may yet come upon the other one.
 //! * *A newer accepted connection replaces an older one* that is not yet Established: TCP told the
 //!   peer that the old one is dead, and nobody else.
+//! * *Where BFD watches the way* nothing is dialled and no KEEPALIVE accepts an OPEN before it says
+//!   that the way is there, or a bound has passed (`speaker/bfd.rs`).
 //! * *GR* (RFC 4724 §4.2): a new connection while Established replaces the old one without a
 //!   NOTIFICATION, if graceful restart was negotiated, as soon as it is Established itself: not
 //!   before, since it may be the loser of a collision. Without GR it gets Cease/7.
@@ -49,7 +51,7 @@ mod timers;
 
 use std::fmt;
 
-pub use cause::{Cause, CauseClass, LastError};
+pub use cause::{Cause, CauseClass, LastError, PathDown};
 pub use connection::{Connection, ConnectionInput, ConnectionOutput, Initiator, SessionParams};
 pub use counters::{Counters, Messages};
 pub use peer::{ConnIds, Context, Held, Identity, Peer, PeerInput, PeerOutput, Session};

@@ -10,6 +10,7 @@ pub use super::event::{Event, EventKind};
 use super::limits::MaximumPrefixes;
 use super::next_hops::NextHops;
 use super::own::OwnAddresses;
+use crate::bfd;
 use crate::iana::Family;
 use crate::intake::{Heard, Terms};
 use crate::policy::Policy;
@@ -178,6 +179,8 @@ pub struct Timers {
     pub keepalive_secs: Option<u16>,
     /// ConnectRetryTime before jitter (RFC 4271 §10).
     pub connect_retry: Duration,
+    /// How the way to the peer is to be watched, if it is ([`Output::Watch`]).
+    pub bfd: Option<bfd::Profile>,
 }
 
 impl Default for Timers {
@@ -186,8 +189,22 @@ impl Default for Timers {
             hold_time_secs: 90,
             keepalive_secs: None,
             connect_retry: Duration::from_secs(5),
+            bfd: None,
         }
     }
+}
+
+/// How the way to a peer is to be watched by BFD.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// The peer's address.
+    pub address: IpAddr,
+    /// Index of the interface, where the address says nothing without it.
+    pub interface: Option<u32>,
+    /// Own address, if one is configured.
+    pub local: Option<IpAddr>,
+    /// Times.
+    pub profile: bfd::Profile,
 }
 
 /// How to stop.
@@ -360,6 +377,14 @@ pub enum Input<'a> {
         /// Which peer.
         peer: PeerId,
     },
+    /// What BFD says of the way to a peer that is watched ([`Output::Watch`]); of others nothing is
+    /// taken.
+    Bfd {
+        /// Which peer.
+        peer: PeerId,
+        /// What.
+        news: bfd::News,
+    },
     /// The node is taken out of use, or into use again.
     Drain(Drain),
     /// The configuration is this one from now on. Peers that it has in common with the one before
@@ -428,6 +453,13 @@ pub enum Output {
     Lost {
         /// Its address.
         address: IpAddr,
+    },
+    /// The way to this peer is to be watched so from now on, or not any more.
+    Watch {
+        /// Which peer.
+        peer: PeerId,
+        /// `None`: not any more.
+        watch: Option<Watch>,
     },
     /// The Loc-RIB is complete: routes of an earlier run that no [`Output::Fib`] has confirmed may
     /// be swept. Exactly once per `Start`; see [`Speaker`](super::Speaker) for when.

@@ -66,6 +66,8 @@ pub enum Field {
     Keepalive,
     /// ConnectRetryTime.
     ConnectRetry,
+    /// Whether and how the way to the peer is watched.
+    Bfd,
     /// Address families.
     Families,
     /// Extended messages (RFC 8654).
@@ -156,6 +158,7 @@ impl Field {
             | Self::Passive
             | Self::Keepalive
             | Self::ConnectRetry
+            | Self::Bfd
             | Self::PathsTold
             | Self::MaximumPrefixes
             | Self::Import
@@ -466,10 +469,12 @@ fn of_timers(before: Timers, after: Timers, fields: &mut Fields) {
         hold_time_secs,
         keepalive_secs,
         connect_retry,
+        bfd,
     } = after;
     fields.add(Field::HoldTime, hold_time_secs != before.hold_time_secs);
     fields.add(Field::Keepalive, keepalive_secs != before.keepalive_secs);
     fields.add(Field::ConnectRetry, connect_retry != before.connect_retry);
+    fields.add(Field::Bfd, bfd != before.bfd);
 }
 
 fn of_offer(before: Offer, after: Offer, fields: &mut Fields) {

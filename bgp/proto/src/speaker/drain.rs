@@ -51,6 +51,9 @@ impl Speaker {
         if let Drain::Close(text) = drain {
             self.close_all(text, now);
         } else if from == DrainState::Closed {
+            for id in self.neighbors.configured().to_vec() {
+                self.hold_back(id, now);
+            }
             for index in 0..self.neighbors.len() {
                 self.feed_peer(index, PeerInput::Start, now);
             }

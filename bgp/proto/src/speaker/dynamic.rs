@@ -30,6 +30,7 @@ impl Speaker {
         }
         let id = self.neighbors.invite(range, from, &self.config, now)?;
         self.rib.make_room(self.neighbors.len());
+        self.hold_back(id, now);
         self.feed_peer(id.index(), PeerInput::Start, now);
         Some(id)
     }
@@ -53,6 +54,7 @@ impl Speaker {
                 self.neighbors.keep_leaving(id);
                 continue;
             }
+            self.unwatch(id);
             self.neighbors.remove(id);
             self.rib.forget_peer(id);
         }

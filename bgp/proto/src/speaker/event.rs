@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::api::PeerId;
 use super::limits::LimitNews;
+use crate::bfd;
 use crate::error::Notification;
 use crate::fsm::{LastError, State};
 use crate::iana::Family;
@@ -86,6 +87,8 @@ pub enum EventKind {
         /// The second mark came.
         complete: bool,
     },
+    /// BFD has something to say of the way to the peer.
+    Bfd(bfd::News),
     /// A connection from an address that no peer has, or before `Start`.
     Refused(SocketAddr),
     /// The Loc-RIB is complete.
@@ -158,6 +161,7 @@ impl fmt::Display for EventKind {
                 write!(f, "refresh of {family}{end}: {gone} routes are gone")
             }
             Self::StaleFlushed(routes) => write!(f, "{routes} stale routes removed"),
+            Self::Bfd(news) => write!(f, "BFD: {news}"),
             Self::Refused(remote) => write!(f, "refused a connection from {remote}: no such peer"),
             Self::Synced { missing } if missing.is_empty() => write!(f, "routes are complete"),
             Self::Synced { missing } => write!(

@@ -3,7 +3,7 @@
 //! | the session ended | families of the peer's graceful restart | of its long-lived one |
 //! | --- | --- | --- |
 //! | closed, or with a NOTIFICATION where both have the N bit | stale for its Restart Time | then long-lived stale |
-//! | the peer fell silent, both have the N bit | gone | long-lived stale at once |
+//! | the peer fell silent (or BFD says that the way is gone), both have the N bit | gone | long-lived stale at once |
 //! | otherwise | gone | gone |
 //!
 //! Long-lived stale is the last resort: whoever has another path takes that one (RFC 9494 §4.2). That

@@ -19,6 +19,7 @@
 //! said at all: the routes in the kernel outlive the speaker.
 
 mod api;
+mod bfd;
 mod conflict;
 pub mod difference;
 mod drain;
@@ -51,6 +52,7 @@ pub use crate::validate::{AddPath, Offer, Role};
 pub use api::{
     CloseCause, ConnId, ConnectError, Drain, Event, EventKind, FibChange, GracefulRestartConfig,
     Input, NextHop, Order, Output, PeerConfig, PeerId, Remote, SpeakerConfig, StopMode, Timers,
+    Watch,
 };
 pub use conflict::{CONFLICTS_SHOWN, Conflict};
 pub use difference::Difference;
@@ -171,6 +173,7 @@ impl Speaker {
                 self.feed_peer_of(conn, PeerInput::Closed(conn, cause), now);
                 self.links.remove(&conn);
             }
+            Input::Bfd { peer, news } => self.hear_of_path(peer, news, now),
             Input::Drain(drain) => self.drain(&drain, now),
             Input::Order { peer, order } => self.order(peer, order, now),
             Input::Policies {
@@ -287,6 +290,9 @@ impl Speaker {
         if !self.restarting || self.drain == DrainState::Closed {
             self.finish_deferral(now);
         }
+        for id in self.neighbors.configured().to_vec() {
+            self.hold_back(id, now);
+        }
         for index in 0..self.neighbors.len() {
             self.feed_peer(index, PeerInput::Start, now);
         }
@@ -397,6 +403,7 @@ impl Speaker {
         for output in outputs {
             self.act_on(id, output, now);
         }
+        self.watch(id, now);
     }
 
     fn act_on(&mut self, id: PeerId, output: PeerOutput, now: Instant) {

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
-use super::api::{PeerConfig, PeerId, Remote, SpeakerConfig};
+use super::api::{PeerConfig, PeerId, Remote, SpeakerConfig, Watch};
 use super::import::Judge;
 use super::limits::Gauges;
 use super::neighbors::{Dynamic, Standing};
@@ -42,6 +42,8 @@ pub(super) struct Neighbor {
     pub(super) judge: Option<Judge>,
     pub(super) helper: Helper,
     pub(super) progress: Progress,
+    /// How the way to it is watched.
+    pub(super) watch: Option<Watch>,
 }
 
 /// An Established session.
@@ -108,6 +110,7 @@ impl Neighbor {
             judge: None,
             helper: Helper::default(),
             progress: Progress::default(),
+            watch: None,
             config: config.clone(),
         }
     }

@@ -117,6 +117,7 @@ impl Speaker {
             self.feed_peer(id.index(), PeerInput::HoldDown(words), now);
         }
         if self.deferral != Deferral::Stopped && self.drain != DrainState::Closed {
+            self.hold_back(id, now);
             self.feed_peer(id.index(), PeerInput::Start, now);
         }
         Some(id)

@@ -32,6 +32,11 @@ fn each_seed(target: &str, at_least: usize, run: impl Fn(&[u8])) {
 }
 
 #[test]
+fn bfd() {
+    each_seed("bfd", 7, fuzz::bfd::run);
+}
+
+#[test]
 fn framer() {
     each_seed("framer", 6, fuzz::framer::run);
 }

@@ -1,8 +1,8 @@
 use super::*;
 use crate::control::drain::DrainStatus;
 use crate::control::model::{
-    ByFamily, Configuration, Conflict, Details, Failed, ForeignRoute, Kernel, LastError, Listener,
-    Negotiated, Operation, Others, Prefixes, Range, Refused, VERSION,
+    BfdSockets, ByFamily, Configuration, Conflict, Details, Failed, ForeignRoute, Kernel,
+    LastError, Listener, Negotiated, Operation, Others, Prefixes, Range, Refused, VERSION,
 };
 
 fn peer(name: &str, address: &str) -> Peer {
@@ -30,6 +30,7 @@ fn peer(name: &str, address: &str) -> Peer {
             advertised: 1,
         },
         prefixes_by_family: ByFamily::default(),
+        bfd: None,
         notes: vec![],
     }
 }
@@ -84,6 +85,7 @@ fn status(peers: Vec<Peer>) -> Status {
             synced: true,
             drain: DrainStatus::default(),
         },
+        bfd: BfdSockets::default(),
         ranges: vec![],
         listener: Listener::default(),
     }

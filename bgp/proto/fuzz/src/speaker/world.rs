@@ -432,7 +432,7 @@ impl World {
                     let text = event.kind.to_string();
                     assert!(!text.contains(char::is_control), "{text:?}");
                 }
-                Output::Opened { .. } | Output::Lost { .. } => {}
+                Output::Opened { .. } | Output::Lost { .. } | Output::Watch { .. } => {}
                 Output::WantSend { .. } | Output::FibSynced => {}
             }
         }

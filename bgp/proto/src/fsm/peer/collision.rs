@@ -108,7 +108,8 @@ impl Peer {
             slot.conn != waiting && undecided
         };
         let undecided = self.dial.is_some() || self.slots.iter().any(rival);
-        let calm = self.calm.filter(|at| !undecided && *at > ctx.now);
+        let calm = self.calm.into_iter().chain(self.gate.until(ctx.now)).max();
+        let calm = calm.filter(|at| !undecided && *at > ctx.now);
         if let Some(at) = calm {
             self.timers.set(Timer::Settle, at);
         } else if !undecided {

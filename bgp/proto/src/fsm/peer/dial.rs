@@ -32,6 +32,10 @@ impl Peer {
         if !self.started || self.identity.passive || self.dial.is_some() || !self.slots.is_empty() {
             return;
         }
+        if let Some(until) = self.gate.holds_dial(ctx.now) {
+            self.timers.set(Timer::Redial, until);
+            return;
+        }
         let conn = ctx.ids.fresh();
         self.dial = Some(conn);
         let patience = self.connect_retry();

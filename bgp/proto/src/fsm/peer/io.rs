@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::identity::Identity;
 use crate::error::Notification;
-use crate::fsm::{Cause, LastError, State};
+use crate::fsm::{Cause, LastError, PathDown, State};
 use crate::intake::{Heard, Terms};
 use crate::message::{Message, Open, RouteRefresh};
 use crate::speaker::{CloseCause, ConnId, ConnectError, StopMode};
@@ -62,6 +62,10 @@ pub enum PeerInput<'a> {
     Limit(Notification, Option<Instant>),
     /// Go on.
     Release,
+    /// Neither dial nor confirm before then; `None`: nothing holds it back any more.
+    Gate(Option<Instant>),
+    /// The way to the peer is gone: end all connections.
+    PathDown(PathDown),
     /// A dial succeeded.
     Connected(ConnId, SocketAddr, SocketAddr),
     /// A dial failed.

@@ -7,6 +7,7 @@
 mod collision;
 mod connections;
 mod dial;
+mod gate;
 mod hold;
 mod identity;
 mod io;
@@ -25,6 +26,7 @@ use crate::error::Notification;
 use crate::iana::message_type;
 use crate::speaker::{ConnId, PeerConfig, SpeakerConfig, StopMode, Timers};
 use connections::Slot;
+use gate::Gate;
 use hold::Hold;
 pub use identity::Identity;
 
@@ -56,6 +58,7 @@ pub struct Peer {
     identity: Identity,
     started: bool,
     hold: Hold,
+    gate: Gate,
     backing_off: bool,
     dial: Option<ConnId>,
     slots: Vec<Slot>,
@@ -83,6 +86,7 @@ impl Peer {
             identity: Identity::new(speaker, config),
             started: false,
             hold: Hold::default(),
+            gate: Gate::default(),
             backing_off: false,
             dial: None,
             slots: Vec::new(),
@@ -207,6 +211,8 @@ impl Peer {
                 self.hold.by_limit(until);
                 self.hold_down(words, "too many prefixes", ctx, &mut out);
             }
+            PeerInput::Gate(until) => self.set_gate(until, ctx, &mut out),
+            PeerInput::PathDown(path) => self.path_down(&path, ctx, &mut out),
             PeerInput::Release => {
                 self.hold.release();
                 if self.hold.is_wanted() {

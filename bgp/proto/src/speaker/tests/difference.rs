@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{ip, only, peer, prefix, speaker};
+use crate::bfd;
 use crate::iana::Family;
 use crate::speaker::difference::{Change, Difference, Effect, Field};
 use crate::speaker::{
@@ -68,6 +69,9 @@ const PEER: &[(Field, Effect, OfPeer)] = &[
     }),
     (Field::ConnectRetry, Effect::Live, |p| {
         p.timers.connect_retry = Duration::from_secs(60);
+    }),
+    (Field::Bfd, Effect::Live, |p| {
+        p.timers.bfd = Some(bfd::Profile::default());
     }),
     (Field::Families, Effect::Reset, |p| {
         p.families.push(Family::IPV6_UNICAST);

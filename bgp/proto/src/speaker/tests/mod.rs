@@ -1,5 +1,6 @@
 //! A network of speakers in memory, with a virtual clock, and what must hold in it.
 
+mod bfd;
 mod ceases;
 mod crossing;
 mod difference;

@@ -452,7 +452,7 @@ impl Net {
                         None => self.later(Delivery::Failed { node, conn }),
                     }
                 }
-                Output::Opened { .. } | Output::Lost { .. } => {}
+                Output::Opened { .. } | Output::Lost { .. } | Output::Watch { .. } => {}
                 Output::WantSend { conn } => self.transmit(node, conn, false),
                 Output::Close { conn } => {
                     self.transmit(node, conn, true);

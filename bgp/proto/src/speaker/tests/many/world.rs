@@ -397,7 +397,10 @@ impl World {
                     }
                 }
                 Output::FibSynced => self.sweep(node),
-                Output::Opened { .. } | Output::Lost { .. } | Output::Event(_) => {}
+                Output::Opened { .. }
+                | Output::Lost { .. }
+                | Output::Watch { .. }
+                | Output::Event(_) => {}
             }
         }
     }

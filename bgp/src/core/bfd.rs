@@ -1,0 +1,32 @@
+//! Between the speaker and BFD.
+
+use rcni_bgp_proto::speaker::{Input, PeerId, Watch};
+
+use super::Core;
+use crate::bfd::{Distance, Wish};
+
+impl Core {
+    /// The way to a peer is to be watched so, or not any more.
+    pub(super) fn watch(&mut self, peer: PeerId, watch: Option<Watch>) {
+        let wish = watch.map(|watch| {
+            let settings = self.settings_at(watch.address);
+            let distance = settings.map_or(Distance::Link, |settings| settings.distance);
+            let on_link = watch.interface.is_some() || self.interfaces.is_on_link(watch.address);
+            Wish {
+                peer: watch.address,
+                interface: watch.interface.unwrap_or_default(),
+                local: watch.local,
+                hops: distance.hops(on_link),
+                profile: watch.profile,
+            }
+        });
+        self.watching.watch(peer, wish);
+    }
+
+    /// What BFD has to say.
+    pub fn hear_of_paths(&mut self) {
+        for (peer, news) in self.watching.news() {
+            self.input(Input::Bfd { peer, news });
+        }
+    }
+}
