@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use common::flow::Flow;
-use common::{DEADLINE, add_pod, in_patched_lab, wait_established, wait_route};
+use common::{DEADLINE, add_pod, in_patched_lab, wait_established, wait_route, write};
 use rcni_tests::status::{Bfd, ESTABLISHED, Peer, Status};
-use rcni_tests::{Lab, Node, wait_until};
+use rcni_tests::{Lab, Node, Options, wait_until};
 
 const NODE1_BGP: &str = "../two-node/configs/node1/bgp.yaml";
 const TOPOLOGY: &str = "topology.clab.yml";
@@ -84,16 +84,20 @@ fn wait_up(node: &Node) -> Result<Bfd> {
     wait_bfd(node, "BFD up", |bfd| bfd.state == "Up")
 }
 
-/// FRR 8.4 begins its session of BFD anew when that of BGP has come up for the first time.
-fn settle(lab: &Lab) -> Result<()> {
+/// Both are up and stay so. FRR 8.4 begins its session of BFD anew, and ends that of BGP, when that has come
+/// up for the first time.
+fn settle(lab: &Lab) -> Result<Peer> {
     let node1 = lab.node("node1")?;
-    wait_established(node1, "tor")?;
-    wait_until(DEADLINE, "both to be up for a while", || -> Result<()> {
+    wait_until(DEADLINE, "both to be up for a while", || -> Result<Peer> {
         let peer = tor(node1)?;
-        let bfd = peer.bfd.context("not watched")?;
-        ensure!(bfd.state == "Up" && bfd.since_seconds >= 3, "{bfd:?}");
-        ensure!(peer.established == 1, "FRR's new session has ended ours");
-        Ok(())
+        let bfd = peer.bfd.as_ref().context("not watched")?;
+        let up = bfd.state == "Up" && bfd.since_seconds >= 3;
+        ensure!(
+            up && peer.state == ESTABLISHED && peer.since_seconds >= 3.0,
+            "{peer:?}"
+        );
+        ensure!(peer.established <= 2, "{peer:?}");
+        Ok(peer)
     })
 }
 
@@ -120,9 +124,8 @@ const MEND: &str = "nft delete table inet cut; nft delete table netdev cut";
 fn both_come_up_and_silence_ends_the_session_within_the_detection_time() -> Result<()> {
     in_watched_lab((100, 100, 3), (100, 100, 3), |lab| {
         let (node1, frr) = (lab.node("node1")?, lab.node("tor")?);
-        settle(lab)?;
-        let up = wait_up(node1)?;
-        ensure!(!up.multihop, "{up:?}");
+        let before = settle(lab)?;
+        ensure!(!bfd(node1)?.multihop);
         wait_route(node1, "10.244.2.0/24", "10.0.1.1")?;
         // The times that were agreed on are in use as soon as the polls are answered.
         wait_bfd(node1, "three times 100 ms", |bfd| {
@@ -160,7 +163,7 @@ fn both_come_up_and_silence_ends_the_session_within_the_detection_time() -> Resu
         wait_up(node1)?;
         wait_established(node1, "tor")?;
         wait_route(node1, "10.244.2.0/24", "10.0.1.1")?;
-        ensure!(tor(node1)?.established == 2);
+        ensure!(tor(node1)?.established == before.established + 1);
         Ok(())
     })
 }
@@ -169,7 +172,7 @@ fn both_come_up_and_silence_ends_the_session_within_the_detection_time() -> Resu
 fn the_slower_side_counts_and_times_change_while_it_is_up() -> Result<()> {
     in_watched_lab((50, 400, 3), (300, 60, 5), |lab| {
         let (node1, frr) = (lab.node("node1")?, lab.node("tor")?);
-        settle(lab)?;
+        let begun = settle(lab)?;
         let before = bfd(node1)?;
         // We send every 60, since FRR takes no more; FRR every 400, since we take no more; times 5.
         wait_bfd(node1, "what both agreed on", |bfd| {
@@ -212,7 +215,7 @@ fn the_slower_side_counts_and_times_change_while_it_is_up() -> Result<()> {
             (now.ups, now.downs) == (before.ups, before.downs),
             "{now:?}"
         );
-        ensure!(tor(node1)?.established == 1);
+        ensure!(tor(node1)?.established == begun.established);
         Ok(())
     })
 }
@@ -222,7 +225,7 @@ fn the_slower_side_counts_and_times_change_while_it_is_up() -> Result<()> {
 fn bfd_comes_and_goes_and_the_session_stays() -> Result<()> {
     in_watched_lab((100, 100, 3), (100, 100, 3), |lab| {
         let (node1, frr) = (lab.node("node1")?, lab.node("tor")?);
-        settle(lab)?;
+        let before = settle(lab)?;
         let vtysh = |line: &str| {
             frr.check(&[
                 "vtysh",
@@ -309,4 +312,163 @@ fn no_packet_is_lost_in_an_upgrade() -> Result<()> {
 #[test]
 fn no_packet_is_lost_after_a_crash() -> Result<()> {
     no_packet_is_lost("KILL")
+}
+
+/// BIRD and node1 on a link; `session` is of BIRD's BGP protocol, `peer` of ours.
+fn with_bird(session: &str, peer: &str, test: impl FnOnce(&Lab) -> Result<()>) -> Result<()> {
+    let topology = "name: bird-bfd
+topology:
+  defaults: {kind: linux, network-mode: none}
+  nodes:
+    tor:
+      image: bird:2.0.12
+      binds: [bird.conf:/etc/bird/bird.conf]
+      exec: [ip address add 10.0.1.1/24 dev eth1]
+    node1:
+      image: rcni/node
+      env: {RCNI_WAIT_FOR: eth1}
+      binds: [bgp.yaml:/etc/rcni/bgp.yaml, felix.yaml:/etc/rcni/felix.yaml]
+      exec: [ip address add 10.0.1.11/24 dev eth1]
+  links:
+    - {endpoints: [\"tor:eth1\", \"node1:eth1\"], mtu: 1500}
+";
+    let bird = format!(
+        "log stderr all;
+router id 10.0.1.1;
+protocol device {{}}
+protocol static {{ ipv4; route 10.244.9.0/24 blackhole; }}
+protocol bfd watch {{
+  interface \"eth1\" {{ min rx interval 100 ms; min tx interval 100 ms; multiplier 3; }};
+  multihop {{ min rx interval 100 ms; min tx interval 100 ms; multiplier 3; }};
+}}
+protocol bgp node1 {{
+  local 10.0.1.1 as 65000;
+  {session};
+  bfd on;
+  graceful restart on;
+  connect delay time 1;
+  ipv4 {{ import all; export all; }};
+}}
+"
+    );
+    let ours = format!(
+        "apiVersion: rcni.io/v1alpha1
+kind: BGPConfiguration
+metadata: {{name: default}}
+spec: {{asNumber: 65001, routerID: 10.0.1.11, networks: [{{cidr: 10.244.1.0/24}}]}}
+---
+apiVersion: rcni.io/v1alpha1
+kind: BGPPeer
+metadata: {{name: tor}}
+spec: {{peerIP: 10.0.1.1, {peer}, bfdProfile: fast, filters: [all]}}
+---
+apiVersion: rcni.io/v1alpha1
+kind: BFDProfile
+metadata: {{name: fast}}
+spec: {{transmitIntervalMilliseconds: 50, receiveIntervalMilliseconds: 200, detectMultiplier: 4}}
+---
+apiVersion: rcni.io/v1alpha1
+kind: BGPFilter
+metadata: {{name: all}}
+spec: {{importV4: [{{action: Accept}}]}}
+"
+    );
+    let felix = "apiVersion: rcni.io/v1alpha1
+kind: FelixConfiguration
+metadata: {name: default}
+spec: {podCIDRs: [10.244.1.0/24], clusterCIDRs: [10.244.0.0/16]}
+";
+    let (folder, file) = write(topology)?;
+    for (name, text) in [
+        ("bird.conf", bird.as_str()),
+        ("bgp.yaml", &ours),
+        ("felix.yaml", felix),
+    ] {
+        std::fs::write(folder.path().join(name), text)?;
+    }
+    let lab = Lab::deploy(&file, &Options::default())?;
+    test(&lab).with_context(|| lab.report())
+}
+
+fn birds_session(tor: &Node) -> Result<String> {
+    tor.check(&["birdc", "show", "bfd", "sessions"])
+}
+
+#[test]
+fn bird_on_the_link() -> Result<()> {
+    with_bird("neighbor 10.0.1.11 as 65001", "asNumber: 65000", |lab| {
+        let (node1, bird) = (lab.node("node1")?, lab.node("tor")?);
+        settle(lab)?;
+        wait_route(node1, "10.244.9.0/24", "10.0.1.1")?;
+        // The slower of ours and BIRD's, in each direction; BIRD's multiplier is 3, ours 4.
+        wait_bfd(node1, "what both agreed on", |bfd| {
+            bfd.intervals.transmit_micros == Some(100_000)
+                && bfd.intervals.detection_micros == Some(600_000)
+        })?;
+        ensure!(
+            birds_session(bird)?.contains("0.400"),
+            "{}",
+            birds_session(bird)?
+        );
+        node1.shell(CUT)?;
+        wait_until(DEADLINE, "the route to be gone", || -> Result<()> {
+            let route = node1.check(&["ip", "route", "show", "10.244.9.0/24"])?;
+            ensure!(route.is_empty(), "{route}");
+            Ok(())
+        })?;
+        let error = tor(node1)?.last_error.context("no error")?;
+        ensure!(error.class == "bfd-down", "{error:?}");
+        node1.shell(MEND)?;
+        settle(lab)?;
+        // BIRD's BFD is switched off: that is no failure.
+        let before = tor(node1)?;
+        bird.check(&["birdc", "disable", "watch"])?;
+        wait_bfd(node1, "BIRD's BFD off", |bfd| bfd.state != "Up")?;
+        std::thread::sleep(Duration::from_secs(2));
+        bird.check(&["birdc", "enable", "watch"])?;
+        wait_up(node1)?;
+        let after = tor(node1)?;
+        ensure!(
+            after.state == ESTABLISHED && after.established == before.established,
+            "{after:?}"
+        );
+        Ok(())
+    })
+}
+
+/// BIRD takes the port of multihop sessions for all internal peers.
+#[test]
+fn bird_as_an_internal_peer() -> Result<()> {
+    let session = "neighbor 10.0.1.11 as 65000";
+    let peer = "asNumber: internal, localASNumber: 65000";
+    with_bird(session, peer, |lab| {
+        let peer = settle(lab)?;
+        ensure!(peer.bfd.context("not watched")?.multihop);
+        Ok(())
+    })
+}
+
+#[test]
+fn bird_keeps_routes_in_an_upgrade_and_after_a_crash() -> Result<()> {
+    with_bird("neighbor 10.0.1.11 as 65001", "asNumber: 65000", |lab| {
+        let (node1, bird) = (lab.node("node1")?, lab.node("tor")?);
+        for stop in ["TERM", "KILL"] {
+            settle(lab)?;
+            let daemon = node1.daemon("rcni-bgp")?;
+            node1.shell(&format!("kill -{stop} {}", Status::of(node1)?.pid))?;
+            std::thread::sleep(Duration::from_secs(2));
+            let kept = bird.check(&["birdc", "show", "route", "10.244.1.0/24"])?;
+            ensure!(kept.contains("10.0.1.11"), "after SIG{stop}: {kept}");
+            node1.start_again(&daemon)?;
+            wait_until(DEADLINE, "the new speaker", || -> Result<()> {
+                let peer = settle(lab)?;
+                ensure!(
+                    peer.established == 1,
+                    "the fresh session was lost: {peer:?}"
+                );
+                Ok(())
+            })?;
+        }
+        Ok(())
+    })
 }

@@ -88,7 +88,8 @@ impl World {
     fn look(&mut self) {
         while let Some(sent) = self.sessions.poll_transmit(self.now) {
             let packet = Packet::decode(&sent.octets).expect("own packet");
-            assert!(!packet.independent && !packet.demand && !(packet.poll && packet.final_));
+            assert!(!(packet.independent || packet.demand));
+            assert!(!(packet.poll && packet.final_));
             assert_eq!(packet.required_echo_rx_micros, 0);
             assert!(packet.state == State::Up || packet.desired_tx_micros >= 1_000_000);
             self.sent += 1;

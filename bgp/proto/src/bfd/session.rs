@@ -352,10 +352,10 @@ impl Session {
         self.timing.expires.take_if(|at| *at <= now)?;
         let silence = self.remote.heard.map(|heard| now - heard);
         let why = Why::Expired(silence.unwrap_or_default());
-        let down = match self.state {
-            State::Init | State::Up => self.enter(State::Down, Diagnostic::EXPIRED, why, now),
-            State::AdminDown | State::Down => None,
-        };
+        let changes = matches!(self.state, State::Init | State::Up);
+        let down = changes
+            .then(|| self.enter(State::Down, Diagnostic::EXPIRED, why, now))
+            .flatten();
         // §6.8.1; what it has asked for is forgotten, too, or one that said 0 would never be spoken to.
         let Remote {
             state, diagnostic, ..
@@ -365,7 +365,8 @@ impl Session {
             diagnostic,
             ..Remote::UNKNOWN
         };
-        self.schedule(now, false);
+        // The peer may still hear us: it shall know.
+        self.schedule(now, changes);
         down
     }
 
