@@ -24,6 +24,9 @@
 //!                                        kernel notifications -+
 //! ```
 //!
+//! Beside them, from the first peer that is watched on: bfd, whose wishes and news are each a map that keeps
+//! the last word per session, and which waits for nobody. It goes before all others.
+//!
 //! On the wire: connection. On the side: fib, control, client, reload; and a thread more that makes
 //! large writes to the kernel, and one that writes the log. Nobody waits for the core in a circle: the core itself never waits for a queue but in its one
 //! `select!`. If the fib task ends, the daemon ends.
@@ -51,6 +54,8 @@ use crate::transport::interfaces::{Interfaces, Watcher};
 use crate::transport::socket::close_cause;
 use crate::transport::{Event, listener};
 
+/// Name of BFD's thread.
+pub const BFD: &str = "rcni-bgp-bfd";
 /// Name of the connections' thread.
 pub const WIRE: &str = "rcni-bgp-wire";
 /// Events of all connections that wait for the core.
@@ -258,6 +263,19 @@ pub(crate) fn spawn_sender() -> io::Result<std::sync::mpsc::Sender<Job>> {
             }
         })?;
     Ok(jobs)
+}
+
+/// The ways to peers, in the caller's namespaces. A few packets a second and session, each of them in time:
+/// who may not ask for the priority goes without.
+///
+/// # Errors
+/// No thread.
+pub fn spawn_bfd(work: impl FnOnce() + Send + 'static) -> io::Result<std::thread::JoinHandle<()>> {
+    let thread = std::thread::Builder::new().name(BFD.to_owned());
+    thread.spawn(move || {
+        let _ = rustix::process::setpriority_process(None, -15);
+        work();
+    })
 }
 
 /// The owner of kernel routes; `None`: routes are not installed. `former`: marks of earlier runs, whose

@@ -1,10 +1,8 @@
 //! The thread: waits for packets, timers and wishes, whichever comes first.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rcni_bgp_proto::bfd::{Hop, Hops, Key, News, SessionId, Sessions, Transmit, Wanted};
@@ -15,27 +13,15 @@ use super::send::Sender;
 use super::watching::Shared;
 use super::{Report, Reported, Totals, Wish};
 
-/// Name of the thread; 15 octets at most.
-const NAME: &str = "rcni-bgp-bfd";
-/// Who may not ask for it goes without.
-const PRIORITY: i32 = -15;
 /// The last words are said so often, so far apart: one may be lost.
 const FAREWELLS: usize = 3;
 const APART: Duration = Duration::from_millis(20);
 /// Packets that are sent before it is looked what has come.
 const SENT: usize = 512;
 
-/// Begins, in the caller's namespaces.
-pub(super) fn start(
-    shared: Arc<Shared>,
-    wakes: UnixDatagram,
-    seed: u64,
-) -> io::Result<JoinHandle<()>> {
-    let builder = std::thread::Builder::new().name(NAME.to_owned());
-    builder.spawn(move || {
-        let _ = rustix::process::setpriority_process(None, PRIORITY);
-        Thread::new(shared, wakes, seed).run();
-    })
+/// Until it is told to end.
+pub(super) fn run(shared: Arc<Shared>, wakes: UnixDatagram, seed: u64) {
+    Thread::new(shared, wakes, seed).run();
 }
 
 struct Watched {

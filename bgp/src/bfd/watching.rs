@@ -15,6 +15,7 @@ use tracing::warn;
 
 use super::{ByPeer, Report, Wish, thread};
 use crate::jitter::random;
+use crate::tasks;
 
 /// Questions that wait.
 const QUESTIONS: usize = 16;
@@ -206,7 +207,8 @@ impl Watching {
         let (Some(shared), Some(wakes)) = (&self.shared, self.wakes.take()) else {
             return;
         };
-        match thread::start(Arc::clone(shared), wakes, random()) {
+        let shared = Arc::clone(shared);
+        match tasks::spawn_bfd(move || thread::run(shared, wakes, random())) {
             Ok(thread) => self.thread = Some(thread),
             Err(error) => warn!("there will be no BFD: no thread for it: {error}"),
         }

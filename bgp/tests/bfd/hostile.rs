@@ -36,7 +36,7 @@ impl Peer {
     fn start(namespace: &Namespace) -> Self {
         let receiver = bound(namespace, "10.0.0.2:3784");
         let sender = bound(namespace, "10.0.0.2:50000");
-        let peer = Self {
+        let mut peer = Self {
             ends: Arc::default(),
             downs: Arc::default(),
             discriminators: Arc::default(),
@@ -82,10 +82,8 @@ impl Peer {
                 discriminators[1].store(theirs.into(), Ordering::Relaxed);
             }
         };
-        Self {
-            thread: Some(std::thread::spawn(work)),
-            ..peer
-        }
+        peer.thread = Some(std::thread::spawn(work));
+        peer
     }
 
     fn downs(&self) -> u64 {
@@ -147,15 +145,13 @@ fn dropped(status: &Value, reason: Discard) -> u64 {
     status["bfd"]["dropped"][reason.as_str()].as_u64().unwrap()
 }
 
-/// Every way in which a packet can be wrong, over a real socket.
-#[test]
-fn wrong_packets_are_dropped_and_counted() {
-    let scene = up();
-    let own = bound(&scene.there, "10.0.0.2:50001");
-    let near = bound(&scene.there, "10.0.0.2:50002");
-    near.set_ttl(254).unwrap();
-    let stranger = bound(&scene.there, "10.0.0.9:50000");
-    let good = scene.peer.packet();
+/// From where: the peer's address, from a hop away, a stranger's.
+const OWN: usize = 0;
+const AWAY: usize = 1;
+const STRANGER: usize = 2;
+
+/// Why it is to be dropped, from where it comes, what it is.
+fn wrong_packets(good: Packet) -> Vec<(Discard, usize, Vec<u8>)> {
     let whole = |packet: Packet| packet.encode().to_vec();
     let broken = |index: usize, value: u8| {
         let mut octets = whole(good);
@@ -181,33 +177,43 @@ fn wrong_packets_are_dropped_and_counted() {
     let mut signed = broken(1, 0x44);
     signed[3] = 28;
     signed.extend([1, 4, 1, 0]);
-    for (reason, socket, octets) in [
-        (Discard::Ttl, &near, whole(down)),
-        (Discard::Short, &own, whole(down)[..23].to_vec()),
-        (Discard::Short, &own, vec![]),
-        (Discard::Version, &own, broken(0, 0x41)),
-        (Discard::Length, &own, broken(3, 20)),
-        (Discard::Length, &own, broken(3, 200)),
-        (Discard::Multiplier, &own, broken(2, 0)),
-        (Discard::Multipoint, &own, broken(1, 0x41)),
-        (Discard::MyDiscriminator, &own, whole(anonymous)),
-        (Discard::YourDiscriminator, &own, whole(others)),
-        (Discard::State, &own, whole(nobodys(good))),
-        (Discard::UnknownPeer, &stranger, whole(nobodys(down))),
-        (Discard::WrongPeer, &stranger, whole(down)),
-        (Discard::Authentication, &own, signed),
-    ] {
+    vec![
+        (Discard::Ttl, AWAY, whole(down)),
+        (Discard::Short, OWN, whole(down)[..23].to_vec()),
+        (Discard::Short, OWN, vec![]),
+        (Discard::Version, OWN, broken(0, 0x41)),
+        (Discard::Length, OWN, broken(3, 20)),
+        (Discard::Length, OWN, broken(3, 200)),
+        (Discard::Multiplier, OWN, broken(2, 0)),
+        (Discard::Multipoint, OWN, broken(1, 0x41)),
+        (Discard::MyDiscriminator, OWN, whole(anonymous)),
+        (Discard::YourDiscriminator, OWN, whole(others)),
+        (Discard::State, OWN, whole(nobodys(good))),
+        (Discard::UnknownPeer, STRANGER, whole(nobodys(down))),
+        (Discard::WrongPeer, STRANGER, whole(down)),
+        (Discard::Authentication, OWN, signed),
+    ]
+}
+
+/// Every way in which a packet can be wrong, over a real socket.
+#[test]
+fn wrong_packets_are_dropped_and_counted() {
+    let scene = up();
+    let from = ["10.0.0.2:50001", "10.0.0.2:50002", "10.0.0.9:50000"];
+    let sockets = from.map(|from| bound(&scene.there, from));
+    sockets[AWAY].set_ttl(254).unwrap();
+    for (reason, from, octets) in wrong_packets(scene.peer.packet()) {
         let before = dropped(&scene.daemon.json().unwrap(), reason);
-        socket.send_to(&octets, "10.0.0.1:3784").unwrap();
+        sockets[from].send_to(&octets, "10.0.0.1:3784").unwrap();
         wait(&format!("{reason:?} is counted"), || {
             let status = scene.daemon.json()?;
             (dropped(&status, reason) == before + 1).then_some(())
         });
     }
     // The stranger was not answered.
-    stranger
-        .set_read_timeout(Some(Duration::from_millis(300)))
-        .unwrap();
+    let stranger = &sockets[STRANGER];
+    let patience = Some(Duration::from_millis(300));
+    stranger.set_read_timeout(patience).unwrap();
     assert!(stranger.recv_from(&mut [0; 64]).is_err());
     let status = scene.daemon.json().unwrap();
     let bfd = &status["peers"][0]["bfd"];
@@ -261,7 +267,7 @@ fn a_flood() {
                     sent += u64::from(socket.send_to(octets, "10.0.0.1:3784").is_ok());
                 }
                 // A flood, and not the machine's whole time: others are tested beside this.
-                if sent % 64 == 0 {
+                if sent.is_multiple_of(64) {
                     std::thread::sleep(Duration::from_micros(500));
                 }
             }

@@ -239,8 +239,10 @@ fn who_is_watched() {
     watched.bfd(News::Up);
     watched.accept();
     let mut other = config(passive());
-    let mut profile = Profile::default();
-    profile.multiplier = 7;
+    let profile = Profile {
+        multiplier: 7,
+        ..Profile::default()
+    };
     other.peers[0].timers.bfd = Some(profile);
     let reconfigure = |config: &SpeakerConfig| Input::Reconfigure {
         config: Box::new(config.clone()),
