@@ -20,6 +20,10 @@ use serde_json::Value;
 
 /// The file of a speaker with one peer (YAML flow items); `times` of its BFDProfile.
 fn config(asn: u32, peer: &str, times: &str, networks: &str) -> String {
+    let retry = match peer.contains("peerRange") {
+        true => "",
+        false => ", connectRetrySeconds: 1",
+    };
     format!(
         "apiVersion: rcni.io/v1alpha1
 kind: BGPConfiguration
@@ -29,7 +33,7 @@ spec: {{asNumber: {asn}, routerID: 10.0.0.{}, networks: [{networks}]}}
 apiVersion: rcni.io/v1alpha1
 kind: BGPPeer
 metadata: {{name: other}}
-spec: {{{peer}, bfdProfile: fast, connectRetrySeconds: 1, filters: [all]}}
+spec: {{{peer}, bfdProfile: fast{retry}, filters: [all]}}
 ---
 apiVersion: rcni.io/v1alpha1
 kind: BFDProfile
