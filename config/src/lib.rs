@@ -17,6 +17,7 @@ pub mod crd;
 pub mod error;
 pub mod hold_time;
 pub mod kernel;
+pub mod links;
 pub mod load;
 pub mod password;
 pub mod paths;
@@ -33,6 +34,7 @@ pub use cidr::Cidr;
 pub use community::{Community, CommunityPattern};
 pub use error::{ConfigError, ConfigErrors};
 pub use hold_time::HoldTime;
+pub use links::LinkPattern;
 pub use load::{
     load_felix, load_speaker, parse_felix, parse_speaker, read_text, readable_passwords,
 };

@@ -20,13 +20,19 @@ use super::{AsNumber, Int, Located, MaximumPrefixesSpec, Secret};
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BGPPeerSpec {
-    /// The neighbour's address. Either this or peerRange.
+    /// The neighbour's address. Either this, peerRange or peerInterface. A link-local address is written
+    /// with the interface that leads to it: fe80::1%eth0.
     #[serde(rename = "peerIP", default, skip_serializing_if = "Option::is_none")]
     pub peer_ip: Option<Located<String>>,
     /// Dynamic neighbours: whoever connects from this prefix. They are never dialled. Of several
     /// ranges the most specific one counts, and a peerIP within a range before the range.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peer_range: Option<Located<String>>,
+    /// The link to the neighbour, which needs no address there: eth1, or a pattern such as eth* for one
+    /// neighbour on each link. Whoever sends router advertisements on it is dialled at its link-local
+    /// address, and gets such advertisements from us.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer_interface: Option<Located<String>>,
     /// How many neighbours of peerRange there may be at a time, 1 to 10000. Default: 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "crd", schemars(range(min = 1, max = 10000)))]

@@ -63,8 +63,8 @@ fn peer(
     let asn = remote_as(subject, spec.as_number);
     let local_asn = local_asn(subject, spec, own);
     let internal = is_internal(asn, local_asn.or(own.asn));
-    let source_address = remote::source_address(subject, spec, remote);
-    remote::reachable(subject, spec, remote, &own.bind_addresses);
+    let source_address = remote::source_address(subject, spec, remote.as_ref());
+    remote::reachable(subject, spec, remote.as_ref(), &own.bind_addresses);
     let ttl = ttl(subject, spec, internal);
     let timers = timers::timers(subject, spec, &known.bfd);
     let capabilities = capabilities::capabilities(subject, spec, internal);

@@ -208,9 +208,7 @@ impl<'a> Subject<'a> {
     /// An address that a single host can have.
     pub(super) fn address(&mut self, path: &str, given: &Located<String>) -> Option<IpAddr> {
         // `fe80::1%eth0` is told what `fe80::1` is told.
-        let zoned = given.value.split_once('%');
-        let zoned = zoned.and_then(|(address, _)| address.parse::<Ipv6Addr>().ok());
-        let zoned = zoned.filter(Ipv6Addr::is_unicast_link_local);
+        let zoned = zoned(&given.value).map(|(address, _)| address);
         let address = zoned.map_or_else(|| given.value.parse(), |address| Ok(address.into()));
         let Ok(address) = address else {
             let reason = format!("{:?} is not an IP address", given.value);
@@ -228,7 +226,7 @@ impl<'a> Subject<'a> {
                 ("an IPv4 address in IPv6 form", format!("write {v4}"))
             }
             IpAddr::V6(v6) if v6.is_unicast_link_local() => (
-                "a link-local address, and peers by interface are not supported yet",
+                "a link-local address",
                 "write a global or unique local address".to_owned(),
             ),
             _ if address.is_unspecified() => ("no host's address", HOST_HINT.to_owned()),
@@ -278,6 +276,13 @@ impl<'a> Subject<'a> {
         }
         protocol
     }
+}
+
+/// A link-local address and the zone that follows it.
+pub(super) fn zoned(text: &str) -> Option<(Ipv6Addr, &str)> {
+    let (address, zone) = text.split_once('%')?;
+    let address: Ipv6Addr = address.parse().ok()?;
+    address.is_unicast_link_local().then_some((address, zone))
 }
 
 fn known_names<'n>(kind: &str, given: &str, known: impl Iterator<Item = &'n str>) -> String {

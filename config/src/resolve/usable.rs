@@ -66,7 +66,7 @@ fn no_neighbours(cidr: &Cidr) -> Option<&'static str> {
         "loopback" => None,
         // Of IPv4, some fabrics use such addresses on their links.
         "link-local" if cidr.is_ipv4() => None,
-        "link-local" => Some("link-local, and peers by interface are not supported yet"),
+        "link-local" => Some("link-local, and says nothing without a link (peerInterface)"),
         what => Some(what),
     }
 }

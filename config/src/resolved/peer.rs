@@ -1,11 +1,11 @@
 //! A neighbour after all checks.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
 use super::{AddressFamily, BfdProfile, Filter, MaximumPrefixes};
-use crate::{Asn, Cidr, HoldTime, Password};
+use crate::{Asn, Cidr, HoldTime, LinkPattern, Password};
 
 /// One configured neighbour, or all that connect from a range.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,13 +59,13 @@ impl PeerConfig {
     pub fn address(&self) -> Option<IpAddr> {
         match self.remote {
             Remote::Address { address, .. } => Some(address),
-            Remote::Range { .. } => None,
+            Remote::Range { .. } | Remote::Link { .. } => None,
         }
     }
 }
 
 /// Whose connections belong to a peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Remote {
     /// One neighbour.
     Address {
@@ -81,25 +81,39 @@ pub enum Remote {
         /// How many at a time; 1 to 10000.
         maximum_peers: u16,
     },
+    /// Whoever is at the other end of a link, by its link-local address.
+    Link {
+        /// Which; never a pattern where the address is written.
+        links: LinkPattern,
+        /// Link-local; `None`: that of whoever sends router advertisements.
+        address: Option<Ipv6Addr>,
+        /// TCP port to dial; never 0.
+        port: u16,
+    },
 }
 
 impl Remote {
-    /// All addresses that it may have.
+    /// All addresses that it may have; `None`: link-local ones, which say nothing without their link.
     #[must_use]
-    pub fn network(&self) -> Cidr {
+    pub fn network(&self) -> Option<Cidr> {
         match *self {
-            Self::Address { address, .. } => Cidr::host(address),
-            Self::Range { network, .. } => network,
+            Self::Address { address, .. } => Some(Cidr::host(address)),
+            Self::Range { network, .. } => Some(network),
+            Self::Link { .. } => None,
         }
     }
 }
 
-/// `10.0.1.1` or `10.0.1.0/24`.
+/// `10.0.1.1`, `10.0.1.0/24`, `fe80::1%eth0` or `eth0`.
 impl fmt::Display for Remote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address { address, .. } => address.fmt(f),
             Self::Range { network, .. } => network.fmt(f),
+            Self::Link { links, address, .. } => match address {
+                Some(address) => write!(f, "{address}%{links}"),
+                None => links.fmt(f),
+            },
         }
     }
 }

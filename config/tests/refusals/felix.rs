@@ -231,13 +231,13 @@ fn a_kind_of_the_speaker() {
         &[
             "felix.yaml:9: kind (BGPPeer a): a BGPPeer does not belong into this file; move it to \
            the other program's (/etc/rcni/bgp.yaml)",
-            "felix.yaml:12: spec.x (BGPPeer a): unknown field; known here: peerIP, peerRange, \
+            "felix.yaml:12: spec.x (BGPPeer a): unknown field; known here: peerIP, peerRange, peerInterface, \
            maximumPeers, asNumber, localASNumber, peerPort, passive, sourceAddress, multihop, \
            ttlSecurity, profile, holdTimeSeconds, keepaliveSeconds, bfdProfile, connectRetrySeconds, families, \
            addPath, extendedMessages, role, roleStrict, enforceFirstAS, numAllowedLocalASNumbers, asOverride, removePrivateAS, nextHopMode, routeReflectorClient, maximumPrefixes, honorGracefulShutdown, password, tcpAO, filters",
             "felix.yaml:12: spec.asNumber (BGPPeer a): is required; add asNumber",
             "felix.yaml:12: spec.peerIP (BGPPeer a): is required; add peerIP, or peerRange for all \
-           that connect from a prefix",
+           that connect from a prefix, or peerInterface for whoever is on a link",
         ],
     );
     felix_refuses(

@@ -64,17 +64,30 @@ fn addresses_of_nobody() {
     );
     refuses(
         "fd00::1%eth0",
-        r#""fd00::1%eth0" is not an IP address; write one such as 10.0.1.1 or fd00::1"#,
+        "fd00::1 is no link-local address, and %eth0 says nothing of it; write fd00::1",
     );
     refuses(
-        "fe80::1%eth0",
-        "fe80::1 is a link-local address, and peers by interface are not supported yet; write a \
-         global or unique local address",
+        "10.0.1.1%eth0",
+        "10.0.1.1 is no link-local address, and %eth0 says nothing of it; write 10.0.1.1",
     );
     refuses(
         "fe80::1",
-        "fe80::1 is a link-local address, and peers by interface are not supported yet; write a \
-         global or unique local address",
+        "fe80::1 is a link-local address, which every link may have; write the interface that leads \
+         to it, fe80::1%eth0, or peerInterface: eth0 for whoever is on that link",
+    );
+    refuses(
+        "fe80::1%2",
+        "2 is the number of an interface, which changes; write its name, such as fe80::1%eth0; `ip \
+         link show` has both",
+    );
+    refuses(
+        "fe80::1%",
+        "\"\" is not the name of an interface; write a name after %, such as fe80::1%eth0",
+    );
+    refuses(
+        "fe80::1%eth*",
+        "fe80::1 is one neighbour, and eth* may be several links; write one BGPPeer for each link, or \
+         peerInterface: eth*",
     );
 }
 
@@ -288,7 +301,7 @@ fn a_password_in_a_field_s_name_is_not_shown() {
         &with_peer("  peerIP: 10.0.1.1\n  asNumber: 1\n  password=GEHEIM: x\n"),
         &[
             "bgp.yaml:14: spec.password (BGPPeer tor-a): unknown field; did you mean password? Known \
-             here: peerIP, peerRange, maximumPeers, asNumber, localASNumber, peerPort, passive, \
+             here: peerIP, peerRange, peerInterface, maximumPeers, asNumber, localASNumber, peerPort, passive, \
              sourceAddress, multihop, ttlSecurity, profile, holdTimeSeconds, keepaliveSeconds, \
              bfdProfile, connectRetrySeconds, families, addPath, extendedMessages, role, roleStrict, \
              enforceFirstAS, numAllowedLocalASNumbers, asOverride, removePrivateAS, nextHopMode, routeReflectorClient, maximumPrefixes, honorGracefulShutdown, password, tcpAO, filters",

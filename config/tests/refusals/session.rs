@@ -125,8 +125,8 @@ fn ranges() {
         ),
         (
             "'fe80::/64'",
-            "nobody connects from fe80::/64: it is link-local, and peers by interface are not \
-             supported yet; write the network that the neighbours' addresses are in",
+            "nobody connects from fe80::/64: it is link-local, and says nothing without a link \
+             (peerInterface); write the network that the neighbours' addresses are in",
         ),
         (
             "10.0.1.1",
@@ -139,6 +139,123 @@ fn ranges() {
         );
     }
     accepts("peerRange: '::/0', asNumber: external");
+}
+
+#[test]
+fn links() {
+    refuses(
+        "peerInterface: eth0, asNumber: external, multihop: 2, sourceAddress: 10.0.1.11, \
+         maximumPeers: 2",
+        &[
+            "multihop (BGPPeer tor-a): is for neighbours behind routers, and link-local addresses are \
+             never routed; remove it",
+            "sourceAddress (BGPPeer tor-a): does not go with a link-local neighbour: the link's own \
+             link-local address is the source; remove it; nodeAddresses of BGPConfiguration has what \
+             learned routes use",
+            "maximumPeers (BGPPeer tor-a): is about dynamic neighbours, and there is one neighbour on a \
+             link; remove it, or write peerRange instead",
+        ],
+    );
+    refuses(
+        "peerIP: 'fe80::1%eth0', asNumber: 1, multihop: 2",
+        &[
+            "multihop (BGPPeer tor-a): is for neighbours behind routers, and link-local addresses are \
+             never routed; remove it",
+        ],
+    );
+    refuses(
+        "peerIP: 10.0.1.1, peerInterface: eth0, asNumber: 1",
+        &[
+            "peerInterface (BGPPeer tor-a): does not go with peerIP: a neighbour is an address or \
+             whoever is on the link; remove one of them; a link-local peerIP names its link itself: \
+             fe80::1%eth0",
+        ],
+    );
+    refuses(
+        "peerRange: 10.0.1.0/24, peerInterface: eth0, asNumber: 1",
+        &[
+            "peerInterface (BGPPeer tor-a): does not go with peerRange: there is one neighbour on a \
+             link; remove one of them, or write two BGPPeer objects",
+        ],
+    );
+    for (name, reason) in [
+        ("lo", "lo is this node itself: there is no neighbour on it"),
+        ("''", "\"\" is not the name of an interface"),
+        (
+            "eth/0",
+            "\"eth/0\" has '/', which no interface has in its name",
+        ),
+        (
+            "averyverylongname",
+            "\"averyverylongname\" is longer than the 15 characters that the name of an interface has \
+             at most",
+        ),
+    ] {
+        let hint = "write a name such as eth0, or a pattern such as eth*";
+        refuses(
+            &format!("peerInterface: {name}, asNumber: internal"),
+            &[&format!("peerInterface (BGPPeer tor-a): {reason}; {hint}")],
+        );
+    }
+    accepts("peerInterface: eth0, asNumber: external, ttlSecurity: 1, passive: true, password: x");
+    accepts("peerInterface: 'e*', asNumber: internal");
+    accepts("peerIP: 'fe80::1%eth0', asNumber: 65000, peerPort: 1179");
+}
+
+#[test]
+fn two_on_one_link() {
+    let hint = "there is one session with whoever is on a link; remove one of the two, or write both as \
+                link-local peerIP";
+    let refused = |first: &str, second: &str, path: &str, link: &str| {
+        second_refused(
+            &format!("{first}, asNumber: external"),
+            &format!("{second}, asNumber: external"),
+            &format!(
+                "{path} (BGPPeer tor-b): {link} is already the link of BGPPeer tor-a (line 12); {hint}"
+            ),
+        );
+    };
+    let eth0 = "peerInterface: eth0";
+    refused(eth0, eth0, "peerInterface", "eth0");
+    refused(
+        "peerInterface: e*",
+        "peerInterface: e*",
+        "peerInterface",
+        "e*",
+    );
+    refused(eth0, "peerIP: 'fe80::1%eth0'", "peerIP", "eth0");
+    refused(
+        "peerIP: 'fe80::1%eth0'",
+        "peerIP: 'fe80:0::1%eth0'",
+        "peerIP",
+        "eth0",
+    );
+    for (first, second) in [
+        ("peerIP: 'fe80::1%eth0'", "peerIP: 'fe80::2%eth0'"),
+        ("peerIP: 'fe80::1%eth0'", "peerIP: 'fe80::1%eth1'"),
+        ("peerInterface: e*", "peerInterface: eth*"),
+        ("peerInterface: e*", "peerInterface: eth0"),
+    ] {
+        let text = two(
+            &format!("{first}, asNumber: external"),
+            &format!("{second}, asNumber: external"),
+        );
+        parse_speaker("bgp.yaml", &text).expect(second);
+    }
+}
+
+#[test]
+fn who_waits_on_a_link_is_listened_for() {
+    let text = with_peer("  {peerInterface: eth0, asNumber: external, passive: true}\n");
+    let text = text.replacen("spec:\n", "spec:\n  bindAddresses: ['fd00::1']\n", 1);
+    speaker_refuses(
+        &text,
+        &[
+            "bgp.yaml:13: spec.peerInterface (BGPPeer tor-a): eth0 is only waited for, and \
+           spec.bindAddresses of BGPConfiguration has no link-local address: it could never connect; \
+           remove passive, so that it is dialled, or remove bindAddresses",
+        ],
+    );
 }
 
 fn two(first: &str, second: &str) -> String {

@@ -175,7 +175,7 @@ fn missing_required_field() {
     speaker_refuses(
         &with_peer("  asNumber: 65000\n"),
         &[
-            "bgp.yaml:12: spec.peerIP (BGPPeer tor-a): is required; add peerIP, or peerRange for all that connect from a prefix",
+            "bgp.yaml:12: spec.peerIP (BGPPeer tor-a): is required; add peerIP, or peerRange for all that connect from a prefix, or peerInterface for whoever is on a link",
         ],
     );
     speaker_refuses(

@@ -11,25 +11,27 @@ use super::remote;
 use crate::raw::{BGPPeerSpec, Object, Place};
 use crate::resolve::Report;
 use crate::resolve::subject::Subject;
-use crate::{AoKey, Cidr, PeerConfig, Remote, Security};
+use crate::{AoKey, Cidr, LinkPattern, PeerConfig, Remote, Security};
 
 type Found<'a> = (&'a Object<BGPPeerSpec>, PeerConfig);
 
 /// All of them against each other.
 pub(super) fn check(report: &mut Report, peers: &[Found<'_>]) {
+    on_links(report, peers);
     let mut seen: HashMap<Cidr, &Found<'_>> = HashMap::new();
     let mut distinct = Vec::new();
     for peer in peers {
-        let network = peer.1.remote.network();
+        let Some(network) = peer.1.remote.network() else {
+            continue;
+        };
         if let Some(other) = seen.get(&network) {
             refuse_same(report, peer, other);
         } else {
             seen.insert(network, peer);
-            distinct.push(peer);
+            distinct.push((network, peer));
         }
     }
-    for peer in distinct {
-        let inner = peer.1.remote.network();
+    for (inner, peer) in distinct {
         let wider = (0..inner.prefix_len()).rev();
         let wider = wider.filter_map(|length| {
             let network = IpNetwork::new(inner.ip(), length).ok()?;
@@ -51,6 +53,41 @@ pub(super) fn check(report: &mut Report, peers: &[Found<'_>]) {
     }
 }
 
+/// A link has one neighbour that is looked for, or some that are written; a pattern is for those of its
+/// links that nobody names.
+fn on_links(report: &mut Report, peers: &[Found<'_>]) {
+    let mut seen: HashMap<&LinkPattern, Vec<&Found<'_>>> = HashMap::new();
+    for peer in peers {
+        let Remote::Link { links, address, .. } = &peer.1.remote else {
+            continue;
+        };
+        let others = seen.entry(links).or_default();
+        let clashes = |other: &&Found<'_>| match (&other.1.remote, address) {
+            (
+                Remote::Link {
+                    address: Some(other),
+                    ..
+                },
+                Some(address),
+            ) => other == address,
+            _ => true,
+        };
+        let other = others.iter().copied().find(clashes);
+        others.push(peer);
+        let Some(other) = other else { continue };
+        let (place, path) = remote::place(&peer.0.spec);
+        let mut subject = Subject::new(report, "BGPPeer", peer.0);
+        let reason = format!(
+            "{links} is already the link of BGPPeer {}{}",
+            other.0.name.value,
+            line_of(&mut subject, other)
+        );
+        let hint = "there is one session with whoever is on a link; remove one of the two, or write \
+                    both as link-local peerIP";
+        subject.refuse(place, path, &reason, hint);
+    }
+}
+
 fn line_of(subject: &mut Subject<'_>, other: &Found<'_>) -> String {
     let (place, _) = remote::place(&other.0.spec);
     let there = Subject::new(subject.report, "BGPPeer", other.0).absolute(place);
@@ -65,8 +102,8 @@ fn line(place: Place) -> String {
 fn refuse_same(report: &mut Report, peer: &Found<'_>, other: &Found<'_>) {
     let (place, path) = remote::place(&peer.0.spec);
     let mut subject = Subject::new(report, "BGPPeer", peer.0);
-    let remote = peer.1.remote;
-    let what = match (remote, other.1.remote) {
+    let remote = &peer.1.remote;
+    let what = match (remote, &other.1.remote) {
         (Remote::Address { .. }, Remote::Address { .. }) => "address",
         (Remote::Range { .. }, Remote::Range { .. }) => "range",
         _ => "only address",
