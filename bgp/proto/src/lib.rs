@@ -13,6 +13,7 @@
 pub mod attr;
 pub mod bfd;
 pub mod capability;
+pub mod discovery;
 pub mod error;
 pub mod fsm;
 pub mod iana;

@@ -3,6 +3,7 @@
 //! `tests/corpus` calls it with every seed, on the stable toolchain.
 
 pub mod bfd;
+pub mod discovery;
 pub mod framer;
 pub mod nlri;
 pub mod notification;

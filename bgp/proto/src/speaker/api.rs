@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use super::event::{Event, EventKind};
 use super::limits::MaximumPrefixes;
 use super::next_hops::NextHops;
-use super::own::OwnAddresses;
+use super::own::{Interface, OwnAddresses, is_link_local};
 use crate::bfd;
 use crate::iana::Family;
 use crate::intake::{Heard, Terms};
@@ -150,7 +150,7 @@ pub struct PeerConfig {
 }
 
 /// Where a peer is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Remote {
     /// One address, which is dialled, and the only one that is accepted.
     Address {
@@ -168,6 +168,37 @@ pub enum Remote {
         /// How many peers at a time; further ones are refused (Cease, Connection Rejected).
         limit: u16,
     },
+    /// Whoever is at the other end of links, one on each. [`Input::Links`] says who: each becomes a peer
+    /// of its own, with a [`PeerId`] of its own, called as this one if `links` is a name, and
+    /// `NAME/LINK` if it is a pattern.
+    Link {
+        /// Which: a name, or a pattern with `*`.
+        links: String,
+        /// The neighbour's address, if that is configured.
+        address: Option<Ipv6Addr>,
+        /// TCP port that is dialled.
+        port: u16,
+    },
+    /// A neighbour on a link; made of [`Remote::Link`].
+    Neighbor {
+        /// Link-local.
+        address: Ipv6Addr,
+        /// On which link. The same address on another one is another peer.
+        interface: Interface,
+        /// TCP port that is dialled.
+        port: u16,
+    },
+}
+
+/// A link of a [`Remote::Link`], and who is on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkState {
+    /// The configured name.
+    pub peer: String,
+    /// Which link.
+    pub interface: Interface,
+    /// Who is there; `None`: not known yet, but somebody may be.
+    pub neighbor: Option<Ipv6Addr>,
 }
 
 /// Times of a session.
@@ -397,6 +428,10 @@ pub enum Input<'a> {
         /// sessions begin again.
         sockets: BTreeSet<String>,
     },
+    /// All links that are meant by a [`Remote::Link`], and who is on each now: one neighbour on each, but
+    /// for [`Remote::Link`]s that name theirs. Who was there and is not any more ceases to be a peer, and
+    /// nothing of it is kept. To be told before `Start`, and after each `Reconfigure` again.
+    Links(Vec<LinkState>),
     /// Somebody wants something of one peer. A peer that is not there any more is no error.
     Order {
         /// Which peer.
@@ -451,8 +486,8 @@ pub enum Output {
     /// This neighbour's session is over and nothing of what it announced is kept: it will be in no set of
     /// next hops any more. Comes before what that means for each prefix, which takes its time.
     Lost {
-        /// Its address.
-        address: IpAddr,
+        /// Its address, with its link if that is link-local.
+        neighbor: NextHop,
     },
     /// The way to this peer is to be watched so from now on, or not any more.
     Watch {
@@ -494,6 +529,20 @@ impl From<IpAddr> for NextHop {
             address,
             interface: None,
         }
+    }
+}
+
+impl From<SocketAddr> for NextHop {
+    /// The end of a connection.
+    fn from(end: SocketAddr) -> Self {
+        let address = end.ip().to_canonical();
+        let interface = match end {
+            SocketAddr::V6(end) if end.scope_id() > 0 && is_link_local(address) => {
+                Some(end.scope_id())
+            }
+            _ => None,
+        };
+        Self { address, interface }
     }
 }
 

@@ -14,7 +14,7 @@
 //! field does not compile before somebody has said what its change means.
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use super::api::{GracefulRestartConfig, PeerConfig, Remote, SpeakerConfig, Timers};
 use crate::rib::Knobs;
@@ -48,6 +48,9 @@ pub enum Field {
     Place,
     /// The network of a range: who is not in it any more is removed, the others notice nothing.
     Network,
+    /// The links of those who are found there: who is on none of them any more is removed, the others
+    /// notice nothing.
+    Links,
     /// TCP port that is dialled.
     Port,
     /// How many peers a range may have.
@@ -154,6 +157,7 @@ impl Field {
             | Self::StaleTime
             | Self::Name
             | Self::Network
+            | Self::Links
             | Self::Limit
             | Self::Passive
             | Self::Keepalive
@@ -288,15 +292,20 @@ fn change(fields: Vec<Field>) -> Change {
 /// Where it is: another place is another router. An address that is spoken to from two own addresses
 /// is two peers.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-enum Place {
+enum Place<'a> {
     At(IpAddr, Option<IpAddr>),
     Within(Prefix),
+    On(&'a str, Option<Ipv6Addr>),
 }
 
-fn place(peer: &PeerConfig) -> Place {
-    match peer.remote {
-        Remote::Address { address, .. } => Place::At(address, peer.local_address),
-        Remote::Range { network, .. } => Place::Within(network),
+fn place(peer: &PeerConfig) -> Place<'_> {
+    match &peer.remote {
+        Remote::Address { address, .. } => Place::At(*address, peer.local_address),
+        Remote::Range { network, .. } => Place::Within(*network),
+        Remote::Link { links, address, .. } => Place::On(links, *address),
+        Remote::Neighbor {
+            address, interface, ..
+        } => Place::On(&interface.name, Some(*address)),
     }
 }
 
@@ -304,7 +313,7 @@ fn place(peer: &PeerConfig) -> Place {
 fn pairs(before: &[PeerConfig], after: &[PeerConfig]) -> Vec<Option<usize>> {
     let names = before.iter().map(|peer| peer.name.as_str());
     let names: HashMap<&str, usize> = names.zip(0..).collect();
-    let places: HashMap<Place, usize> = before.iter().map(place).zip(0..).collect();
+    let places: HashMap<Place<'_>, usize> = before.iter().map(place).zip(0..).collect();
     let mut pairs = vec![None; after.len()];
     let mut taken = vec![false; before.len()];
     let by_name = |peer: &PeerConfig| names.get(peer.name.as_str()).copied();
@@ -398,7 +407,7 @@ fn of_peer(before: &PeerConfig, after: &PeerConfig) -> Vec<Field> {
     } = after;
     let mut fields = Fields(Vec::new());
     fields.add(Field::Name, *name != before.name);
-    of_remote(before.remote, *remote, &mut fields);
+    of_remote(&before.remote, remote, &mut fields);
     fields.add(Field::RemoteAs, *asn != before.asn);
     fields.add(Field::LocalAs, *local_asn != before.local_asn);
     fields.add(Field::Passive, *passive != before.passive);
@@ -417,7 +426,7 @@ fn of_peer(before: &PeerConfig, after: &PeerConfig) -> Vec<Field> {
     fields.0
 }
 
-fn of_remote(before: Remote, after: Remote, fields: &mut Fields) {
+fn of_remote(before: &Remote, after: &Remote, fields: &mut Fields) {
     match (before, after) {
         (
             Remote::Address { address, port },
@@ -439,6 +448,22 @@ fn of_remote(before: Remote, after: Remote, fields: &mut Fields) {
             fields.add(Field::Network, network != new);
             fields.add(Field::Limit, limit != new_limit);
         }
+        (
+            Remote::Link {
+                links,
+                address,
+                port,
+            },
+            Remote::Link {
+                links: new,
+                address: new_address,
+                port: new_port,
+            },
+        ) => {
+            fields.add(Field::Links, (links, address) != (new, new_address));
+            fields.add(Field::Port, port != new_port);
+        }
+        (before, after) if before == after => {}
         _ => fields.add(Field::Place, true),
     }
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use super::Speaker;
-use super::api::{Order, PeerId, StopMode};
+use super::api::{NextHop, Order, PeerId, StopMode};
 use super::drain::DrainState;
 use super::neighbor::Neighbor;
 use super::status::RangeStatus;
@@ -14,10 +14,11 @@ use crate::iana::cease_subcode;
 
 impl Speaker {
     /// Whose connection this is. Somebody new from a range is a guest first ([`super::neighbors`]).
-    pub(super) fn peer_at(&mut self, from: IpAddr, on: IpAddr, now: Instant) -> Option<PeerId> {
+    pub(super) fn peer_at(&mut self, from: NextHop, on: IpAddr, now: Instant) -> Option<PeerId> {
         if let Some(known) = self.neighbors.find(from, on) {
             return Some(known);
         }
+        let from = from.address;
         let range = self.neighbors.range_of(from)?;
         let local = self.neighbors.range(range)?.config.local_address;
         if local.is_some_and(|own| own != on) {

@@ -74,8 +74,8 @@ impl Speaker {
         };
         if families.is_empty() {
             neighbor.helper.stop();
-            let address = neighbor.address;
-            self.outputs.push_back(Output::Lost { address });
+            let neighbor = neighbor.as_hop();
+            self.outputs.push_back(Output::Lost { neighbor });
             self.rib.flush(id);
             return;
         }

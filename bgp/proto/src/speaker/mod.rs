@@ -28,6 +28,7 @@ mod event;
 mod import;
 mod keep;
 mod limits;
+mod links;
 mod listing;
 mod neighbor;
 mod neighbors;
@@ -51,8 +52,8 @@ pub use crate::validate::RemoteAs;
 pub use crate::validate::{AddPath, Offer, Role};
 pub use api::{
     CloseCause, ConnId, ConnectError, Drain, Event, EventKind, FibChange, GracefulRestartConfig,
-    Input, NextHop, Order, Output, PeerConfig, PeerId, Remote, SpeakerConfig, StopMode, Timers,
-    Watch,
+    Input, LinkState, NextHop, Order, Output, PeerConfig, PeerId, Remote, SpeakerConfig, StopMode,
+    Timers, Watch,
 };
 pub use conflict::{CONFLICTS_SHOWN, Conflict};
 pub use difference::Difference;
@@ -69,7 +70,7 @@ pub use status::{
 pub use telling::Telling;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, SocketAddrV6};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -175,6 +176,7 @@ impl Speaker {
             }
             Input::Bfd { peer, news } => self.hear_of_path(peer, news, now),
             Input::Drain(drain) => self.drain(&drain, now),
+            Input::Links(links) => self.relink(links, now),
             Input::Order { peer, order } => self.order(peer, order, now),
             Input::Policies {
                 peer,
@@ -341,7 +343,7 @@ impl Speaker {
     }
 
     fn accept(&mut self, conn: ConnId, local: SocketAddr, remote: SocketAddr, now: Instant) {
-        let from = remote.ip().to_canonical();
+        let from = NextHop::from(remote);
         let on = local.ip().to_canonical();
         if self.links.contains_key(&conn) {
             return;
@@ -443,14 +445,20 @@ impl Speaker {
         let Some(neighbor) = self.neighbors.get(id.index()) else {
             return;
         };
-        let Remote::Address { address, port } = neighbor.config.remote else {
-            return;
+        let remote = match &neighbor.config.remote {
+            Remote::Address { address, port } => SocketAddr::new(*address, *port),
+            Remote::Neighbor {
+                address,
+                interface,
+                port,
+            } => SocketAddrV6::new(*address, *port, 0, interface.index).into(),
+            Remote::Range { .. } | Remote::Link { .. } => return,
         };
         self.links.insert(conn, Link::new(id));
         self.outputs.push_back(Output::Dial {
             conn,
             peer: id,
-            remote: SocketAddr::new(address, port),
+            remote,
             local: neighbor.config.local_address,
             external: neighbor.is_external(),
         });

@@ -7,11 +7,11 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
-use super::api::{PeerConfig, PeerId, Remote, SpeakerConfig, Watch};
+use super::api::{NextHop, PeerConfig, PeerId, Remote, SpeakerConfig, Watch};
 use super::import::Judge;
 use super::limits::Gauges;
 use super::neighbors::{Dynamic, Standing};
-use super::own::OwnAddresses;
+use super::own::{Interface, OwnAddresses};
 use super::refresh::Refreshing;
 use super::restart::{Helper, Progress};
 use super::status::{KeptStatus, PeerKind, PeerPrefixes, PeerStatus, PrefixCounts, SessionStatus};
@@ -96,8 +96,9 @@ impl Neighbor {
         let local_asn = config.local_asn.unwrap_or(speaker.asn);
         let address = match config.remote {
             Remote::Address { address, .. } => address,
-            // Nobody is there; the ranges themselves are no neighbours.
-            Remote::Range { .. } => Ipv4Addr::UNSPECIFIED.into(),
+            Remote::Neighbor { address, .. } => address.into(),
+            // Nobody is there; the ranges and links themselves are no neighbours.
+            Remote::Range { .. } | Remote::Link { .. } => Ipv4Addr::UNSPECIFIED.into(),
         };
         Self {
             id,
@@ -123,6 +124,31 @@ impl Neighbor {
     pub(super) fn dynamic(&self) -> Option<&Dynamic> {
         match &self.standing {
             Standing::Dynamic(dynamic) => Some(dynamic),
+            Standing::Configured | Standing::OnLink(_) | Standing::Gone => None,
+        }
+    }
+
+    /// The link without which its address says nothing.
+    pub(super) fn interface(&self) -> Option<&Interface> {
+        match &self.config.remote {
+            Remote::Neighbor { interface, .. } => Some(interface),
+            _ => None,
+        }
+    }
+
+    /// As a gateway.
+    pub(super) fn as_hop(&self) -> NextHop {
+        NextHop {
+            address: self.address,
+            interface: self.interface().map(|interface| interface.index),
+        }
+    }
+
+    /// What of the configuration it is made of, if it is not that itself.
+    pub(super) fn pattern(&self) -> Option<PeerId> {
+        match &self.standing {
+            Standing::Dynamic(dynamic) => Some(dynamic.range),
+            Standing::OnLink(links) => Some(*links),
             Standing::Configured | Standing::Gone => None,
         }
     }
@@ -148,7 +174,7 @@ impl Neighbor {
     /// Is anybody to be shown? Guests are not: who they are is not known yet.
     pub(super) fn is_known(&self) -> bool {
         match &self.standing {
-            Standing::Configured => true,
+            Standing::Configured | Standing::OnLink(_) => true,
             Standing::Dynamic(dynamic) => dynamic.admitted,
             Standing::Gone => false,
         }
@@ -185,6 +211,7 @@ impl Neighbor {
             id: self.id,
             name: self.config.name.clone(),
             address: self.address,
+            interface: self.interface().cloned(),
             kind: PeerKind {
                 asn: self.asn,
                 local_asn: self.local_asn,

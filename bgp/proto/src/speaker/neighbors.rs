@@ -6,6 +6,7 @@
 //!         | peer | range | peer | dynamic | (free) | peer | ...  |
 //!         +------+-------+------+---------+--------+------+------+
 //!   configured ---no longer---> gone ------------------nothing left--> free
+//!   on a link  --somebody else there, or nobody--> gone --nothing left--> free
 //!   dynamic:  guest --valid OPEN--> admitted ----------nothing left--> free
 //! ```
 //!
@@ -20,7 +21,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::Instant;
 
-use super::api::{PeerConfig, PeerId, Remote, SpeakerConfig};
+use super::api::{NextHop, PeerConfig, PeerId, Remote, SpeakerConfig};
 use super::neighbor::Neighbor;
 use crate::wire::Prefix;
 
@@ -31,6 +32,7 @@ pub(super) const GUESTS: usize = 64;
 enum Place {
     Free,
     Range(Box<Range>),
+    Links(Box<Links>),
     Peer(Box<Neighbor>),
 }
 
@@ -63,6 +65,15 @@ impl Range {
     }
 }
 
+/// Links on each of which there may be a peer.
+#[derive(Debug)]
+pub(super) struct Links {
+    /// The pattern of its peers.
+    pub(super) config: PeerConfig,
+    /// So many have no neighbour yet.
+    pub(super) waiting: usize,
+}
+
 /// Why a peer is there.
 #[derive(Debug)]
 pub(super) enum Standing {
@@ -70,6 +81,8 @@ pub(super) enum Standing {
     Configured,
     /// It came from a range.
     Dynamic(Dynamic),
+    /// It was found on a link that this one of the configuration means.
+    OnLink(PeerId),
     /// It is not to be there any more: told so, and left alone until nothing of it is left.
     Gone,
 }
@@ -113,6 +126,10 @@ impl Neighbors {
         now: Instant,
     ) -> Option<PeerId> {
         self.put(|id| match peer.remote {
+            Remote::Link { .. } => Place::Links(Box::new(Links {
+                config: peer.clone(),
+                waiting: 0,
+            })),
             Remote::Range { network, limit } => Place::Range(Box::new(Range {
                 id,
                 config: peer.clone(),
@@ -121,7 +138,7 @@ impl Neighbors {
                 admitted: 0,
                 refused: 0,
             })),
-            Remote::Address { .. } => {
+            Remote::Address { .. } | Remote::Neighbor { .. } => {
                 let standing = Standing::Configured;
                 Place::Peer(Box::new(Neighbor::new(config, peer, id, standing, now)))
             }
@@ -138,11 +155,50 @@ impl Neighbors {
         self.configured = configured;
     }
 
-    /// Frees the place of a range; nobody is of it any more.
-    pub(super) fn remove_range(&mut self, id: PeerId) {
-        if self.range(id).is_some() {
+    /// Is it a range, or links: peers are made of it?
+    pub(super) fn is_pattern(&self, id: PeerId) -> bool {
+        let place = self.places.get(id.index());
+        matches!(place, Some(Place::Range(_) | Place::Links(_)))
+    }
+
+    /// Frees the place of such a one; nobody is of it any more.
+    pub(super) fn remove_pattern(&mut self, id: PeerId) {
+        if self.is_pattern(id) {
             self.vacate(id);
         }
+    }
+
+    pub(super) fn links_mut(&mut self, id: PeerId) -> Option<&mut Links> {
+        match self.places.get_mut(id.index())? {
+            Place::Links(links) => Some(links),
+            _ => None,
+        }
+    }
+
+    /// As the configuration has them.
+    pub(super) fn links(&self) -> impl Iterator<Item = (PeerId, &Links)> {
+        let configured = self.configured.iter();
+        configured.filter_map(|id| match self.places.get(id.index())? {
+            Place::Links(links) => Some((*id, &**links)),
+            _ => None,
+        })
+    }
+
+    /// May there be others yet that routes were learned from?
+    pub(super) fn expects_others(&self) -> bool {
+        self.ranges().next().is_some() || self.links().any(|(_, links)| links.waiting > 0)
+    }
+
+    /// A peer that was found on a link, with a number of its own.
+    pub(super) fn find_on_link(
+        &mut self,
+        links: PeerId,
+        peer: &PeerConfig,
+        config: &SpeakerConfig,
+        now: Instant,
+    ) -> Option<PeerId> {
+        let standing = Standing::OnLink(links);
+        self.put(|id| Place::Peer(Box::new(Neighbor::new(config, peer, id, standing, now))))
     }
 
     /// In a free place, or behind all others.
@@ -209,11 +265,20 @@ impl Neighbors {
         self.configured.iter().filter_map(|id| self.range(*id))
     }
 
-    /// Those that people are to be shown: configured ones in their order, then those of ranges, range
-    /// by range, by address.
+    /// Those that people are to be shown: configured ones in their order, among them those on links by
+    /// the links' names, then those of ranges, range by range, by address.
     pub(super) fn known(&self) -> Vec<&Neighbor> {
-        let configured = self.configured.iter();
-        let mut known: Vec<_> = configured.filter_map(|id| self.get(id.index())).collect();
+        let mut known = Vec::new();
+        for id in &self.configured {
+            known.extend(self.get(id.index()));
+            if matches!(self.places.get(id.index()), Some(Place::Links(_))) {
+                let on =
+                    |peer: &&Neighbor| matches!(peer.standing, Standing::OnLink(of) if of == *id);
+                let mut found: Vec<&Neighbor> = self.iter().filter(on).collect();
+                found.sort_by_key(|peer| peer.interface().map(|interface| &interface.name));
+                known.extend(found);
+            }
+        }
         let dynamic = self.iter().filter(|peer| peer.is_known());
         let mut dynamic: Vec<_> = dynamic
             .filter_map(|peer| Some((peer.dynamic()?.range, peer)))
@@ -226,12 +291,9 @@ impl Neighbors {
         known
     }
 
-    /// The peer itself, or the peers that came from the range.
+    /// The peer itself, or the peers that came from the range or are on the links.
     pub(super) fn members(&self, id: PeerId) -> Vec<PeerId> {
-        let is_one = |neighbor: &&Neighbor| {
-            let dynamic = neighbor.dynamic();
-            neighbor.id == id || dynamic.is_some_and(|dynamic| dynamic.range == id)
-        };
+        let is_one = |neighbor: &&Neighbor| neighbor.id == id || neighbor.pattern() == Some(id);
         let members = self.iter().filter(is_one);
         members.map(|neighbor| neighbor.id).collect()
     }
@@ -241,18 +303,21 @@ impl Neighbors {
         let Some(neighbor) = self.get(id.index()) else {
             return "";
         };
-        let range = neighbor
-            .dynamic()
-            .and_then(|dynamic| self.range(dynamic.range));
-        range.map_or(&neighbor.config.name, |range| &range.config.name)
+        let pattern = neighbor.pattern();
+        let pattern = pattern.and_then(|id| match self.places.get(id.index())? {
+            Place::Range(range) => Some(&range.config),
+            Place::Links(links) => Some(&links.config),
+            _ => None,
+        });
+        &pattern.unwrap_or(&neighbor.config).name
     }
 
     /// The peer at this address, if the connection's own end is one that it may use. A configured
     /// one comes first.
-    pub(super) fn find(&self, from: IpAddr, on: IpAddr) -> Option<PeerId> {
+    pub(super) fn find(&self, from: NextHop, on: IpAddr) -> Option<PeerId> {
         let is_it = |neighbor: &&Neighbor| {
             let local = neighbor.config.local_address;
-            neighbor.address == from && local.is_none_or(|own| own == on) && !neighbor.is_gone()
+            neighbor.as_hop() == from && local.is_none_or(|own| own == on) && !neighbor.is_gone()
         };
         let found = self.iter().filter(is_it);
         let found = found.min_by_key(|neighbor| neighbor.dynamic().is_some());
@@ -307,7 +372,7 @@ impl Neighbors {
         };
         let (is_in, quiet) = (neighbor.machine.is_in(), neighbor.machine.is_quiet());
         let leaves = match &mut neighbor.standing {
-            Standing::Configured => return,
+            Standing::Configured | Standing::OnLink(_) => return,
             Standing::Gone => quiet,
             Standing::Dynamic(dynamic) => {
                 let new = is_in && !std::mem::replace(&mut dynamic.admitted, true);

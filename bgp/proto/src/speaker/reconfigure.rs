@@ -18,6 +18,7 @@ use super::Speaker;
 use super::api::{PeerConfig, PeerId, Remote, SpeakerConfig};
 use super::difference::{Change, Difference, Effect, Field};
 use super::drain::DrainState;
+use super::links;
 use super::neighbors::member;
 use super::restart::Deferral;
 use crate::error::Notification;
@@ -93,12 +94,12 @@ impl Speaker {
     }
 
     /// Ends it and all that came from it.
-    fn retire(&mut self, id: PeerId, words: &Notification, now: Instant) {
-        if self.neighbors.range(id).is_some() {
+    pub(super) fn retire(&mut self, id: PeerId, words: &Notification, now: Instant) {
+        if self.neighbors.is_pattern(id) {
             for member in self.neighbors.members(id) {
                 self.retire(member, words, now);
             }
-            self.neighbors.remove_range(id);
+            self.neighbors.remove_pattern(id);
             return;
         }
         self.neighbors.dismiss(id);
@@ -124,6 +125,17 @@ impl Speaker {
     }
 
     fn change_peer(&mut self, id: PeerId, config: PeerConfig, fields: &[Field], now: Instant) {
+        if let Some(links) = self.neighbors.links_mut(id) {
+            links.config = config.clone();
+            for id in self.neighbors.members(id) {
+                let neighbor = self.neighbors.get(id.index());
+                let member = neighbor.and_then(|neighbor| links::moved(&config, neighbor));
+                if let Some(member) = member {
+                    self.change_session(id, member, fields, now);
+                }
+            }
+            return;
+        }
         let Some(range) = self.neighbors.range_mut(id) else {
             self.change_session(id, config, fields, now);
             return;
@@ -139,7 +151,13 @@ impl Speaker {
         }
     }
 
-    fn change_session(&mut self, id: PeerId, config: PeerConfig, fields: &[Field], now: Instant) {
+    pub(super) fn change_session(
+        &mut self,
+        id: PeerId,
+        config: PeerConfig,
+        fields: &[Field],
+        now: Instant,
+    ) {
         self.set_policies_of(id, &config.import, &config.export);
         let identity = Box::new(Identity::new(&self.config, &config));
         let local_asn = config.local_asn.unwrap_or(self.config.asn);
@@ -152,7 +170,7 @@ impl Speaker {
         }
         neighbor.config = config;
         self.feed_peer(id.index(), PeerInput::Configure(identity), now);
-        if fields.contains(&Field::Name) {
+        if fields.contains(&Field::Name) || fields.contains(&Field::Links) {
             self.renamed(id);
         }
         if fields.iter().any(|field| field.effect() == Effect::Reset) {
@@ -187,7 +205,7 @@ impl Speaker {
         let addresses = self.config.peers.iter();
         let addresses = addresses.filter_map(|peer| match peer.remote {
             Remote::Address { address, .. } => Some(address),
-            Remote::Range { .. } => None,
+            _ => None,
         });
         let addresses: BTreeSet<_> = addresses.collect();
         let elsewhere = self.neighbors.iter().filter(|peer| {

@@ -288,9 +288,9 @@ impl Speaker {
                 .waits_for(&n.progress, n.session(), any_complete)
         };
         let known = self.neighbors.iter().filter(|n| n.is_known());
-        // Nobody knows who else will come from a range.
+        // Nobody knows who else will come from a range, or is on a link.
         let ranges = match self.deferral {
-            Deferral::Waiting(start) if self.neighbors.ranges().next().is_some() => {
+            Deferral::Waiting(start) if self.neighbors.expects_others() => {
                 Some(start + if any_complete { DOWN } else { BOUND })
             }
             _ => None,

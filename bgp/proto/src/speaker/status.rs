@@ -9,6 +9,7 @@ use super::api::PeerId;
 use super::conflict::Conflict;
 use super::drain::DrainState;
 use super::limits::LimitStatus;
+use super::own::Interface;
 use crate::attr::PathAttributes;
 use crate::capability::Capability;
 use crate::fsm::{Counters, LastError, State};
@@ -44,8 +45,10 @@ pub struct PeerStatus {
     pub id: PeerId,
     /// Configured name.
     pub name: String,
-    /// Configured address.
+    /// Configured address, or the one that was found on the link.
     pub address: IpAddr,
+    /// The link that it is on, if the address is link-local.
+    pub interface: Option<Interface>,
     /// What kind of peer it is, and what was said so far.
     pub kind: PeerKind,
     /// The furthest state of its connections.

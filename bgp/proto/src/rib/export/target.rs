@@ -68,21 +68,30 @@ impl Target {
     }
 
     /// The next hop of what is ours: on a shared link the global address with the link-local one
-    /// (RFC 2545 §3); of IPv4 prefixes an IPv6 one where there is no other and the peer takes it.
+    /// (RFC 2545 §3), and that alone where there is no other and the session is over such addresses;
+    /// of IPv4 prefixes an IPv6 one where the peer takes it and there is no other, or the session is
+    /// over link-local addresses: what IPv4 address such a link has need not be the peer's network.
     #[must_use]
     pub fn own_next_hop(&self, family: Family) -> Option<NextHop> {
+        let unnumbered = is_link_local(self.who.address);
         let v6 = || {
-            let global = self.own.v6?;
             let link_local = self.own.link_local().filter(|_| self.on_link);
-            Some(match link_local {
-                Some(link_local) => NextHop::V6LinkLocal { global, link_local },
-                None => NextHop::V6(global),
-            })
+            match (self.own.v6, link_local) {
+                (Some(global), Some(link_local)) => {
+                    Some(NextHop::V6LinkLocal { global, link_local })
+                }
+                (Some(global), None) => Some(NextHop::V6(global)),
+                (None, link_local) => link_local.filter(|_| unnumbered).map(NextHop::V6),
+            }
         };
         match family {
             Family::IPV4_UNICAST => {
                 let v4 = self.own.v4.map(NextHop::V4);
-                v4.or_else(|| v6().filter(|_| self.extended_next_hop))
+                let extended = || v6().filter(|_| self.extended_next_hop);
+                match unnumbered {
+                    true => extended().or(v4),
+                    false => v4.or_else(extended),
+                }
             }
             Family::IPV6_UNICAST => v6(),
             _ => None,

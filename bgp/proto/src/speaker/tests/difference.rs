@@ -286,7 +286,7 @@ fn peers_come_and_go_and_are_known_under_other_names_and_in_other_places() {
     );
     // One gets another's address, whose own is gone.
     let mut after = config();
-    after.peers[0].remote = after.peers[1].remote;
+    after.peers[0].remote = after.peers[1].remote.clone();
     after.peers.remove(1);
     let found = between(&before, &after);
     let change = |index: usize| found.peers[index].change.clone();

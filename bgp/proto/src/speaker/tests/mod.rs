@@ -10,6 +10,7 @@ mod echo;
 mod exports;
 mod families;
 mod limits;
+mod links;
 mod long_lived;
 mod many;
 mod net;

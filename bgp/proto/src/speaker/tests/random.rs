@@ -334,7 +334,7 @@ impl Player {
         }
         let addresses = config.peers.iter().filter_map(|peer| match peer.remote {
             Remote::Address { address, .. } => Some(address),
-            Remote::Range { .. } => None,
+            _ => None,
         });
         let addresses: BTreeSet<IpAddr> = addresses.collect();
         assert!(addresses.iter().eq(after.keys()));

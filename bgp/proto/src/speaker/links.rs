@@ -1,0 +1,156 @@
+//! Peers that are found on links: who is there is told from outside ([`Input::Links`](super::Input)).
+//!
+//! One that was found is a peer as any other, for as long as it is said to be there: it is dialled and
+//! accepted, and comes back after an error. Its address is link-local, so it is known by its link, too.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::time::Instant;
+
+use super::Speaker;
+use super::api::{LinkState, NextHop, Output, PeerConfig, PeerId, Remote};
+use super::difference::Field;
+use super::drain::DrainState;
+use super::neighbor::Neighbor;
+use super::own::Interface;
+use super::restart::Deferral;
+use crate::error::Notification;
+use crate::fsm::PeerInput;
+use crate::iana::cease_subcode;
+
+impl Speaker {
+    pub(super) fn relink(&mut self, links: Vec<LinkState>, now: Instant) {
+        let names = self.neighbors.links();
+        let names = names.map(|(id, links)| (links.config.name.clone(), id));
+        let names: HashMap<String, PeerId> = names.collect();
+        let of = |link: &LinkState| names.get(&link.peer).copied();
+        let patterns: Vec<PeerId> = names.values().copied().collect();
+        for id in patterns {
+            let waits = |link: &&LinkState| of(link) == Some(id) && link.neighbor.is_none();
+            let waiting = links.iter().filter(waits).count();
+            if let Some(links) = self.neighbors.links_mut(id) {
+                links.waiting = waiting;
+            }
+        }
+        let mut found: HashMap<(PeerId, u32, Ipv6Addr), Interface> = HashMap::new();
+        for link in links {
+            if let (Some(id), Some(address)) = (of(&link), link.neighbor) {
+                found.insert((id, link.interface.index, address), link.interface);
+            }
+        }
+        for (id, key) in self.on_links() {
+            match found.remove(&key) {
+                None => {
+                    let neighbor = self.neighbors.get(id.index());
+                    let lost = neighbor.filter(|peer| peer.session().is_some());
+                    if let Some(neighbor) = lost.map(Neighbor::as_hop) {
+                        self.outputs.push_back(Output::Lost { neighbor });
+                    }
+                    let words = Notification::cease(cease_subcode::PEER_DECONFIGURED);
+                    self.retire(id, &words, now);
+                }
+                Some(interface) => self.rename_link(id, key.0, interface, now),
+            }
+        }
+        let mut found: Vec<_> = found.into_iter().collect();
+        found.sort_by_key(|(key, _)| *key);
+        for ((links, _, address), interface) in found {
+            self.add_on_link(links, address, interface, now);
+        }
+        self.remove_left();
+    }
+
+    /// The neighbours on links with whom a session is Established.
+    pub fn established_on_links(&self) -> impl Iterator<Item = NextHop> + '_ {
+        let on_links = self
+            .neighbors
+            .iter()
+            .filter(|peer| peer.interface().is_some());
+        let up = on_links.filter(|peer| peer.session().is_some() && !peer.is_gone());
+        up.map(Neighbor::as_hop)
+    }
+
+    /// All peers on links, each with its pattern, link and address.
+    fn on_links(&self) -> Vec<(PeerId, (PeerId, u32, Ipv6Addr))> {
+        let known = self.neighbors.iter().filter_map(|peer| {
+            let links = peer.pattern()?;
+            match &peer.config.remote {
+                Remote::Neighbor {
+                    address, interface, ..
+                } => Some((peer.id, (links, interface.index, *address))),
+                _ => None,
+            }
+        });
+        known.collect()
+    }
+
+    fn add_on_link(
+        &mut self,
+        links: PeerId,
+        address: Ipv6Addr,
+        interface: Interface,
+        now: Instant,
+    ) {
+        let Some(pattern) = self.neighbors.links_mut(links) else {
+            return;
+        };
+        let Some(peer) = on_link(&pattern.config, address, interface) else {
+            return;
+        };
+        let id = self.neighbors.find_on_link(links, &peer, &self.config, now);
+        let Some(id) = id else { return };
+        self.rib.make_room(self.neighbors.len());
+        if self.deferral != Deferral::Stopped && self.drain != DrainState::Closed {
+            self.feed_peer(id.index(), PeerInput::Start, now);
+        }
+    }
+
+    /// The link may be called otherwise now.
+    fn rename_link(&mut self, id: PeerId, links: PeerId, interface: Interface, now: Instant) {
+        let neighbor = self.neighbors.get(id.index());
+        let before = neighbor.and_then(Neighbor::interface);
+        if before.is_none_or(|before| *before == interface) {
+            return;
+        }
+        let address = neighbor.map(|neighbor| neighbor.address);
+        let Some(IpAddr::V6(address)) = address else {
+            return;
+        };
+        let pattern = self.neighbors.links_mut(links);
+        let member = pattern.and_then(|links| on_link(&links.config, address, interface));
+        if let Some(member) = member {
+            self.change_session(id, member, &[Field::Name], now);
+        }
+    }
+}
+
+/// The peer on a link that is made of a pattern. `None`: it is no pattern of links.
+fn on_link(pattern: &PeerConfig, address: Ipv6Addr, interface: Interface) -> Option<PeerConfig> {
+    let Remote::Link { links, port, .. } = &pattern.remote else {
+        return None;
+    };
+    let name = if links.contains('*') {
+        format!("{}/{}", pattern.name, interface.name)
+    } else {
+        pattern.name.clone()
+    };
+    Some(PeerConfig {
+        name,
+        remote: Remote::Neighbor {
+            address,
+            interface,
+            port: *port,
+        },
+        ..pattern.clone()
+    })
+}
+
+/// The same peer by another pattern.
+pub(super) fn moved(pattern: &PeerConfig, peer: &Neighbor) -> Option<PeerConfig> {
+    match &peer.config.remote {
+        Remote::Neighbor {
+            address, interface, ..
+        } => on_link(pattern, *address, interface.clone()),
+        _ => None,
+    }
+}
