@@ -44,16 +44,7 @@ pub fn speaker(config: &rcni_config::SpeakerConfig, restarting: bool, seed: u64)
 fn peer(peer: &rcni_config::PeerConfig) -> PeerConfig {
     PeerConfig {
         name: peer.name.clone(),
-        remote: match peer.remote {
-            Remote::Address { address, port } => speaker::Remote::Address { address, port },
-            Remote::Range {
-                network,
-                maximum_peers,
-            } => speaker::Remote::Range {
-                network: network.network(),
-                limit: maximum_peers,
-            },
-        },
+        remote: remote(&peer.remote),
         asn: match peer.asn {
             RemoteAs::Exactly(asn) => speaker::RemoteAs::Exactly(asn.get()),
             RemoteAs::Internal => speaker::RemoteAs::Internal,
@@ -100,6 +91,31 @@ fn bfd(profile: rcni_config::BfdProfile) -> bfd::Profile {
         multiplier: profile.multiplier,
         passive: profile.passive,
         minimum_ttl: profile.minimum_ttl,
+    }
+}
+
+fn remote(remote: &Remote) -> speaker::Remote {
+    match remote {
+        Remote::Address { address, port } => speaker::Remote::Address {
+            address: *address,
+            port: *port,
+        },
+        Remote::Range {
+            network,
+            maximum_peers,
+        } => speaker::Remote::Range {
+            network: network.network(),
+            limit: *maximum_peers,
+        },
+        Remote::Link {
+            links,
+            address,
+            port,
+        } => speaker::Remote::Link {
+            links: links.to_string(),
+            address: *address,
+            port: *port,
+        },
     }
 }
 

@@ -3,20 +3,21 @@
 mod bfd;
 mod drain;
 mod hint;
+mod links;
 mod work;
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rcni_bgp_proto::fsm::State;
 use rcni_bgp_proto::rib::PrefixMap;
 use rcni_bgp_proto::speaker::{
-    ConnId, ConnectError, EventKind, Input, NextHops, Order, Output, OwnAddresses, Speaker,
-    StopMode,
+    ConnId, ConnectError, EventKind, Input, NextHop, NextHops, Order, Output, OwnAddresses,
+    Speaker, StopMode,
 };
-use rcni_config::{Cidr, Security};
+use rcni_config::Security;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -25,6 +26,7 @@ use tracing::info;
 use crate::bfd::{Changes, Distance, Watching};
 use crate::control::orders;
 use crate::control::server::CoreQuery;
+use crate::discovery::{LinkPeer, link_peers};
 use crate::fib::task::Command;
 use crate::log::Log;
 use crate::reload::plan::Plan;
@@ -35,9 +37,11 @@ use crate::transport::dialler::Dial;
 use crate::transport::gate::{Gate, Place, Visit};
 use crate::transport::interfaces::Interfaces;
 use crate::transport::mtu::{self, Sizes};
+use crate::transport::origin::Origin;
 use crate::transport::silence;
 use crate::transport::socket::{self, Options};
 pub use drain::Marks;
+pub use links::{FoundLinks, with_found};
 use work::Work;
 
 /// Route changes in one chunk for the fib task.
@@ -52,8 +56,8 @@ const DIAL_PATIENCE: Duration = Duration::from_secs(10);
 pub struct PeerSettings {
     /// For the log.
     pub name: String,
-    /// Its address, or the range that it is.
-    pub network: Cidr,
+    /// Where it is.
+    pub place: Whence,
     /// For its sockets.
     pub options: Options,
     /// A write that makes no progress for so long ends the connection (RFC 9687 §3).
@@ -66,9 +70,21 @@ pub struct PeerSettings {
     pub distance: Distance,
 }
 
+/// Where a peer is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whence {
+    /// At an address, or in a range.
+    From(Origin),
+    /// On links, where it is yet to be found; who is found has its own settings with its address.
+    Link(LinkPeer),
+}
+
 impl PeerSettings {
-    fn is_range(&self) -> bool {
-        self.network.prefix_len() < self.network.max_len()
+    fn range(&self) -> Option<Origin> {
+        match self.place {
+            Whence::From(origin) => Some(origin).filter(Origin::is_range),
+            Whence::Link(_) => None,
+        }
     }
 
     /// What its segments must have.
@@ -85,9 +101,9 @@ impl PeerSettings {
 struct Connection {
     handle: Handle,
     /// Own end.
-    local: IpAddr,
+    local: NextHop,
     /// The peer's.
-    remote: IpAddr,
+    remote: NextHop,
     /// Of packets at both ends, as they were when it was made.
     sizes: Option<Sizes>,
     /// What the speaker was told of it.
@@ -104,11 +120,12 @@ struct Connection {
 pub struct Core {
     speaker: Speaker,
     /// By their networks, as the gate finds them.
-    peers: HashMap<Cidr, PeerSettings>,
+    peers: HashMap<Origin, PeerSettings>,
+    links: FoundLinks,
     gate: Arc<Gate>,
     connections: HashMap<ConnId, Connection>,
     /// With the address that is dialled.
-    dials: HashMap<ConnId, (AbortHandle, IpAddr)>,
+    dials: HashMap<ConnId, (AbortHandle, NextHop)>,
     /// The tasks of `connections` and of those that are not through with their last words.
     wire: Wire,
     events: mpsc::Sender<Event>,
@@ -128,14 +145,17 @@ struct ForFib {
     /// The last word per prefix.
     changes: PrefixMap<NextHops>,
     /// Neighbours that were lost: before what that means for prefixes.
-    lost: BTreeSet<IpAddr>,
+    lost: BTreeSet<NextHop>,
     /// The Loc-RIB is complete: after that.
     synced: bool,
 }
 
-fn by_network(peers: Vec<PeerSettings>) -> HashMap<Cidr, PeerSettings> {
-    let peers = peers.into_iter();
-    peers.map(|peer| (peer.network, peer)).collect()
+fn by_network(peers: Vec<PeerSettings>) -> HashMap<Origin, PeerSettings> {
+    let peers = peers.into_iter().filter_map(|peer| match peer.place {
+        Whence::From(origin) => Some((origin, peer)),
+        Whence::Link(_) => None,
+    });
+    peers.collect()
 }
 
 impl Core {
@@ -152,6 +172,7 @@ impl Core {
         Self {
             speaker,
             peers: by_network(peers),
+            links: FoundLinks::default(),
             gate,
             connections: HashMap::new(),
             dials: HashMap::new(),
@@ -278,7 +299,7 @@ impl Core {
         (local, remote): (SocketAddr, SocketAddr),
         place: Option<Place>,
     ) {
-        let settings = self.settings_at(remote.ip());
+        let settings = self.settings_at(remote.into());
         let send_hold = settings.map_or(SEND_HOLD, |settings| settings.send_hold);
         let place = place.map(|place| (place.visit, (place.seat, place.evicted)));
         let (visit, place) = place.unzip();
@@ -289,8 +310,8 @@ impl Core {
             conn,
             Connection {
                 handle,
-                local: local.ip().to_canonical(),
-                remote: remote.ip().to_canonical(),
+                local: local.into(),
+                remote: remote.into(),
                 sizes,
                 own: None,
                 closing: false,
@@ -320,8 +341,8 @@ impl Core {
         }
     }
 
-    fn settings_at(&self, address: IpAddr) -> Option<&PeerSettings> {
-        self.peers.get(&self.gate.find(address)?)
+    fn settings_at(&self, neighbor: NextHop) -> Option<&PeerSettings> {
+        self.peers.get(&self.gate.find(neighbor)?)
     }
 
     fn input(&mut self, input: Input<'_>) {
@@ -343,7 +364,7 @@ impl Core {
                 local,
                 ..
             } => {
-                let Some(settings) = self.settings_at(remote.ip()) else {
+                let Some(settings) = self.settings_at(remote.into()) else {
                     return;
                 };
                 let attempt = Dial {
@@ -354,7 +375,7 @@ impl Core {
                     patience: settings.patience(),
                 };
                 let task = tasks::spawn_dial(conn, attempt, self.events.clone());
-                self.dials.insert(conn, (task, remote.ip()));
+                self.dials.insert(conn, (task, remote.into()));
             }
             Output::Opened { conn, terms } => {
                 let Some(connection) = self.connections.get_mut(&conn) else {
@@ -383,17 +404,18 @@ impl Core {
             Output::Fib(change) => {
                 self.fib.changes.insert(change.prefix, change.next_hops);
             }
-            Output::Lost { address } => {
-                self.fib.lost.insert(address);
+            Output::Lost { neighbor } => {
+                self.fib.lost.insert(neighbor);
             }
             Output::FibSynced => self.fib.synced = true,
             Output::Event(event) => {
-                if let EventKind::StateChange {
-                    to: State::Established,
-                    ..
-                } = event.kind
-                {
-                    self.mark();
+                if let EventKind::StateChange { from, to, .. } = event.kind {
+                    if to == State::Established {
+                        self.mark();
+                    }
+                    if [from, to].contains(&State::Established) {
+                        self.tell_of_sessions();
+                    }
                 }
                 self.log.event(&event);
             }
@@ -418,8 +440,8 @@ impl Core {
             lost,
             synced,
         } = &mut self.fib;
-        if let Some(address) = lost.pop_first() {
-            return Command::Lost(address);
+        if let Some(neighbor) = lost.pop_first() {
+            return Command::Lost(neighbor);
         }
         if changes.is_empty() && std::mem::take(synced) {
             return Command::Synced;
@@ -472,6 +494,7 @@ impl Core {
             config: Box::new(plan.speaker),
             sockets: plan.sockets,
         });
+        self.look_for(link_peers(&plan.config));
     }
 
     /// Ends all sessions like for an upgrade: no Cease, and the kernel's routes stay, so that

@@ -6,17 +6,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rcni_bgp_proto::speaker::Speaker;
-use rcni_config::SpeakerConfig;
+use rcni_config::{Remote, SpeakerConfig};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep_until, timeout};
 use tracing::{debug, info, warn};
 
 use crate::bfd::{Changes, Distance};
 use crate::control::server::{self, Asker, CoreQuery, SocketError};
-use crate::core::{Core, Marks, PeerSettings};
+use crate::core::{Core, FoundLinks, Marks, PeerSettings, Whence, with_found};
+use crate::discovery::task::Discovery;
+use crate::discovery::{Interest, LinkPeer, Links, link_peers};
 use crate::drained::Drained;
 use crate::fib::former::Former;
 use crate::fib::task::{Command, Fib};
@@ -74,7 +76,8 @@ struct Inlets {
     events: mpsc::Receiver<Event>,
     queries: mpsc::Receiver<CoreQuery>,
     changes: mpsc::Receiver<Change>,
-    listening: Listening,
+    links: mpsc::Receiver<Links>,
+    door: Door,
     fib: mpsc::Sender<Command>,
     fib_task: JoinHandle<io::Result<()>>,
     paths: Changes,
@@ -82,6 +85,13 @@ struct Inlets {
     interrupt: Signal,
     _side: tasks::Side,
     _wire: tasks::Side,
+}
+
+/// Who may connect, and where.
+struct Door {
+    /// As configured, without those that are found on links.
+    settings: Vec<PeerSettings>,
+    listening: Listening,
 }
 
 /// Runs until SIGTERM or SIGINT. Both are a stop as for an upgrade: sessions are closed without a
@@ -123,8 +133,16 @@ async fn start(
     let control = side.within(|| server::bind(socket))?;
     raise_descriptors();
     let settings = settings(config);
+    let (interest, looked_for) = watch::channel(Interest {
+        peers: link_peers(config),
+        ..Interest::default()
+    });
+    let discovery = Discovery::open(looked_for).await;
+    let discovery = discovery.map_err(DaemonError::Netlink)?;
+    let found = discovery.told().clone();
+    let known = with_found(&settings, &found);
     let (events, event_inlet) = mpsc::channel(tasks::EVENTS);
-    let listening = Listening::start(Wanted::new(config, &settings), events.clone())?;
+    let listening = Listening::start(Wanted::new(config, &known), events.clone())?;
     let gate = listening.gate().clone();
     let mut watcher = Watcher::open().map_err(DaemonError::Netlink)?;
     let interfaces = watcher.read().await.map_err(DaemonError::Netlink)?;
@@ -137,6 +155,8 @@ async fn start(
     let (fib_queries, fib_query_inlet) = mpsc::channel(tasks::QUERIES);
     let (fib_commands, fib_command_inlet) = mpsc::channel(tasks::FIB_COMMANDS);
     tasks::spawn_addresses(watcher, interfaces.clone(), events.clone());
+    let (links, link_inlet) = mpsc::channel(tasks::LINKS);
+    tasks::spawn_discovery(discovery, links);
     let (reloads, reload_inlet) = mpsc::channel(tasks::QUERIES);
     let (changes, change_inlet) = mpsc::channel(1);
     let state = Arc::new(State::new(file, config, started));
@@ -145,12 +165,13 @@ async fn start(
     let (speaker, marks) = speaker(config, socket, adopted, started);
     let core = Core::new(
         speaker,
-        settings,
+        known,
         gate.clone(),
         events,
         tasks::Wire::on(&wire),
     )
     .on(interfaces)
+    .linked(FoundLinks::new(found, interest))
     .marked(marks);
     let asker = Asker {
         bfd: core.paths(),
@@ -174,7 +195,11 @@ async fn start(
         events: event_inlet,
         queries: query_inlet,
         changes: change_inlet,
-        listening,
+        links: link_inlet,
+        door: Door {
+            settings,
+            listening,
+        },
         fib: fib_commands,
         fib_task: tasks::spawn_fib(&side, fib, former, fib_command_inlet, fib_query_inlet),
         terminate,
@@ -270,7 +295,7 @@ pub fn settings(config: &SpeakerConfig) -> Vec<PeerSettings> {
         let timers = peer.timers;
         PeerSettings {
             name: peer.name.clone(),
-            network: peer.remote.network(),
+            place: place(peer),
             options: options(peer, !peer.is_internal(config.asn)),
             send_hold: secs(timers.send_hold_secs),
             connect_retry: secs(timers.connect_retry_secs.into()),
@@ -288,6 +313,18 @@ fn distance(peer: &rcni_config::PeerConfig, internal: bool) -> Distance {
         Default if internal => Distance::Either,
         Default | Security(1) => Distance::Link,
         Multihop(_) | Security(_) => Distance::Routers,
+    }
+}
+
+fn place(peer: &rcni_config::PeerConfig) -> Whence {
+    match &peer.remote {
+        Remote::Address { address, .. } => Whence::From((*address).into()),
+        Remote::Range { network, .. } => Whence::From((*network).into()),
+        Remote::Link { links, address, .. } => Whence::Link(LinkPeer {
+            name: peer.name.clone(),
+            links: links.clone(),
+            address: *address,
+        }),
     }
 }
 
@@ -333,8 +370,9 @@ async fn serve(core: &mut Core, inlets: &mut Inlets) -> Result<(), DaemonError> 
             Some(query) = inlets.queries.recv() => core.timed(|core| core.answer(query)),
             () = inlets.paths.changed() => core.timed(Core::hear_of_paths),
             Some(change) = inlets.changes.recv() => {
-                reconfigure(core, &mut inlets.listening, change).await;
+                reconfigure(core, &mut inlets.door, change).await;
             }
+            Some(links) = inlets.links.recv() => relink(core, &mut inlets.door, links).await,
             Ok(place) = inlets.fib.reserve(), if core.has_fib_command() => {
                 core.timed(|core| place.send(core.next_fib_command()));
             }
@@ -352,13 +390,15 @@ async fn serve(core: &mut Core, inlets: &mut Inlets) -> Result<(), DaemonError> 
 }
 
 /// First what may be refused: then nothing has changed.
-async fn reconfigure(core: &mut Core, listening: &mut Listening, change: Change) {
+async fn reconfigure(core: &mut Core, door: &mut Door, change: Change) {
+    let listening = &mut door.listening;
     let Change {
         plan,
         settings,
         answer,
     } = change;
-    let wanted = Wanted::new(&plan.config, &settings);
+    let known = with_found(&settings, core.links());
+    let wanted = Wanted::new(&plan.config, &known);
     let before = listening.addresses().clone();
     let done = listening.change(wanted).await;
     let done = done.map_err(|error| error.to_string());
@@ -366,10 +406,24 @@ async fn reconfigure(core: &mut Core, listening: &mut Listening, change: Change)
         if listening.addresses() != &before {
             warn_of_absent(&plan.config, core.interfaces());
         }
-        core.timed(|core| core.reconfigure(*plan, settings));
+        door.settings = settings;
+        core.timed(|core| core.reconfigure(*plan, known));
     }
     // Nobody asks who does not wait.
     let _ = answer.send(done);
+}
+
+/// Who is on links now. Who may connect, first.
+async fn relink(core: &mut Core, door: &mut Door, links: Links) {
+    // By another configuration; what this one finds comes next.
+    if !core.is_current(&links) {
+        return;
+    }
+    let known = with_found(&door.settings, &links);
+    if let Err(error) = door.listening.change_peers(&known).await {
+        warn!(%error, "neighbours that were found on links cannot connect; they are dialled");
+    }
+    core.timed(|core| core.relink(links, known));
 }
 
 /// Before timers fire. A peer that has spoken is not dead, wherever its words are: who is about to

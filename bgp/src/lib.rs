@@ -18,6 +18,7 @@ pub mod control;
 pub mod convert;
 pub mod core;
 pub mod daemon;
+pub mod discovery;
 pub mod drained;
 pub mod fib;
 pub mod jitter;

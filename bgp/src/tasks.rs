@@ -14,6 +14,9 @@
 //!                                               |  ^           |
 //!      signals: SIGTERM, SIGINT ----------------|->+           | fib::Command, 2 chunks;
 //!                                               |              | before that a map that keeps
+//!   discovery (one) -- discovery::Links, 1 -----+              |
+//!      ^  [ Seen, 16 ] from links (one each)     |              |
+//!      +-- Interest, the last one only ----------+              |
 //!   reload (one) -- reload::Change, 1 ----------+              | only the last word per prefix
 //!      ^  file, SIGHUP                          |              |
 //!      +-- reload::Request, 16 --+              |              |
@@ -43,6 +46,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
 use crate::control::server::{Asker, ControlSocket, serve};
+use crate::discovery::Links;
+use crate::discovery::link::Watched;
+use crate::discovery::task::Discovery;
 use crate::fib::former::Former;
 use crate::fib::netlink::Job;
 use crate::fib::task::{Command, Fib, Query, run_without_kernel};
@@ -65,6 +71,8 @@ pub const EVENTS: usize = 32;
 pub const FIB_COMMANDS: usize = 2;
 /// Questions that wait.
 pub const QUERIES: usize = 16;
+/// News about neighbours of links that wait: what comes meanwhile is joined.
+pub const LINKS: usize = 1;
 
 /// One per listening socket; the gate is one for all. Aborting it leaves the socket to its other owner.
 #[must_use]
@@ -84,6 +92,17 @@ pub fn spawn_reload(
     hangup: Signal,
 ) {
     side.tasks.spawn(reloader.run(requests, hangup));
+}
+
+/// The neighbours of links.
+pub fn spawn_discovery(discovery: Discovery, out: mpsc::Sender<Links>) {
+    tokio::spawn(discovery.run(out));
+}
+
+/// One link; aborting it closes its socket.
+#[must_use]
+pub fn spawn_link(link: Watched) -> AbortHandle {
+    tokio::spawn(link.run()).abort_handle()
 }
 
 /// The own addresses; `known` is what the core starts with.

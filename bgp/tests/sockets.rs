@@ -310,7 +310,7 @@ fn md5_keys_of_ranges_and_addresses() {
                 security: md5(text),
             };
             let entry = Entry {
-                network,
+                network: network.into(),
                 options: Options::default(),
             };
             let sockets = Sockets {

@@ -7,10 +7,10 @@ use std::process::ExitCode;
 use rcni_config::paths;
 
 use super::{REFUSED, complain, print, runtime};
-use crate::control::model::{Peer, Status};
+use crate::control::model::{Link, Peer, Status};
 use crate::control::{client, render};
 
-/// At least one session is down.
+/// At least one session is down, or somebody is missing on a link.
 const DOWN: u8 = 1;
 
 #[derive(Debug, clap::Args)]
@@ -49,7 +49,8 @@ pub(super) fn run(options: &Options) -> ExitCode {
 }
 
 fn exit_code(status: &Status) -> ExitCode {
-    if status.peers.iter().all(Peer::is_up) {
+    let missing = status.links.iter().any(Link::is_missing);
+    if !missing && status.peers.iter().all(Peer::is_up) {
         ExitCode::SUCCESS
     } else {
         DOWN.into()

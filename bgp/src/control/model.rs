@@ -11,12 +11,14 @@ use serde::{Deserialize, Serialize};
 
 use super::drain::DrainStatus;
 use crate::bfd::{ByPeer, Report};
+use crate::discovery::Links;
 use crate::fib::{FibStatus, Ownership};
 
 mod bfd;
 mod configuration;
 mod kernel;
 mod limits;
+mod links;
 mod listener;
 mod session;
 
@@ -24,6 +26,7 @@ pub use bfd::{Bfd, BfdSockets, Intervals};
 pub use configuration::{Configuration, Refused};
 pub use kernel::{Failed, ForeignRoute, Kernel, NextHops, Others, RepairedBy};
 pub use limits::{Limit, Limits};
+pub use links::Link;
 pub use listener::Listener;
 pub use session::{Both, Counts as MessageCounts, Details, Negotiated, Range, Stale};
 
@@ -61,6 +64,9 @@ pub struct Status {
     /// What is true of BFD as a whole.
     #[serde(default)]
     pub bfd: BfdSockets,
+    /// Links on which neighbours are looked for.
+    #[serde(default)]
+    pub links: Vec<Link>,
     /// Connections that others began.
     #[serde(default)]
     pub listener: Listener,
@@ -105,7 +111,7 @@ pub struct Conflict {
 pub struct Peer {
     /// Configured name.
     pub name: String,
-    /// Configured address.
+    /// Configured address, or the one that was found on the link.
     pub address: IpAddr,
     /// The peer's AS number; null as long as it is not known (`asNumber: external`).
     pub asn: Option<u32>,
@@ -153,6 +159,12 @@ impl Peer {
     #[must_use]
     pub fn is_up(&self) -> bool {
         self.state == State::Established.as_str()
+    }
+
+    /// Where it is: `10.0.1.1`, `fe80::1%eth0`.
+    #[must_use]
+    pub fn place(&self) -> String {
+        zoned(self.address, self.details.interface.as_deref())
     }
 }
 
@@ -211,6 +223,8 @@ pub struct Parts {
     pub install: bool,
     /// When the daemon started.
     pub started: Instant,
+    /// From the core.
+    pub links: Links,
     /// From the gate and the core.
     pub listener: Listener,
     /// From the reloader.
@@ -266,6 +280,7 @@ impl Status {
             },
             ranges,
             bfd: BfdSockets::new(&parts.bfd),
+            links: parts.links.reports.iter().map(Link::from).collect(),
             listener: parts.listener,
             configuration: parts.configuration,
             slowest_step_micros: u64::try_from(parts.slowest.as_micros()).unwrap_or(u64::MAX),
@@ -356,7 +371,10 @@ fn conflicts(speaker: &SpeakerStatus) -> Vec<Conflict> {
              give one of the two another pod CIDR (networks in bgp.yaml, podCIDRs in felix.yaml; \
              in Kubernetes the Node's spec.podCIDRs), and make its pods anew",
             peer.name,
-            peer.address,
+            zoned(
+                peer.address,
+                peer.interface.as_ref().map(|own| own.name.as_str())
+            ),
             conflict.prefix,
             shown(&conflict.as_path),
             conflict.network,
@@ -369,6 +387,14 @@ fn conflicts(speaker: &SpeakerStatus) -> Vec<Conflict> {
         })
     };
     speaker.conflicts.iter().filter_map(told).collect()
+}
+
+/// `10.0.1.1`, `fe80::1%eth0`.
+fn zoned(address: IpAddr, interface: Option<&str>) -> String {
+    match interface {
+        Some(interface) => format!("{address}%{interface}"),
+        None => address.to_string(),
+    }
 }
 
 fn shown(as_path: &str) -> &str {

@@ -46,7 +46,7 @@ pub fn table(status: &Status, colour: bool) -> String {
     configuration(&mut out, status, colour);
     out.push('\n');
     if status.peers.is_empty() {
-        let none = match status.ranges.is_empty() {
+        let none = match status.ranges.is_empty() && status.links.is_empty() {
             true => "no peers are configured\n",
             false => "nobody has come yet\n",
         };
@@ -55,6 +55,7 @@ pub fn table(status: &Status, colour: bool) -> String {
         peers(&mut out, status, colour);
     }
     ranges(&mut out, status);
+    links(&mut out, status);
     kernel::failed(&mut out, status);
     kernel::foreign(&mut out, status);
     out
@@ -255,7 +256,7 @@ fn row(peer: &Peer) -> [String; 9] {
     let counts = peer.prefixes;
     [
         escape(&peer.name),
-        peer.address.to_string(),
+        escape(&peer.place()),
         peer.asn
             .map_or_else(|| "?".to_owned(), |asn| asn.to_string()),
         if peer.details.shut_down {
@@ -352,6 +353,22 @@ fn ranges(out: &mut String, status: &Status) {
             let _ = write!(text, ", {} refused over the maximum", range.refused);
         }
         wrapped(out, &text);
+    }
+}
+
+/// Links about which there is something to say.
+fn links(out: &mut String, status: &Status) {
+    for link in &status.links {
+        let name = link.interface.as_ref().unwrap_or(&link.links);
+        let (name, peer) = (escape(name), escape(&link.peer));
+        if !link.is_found() || !link.notes.is_empty() {
+            let notes = link.notes.iter().map(|note| escape(note));
+            let notes: Vec<String> = notes.collect();
+            wrapped(
+                out,
+                &format!("link {name} ({peer}) {}: {}", link.state, notes.join("; ")),
+            );
+        }
     }
 }
 

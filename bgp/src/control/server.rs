@@ -28,6 +28,7 @@ use super::model::{Listener, Parts, Status};
 use super::orders::{self, PeerOrder};
 use super::routes::{Found, NoRoutes, Route, RoutesPage, RoutesRequest, Wanted};
 use crate::bfd::{ByPeer, Changes};
+use crate::discovery::Links;
 use crate::fib::{self, FibStatus, Ownership, Prefix};
 use crate::jitter::jitter;
 use crate::reload::Request;
@@ -212,6 +213,8 @@ pub struct CoreAnswer {
     pub drain: DrainStatus,
     /// Which peer has which session of BFD.
     pub watched: ByPeer,
+    /// What is known of links.
+    pub links: Links,
 }
 
 /// Whom to ask, and what never changes.
@@ -250,6 +253,7 @@ impl Asker {
             bfd,
             watched: core.watched,
             drain: core.drain,
+            links: core.links,
             speaker: core.speaker,
             not_installed: core.not_installed,
             hints: core.hints,

@@ -9,7 +9,7 @@ impl Core {
     /// The way to a peer is to be watched so, or not any more.
     pub(super) fn watch(&mut self, peer: PeerId, watch: Option<Watch>) {
         let wish = watch.map(|watch| {
-            let settings = self.settings_at(watch.address);
+            let settings = self.settings_at(watch.neighbor());
             let distance = settings.map_or(Distance::Link, |settings| settings.distance);
             let on_link = watch.interface.is_some() || self.interfaces.is_on_link(watch.address);
             Wish {

@@ -286,6 +286,7 @@ impl Core {
             range_hints: self.range_hints(now),
             drain: self.drain_status(),
             watched: self.watching.by_peer(),
+            links: self.links().clone(),
         });
     }
 }

@@ -65,7 +65,7 @@ pub struct Resolver {
     /// Next hops whose way is found by routes: addresses, to find them by a prefix.
     watched: BTreeSet<IpAddr>,
     /// Neighbours that were just lost: groups go without them at once.
-    lost: BTreeSet<IpAddr>,
+    lost: BTreeSet<NextHop>,
 }
 
 impl Resolver {
@@ -232,8 +232,8 @@ impl Resolver {
     }
 
     /// A neighbour does not forward any more, for all that is known.
-    pub fn lose(&mut self, address: IpAddr) {
-        self.lost.insert(address);
+    pub fn lose(&mut self, neighbor: NextHop) {
+        self.lost.insert(neighbor);
     }
 
     /// What was lost has been taken care of route by route. True if there was something.
@@ -269,7 +269,11 @@ impl Resolver {
     /// Whether it was lost lately.
     #[must_use]
     pub fn is_lost(&self, gateway: &Gateway) -> bool {
-        self.lost.contains(&gateway.address)
+        let mut lost = self.lost.iter();
+        lost.any(|lost| {
+            let on_link = lost.interface.is_none_or(|link| link == gateway.interface);
+            lost.address == gateway.address && on_link
+        })
     }
 
     /// Whether the kernel would take a route that names the gateway.

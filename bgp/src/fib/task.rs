@@ -7,7 +7,6 @@ mod resync;
 mod told;
 
 use std::io;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -24,7 +23,7 @@ use super::netlink::{Netlink, Step};
 use super::reconcile::Table;
 use super::resolve::Link;
 use super::rivals::{Foreign, News, Others};
-use super::{FibStatus, NextHops, Ownership, Prefix, Settings};
+use super::{FibStatus, NextHop, NextHops, Ownership, Prefix, Settings};
 use crate::jitter::jitter;
 use crate::log::Quiet;
 
@@ -47,7 +46,7 @@ pub enum Command {
     Want(Vec<(Prefix, NextHops)>),
     /// This neighbour does not forward any more. What that means for each prefix follows; until then
     /// routes that have other gateways go without it.
-    Lost(IpAddr),
+    Lost(NextHop),
     /// The desired set is complete.
     Synced,
 }
@@ -224,7 +223,7 @@ impl Fib {
                     self.table.want(prefix, &next_hops);
                 }
             }
-            Command::Lost(address) => self.lose(address),
+            Command::Lost(neighbor) => self.lose(neighbor),
             Command::Synced => {
                 let stale = self.table.synced();
                 self.leftovers.begin();

@@ -110,7 +110,10 @@ fn fields_of_sockets(old: &PeerConfig, new: &PeerConfig) -> Vec<&'static str> {
 
 /// Whether the network of a range does not have all of what it had.
 fn shrinks(pair: Option<(&PeerConfig, &PeerConfig)>) -> bool {
-    pair.is_some_and(|(old, new)| !new.remote.network().contains(&old.remote.network()))
+    pair.is_some_and(|(old, new)| {
+        let networks = old.remote.network().zip(new.remote.network());
+        networks.is_some_and(|(old, new)| !new.contains(&old))
+    })
 }
 
 fn of_peers(
@@ -270,6 +273,7 @@ fn name(field: Field) -> &'static str {
         Field::Name => "metadata.name",
         Field::Place => "spec.peerIP or spec.peerRange",
         Field::Network => "spec.peerRange",
+        Field::Links => "spec.peerInterface or spec.peerIP",
         Field::Port => "spec.peerPort",
         Field::Limit => "spec.maximumPeers",
         Field::RemoteAs => "spec.asNumber",

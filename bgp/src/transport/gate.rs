@@ -19,16 +19,18 @@
 //! no crowd.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use ipnetwork::IpNetwork;
+use rcni_bgp_proto::speaker::NextHop;
 use rcni_config::Cidr;
 use tokio::sync::oneshot;
 use tracing::warn;
 
+use super::origin::Origin;
 use super::socket::Options;
 
 /// Accepted connections from one address at a time: one that lives, one that collides, and some whose
@@ -45,14 +47,14 @@ const LOG_APART: Duration = Duration::from_secs(10);
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
     /// One address, or a range.
-    pub network: Cidr,
+    pub network: Origin,
     /// For its connections.
     pub options: Options,
 }
 
 impl Entry {
     fn is_range(&self) -> bool {
-        self.network.prefix_len() < self.network.max_len()
+        self.network.is_range()
     }
 }
 
@@ -100,7 +102,7 @@ pub enum Refusal {
 /// The entries by their networks.
 #[derive(Debug, Default)]
 struct Lookup {
-    by_network: HashMap<Cidr, Entry>,
+    by_network: HashMap<Origin, Entry>,
     /// Prefix lengths that there are, by family.
     lengths: [BTreeSet<u8>; 2],
 }
@@ -110,19 +112,26 @@ impl Lookup {
         let mut lookup = Self::default();
         for entry in entries {
             lookup.by_network.insert(entry.network, *entry);
+            if entry.network.link.is_some() {
+                continue;
+            }
             let [v4, v6] = &mut lookup.lengths;
             let lengths = if entry.network.is_ipv4() { v4 } else { v6 };
-            lengths.insert(entry.network.prefix_len());
+            lengths.insert(entry.network.network.prefix_len());
         }
         lookup
     }
 
-    fn find(&self, address: IpAddr) -> Option<Entry> {
+    fn find(&self, from: NextHop) -> Option<Entry> {
+        if from.interface.is_some() {
+            return self.by_network.get(&Origin::host(from)).copied();
+        }
+        let address = from.address;
         let [v4, v6] = &self.lengths;
         let lengths = if address.is_ipv4() { v4 } else { v6 };
         lengths.iter().rev().find_map(|length| {
             let network = IpNetwork::new(address, *length).ok()?;
-            self.by_network.get(&Cidr::masked(network)).copied()
+            self.by_network.get(&Cidr::masked(network).into()).copied()
         })
     }
 }
@@ -130,7 +139,7 @@ impl Lookup {
 /// A connection that has not said a valid OPEN.
 #[derive(Debug)]
 struct Waiting {
-    network: Cidr,
+    network: Origin,
     range: bool,
     /// Sent: it may stay. Dropped: it has to go.
     stay: oneshot::Sender<()>,
@@ -138,7 +147,7 @@ struct Waiting {
 
 #[derive(Debug, Default)]
 struct State {
-    addresses: HashMap<IpAddr, usize>,
+    addresses: HashMap<NextHop, usize>,
     /// By age.
     waiting: BTreeMap<u64, Waiting>,
     next: u64,
@@ -177,8 +186,8 @@ impl Gate {
 
     /// Whose a connection from this address is: the network of his entry.
     #[must_use]
-    pub fn find(&self, address: IpAddr) -> Option<Cidr> {
-        self.lookup().find(address).map(|entry| entry.network)
+    pub fn find(&self, from: NextHop) -> Option<Origin> {
+        self.lookup().find(from).map(|entry| entry.network)
     }
 
     /// The least and the greatest TTL that entries of one family want at least.
@@ -202,7 +211,7 @@ impl Gate {
         remote: SocketAddr,
         syn_ttl: Option<u8>,
     ) -> Result<(Place, Options), Refusal> {
-        self.place(remote.ip(), syn_ttl).inspect_err(|refusal| {
+        self.place(remote.into(), syn_ttl).inspect_err(|refusal| {
             let counter = match refusal {
                 Refusal::Stranger => &self.counters.strangers,
                 Refusal::TooMany => &self.counters.too_many,
@@ -219,7 +228,7 @@ impl Gate {
 
     fn place(
         self: &Arc<Self>,
-        address: IpAddr,
+        address: NextHop,
         syn_ttl: Option<u8>,
     ) -> Result<(Place, Options), Refusal> {
         let entry = self.lookup().find(address).ok_or(Refusal::Stranger)?;
@@ -283,7 +292,7 @@ impl Gate {
 }
 
 /// Ends those that have waited longest, if there are too many.
-fn make_room(waiting: &mut BTreeMap<u64, Waiting>, network: Cidr, range: bool) -> u64 {
+fn make_room(waiting: &mut BTreeMap<u64, Waiting>, network: Origin, range: bool) -> u64 {
     let mut dropped = 0;
     let of_entry = |waiting: &Waiting| waiting.network == network;
     if range && waiting.values().filter(|one| of_entry(one)).count() >= WAITING_OF_RANGE {
@@ -337,7 +346,7 @@ impl Visit {
 pub struct Seat {
     gate: Arc<Gate>,
     id: u64,
-    address: IpAddr,
+    address: NextHop,
 }
 
 impl Drop for Seat {

@@ -16,7 +16,7 @@ use netlink_packet_core::{
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope};
 use netlink_sys::{AsyncSocket, AsyncSocketExt, SocketAddr, TokioSocket};
-use rcni_bgp_proto::speaker::{Interface, OwnAddresses};
+use rcni_bgp_proto::speaker::{Interface, NextHop, OwnAddresses};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tracing::warn;
@@ -67,10 +67,13 @@ impl Interfaces {
     }
 
     /// What the interface with the address `local` offers; without such an interface it is the
-    /// address alone.
+    /// address alone. Several may have the same link-local one.
     #[must_use]
-    pub fn own(&self, local: IpAddr) -> OwnAddresses {
-        let Some(found) = self.addresses.iter().find(|own| own.address == local) else {
+    pub fn own(&self, local: NextHop) -> OwnAddresses {
+        let on_link = |own: &&OwnAddress| local.interface.is_none_or(|link| own.interface == link);
+        let local = local.address;
+        let mut here = self.addresses.iter().filter(on_link);
+        let Some(found) = here.find(|own| own.address == local) else {
             return OwnAddresses::only(local);
         };
         let here = || {

@@ -17,7 +17,8 @@ use super::Event;
 use super::gate::{Entry, Gate};
 use super::keys::{self, KeyFor};
 use super::listener::{self, ListenError, Sockets};
-use crate::core::PeerSettings;
+use super::origin::Origin;
+use crate::core::{PeerSettings, Whence};
 use crate::tasks;
 
 /// What is listened on, and for whom.
@@ -35,25 +36,22 @@ impl Wanted {
     /// By a configuration, and what it says of peers.
     #[must_use]
     pub fn new(config: &SpeakerConfig, settings: &[PeerSettings]) -> Self {
-        let signed = settings
-            .iter()
-            .filter(|peer| peer.security != Security::None);
-        let key = |peer: &PeerSettings| KeyFor {
-            name: peer.name.clone(),
-            network: peer.network,
-            security: peer.security.clone(),
-        };
-        let mut keys: Vec<KeyFor> = signed.map(key).collect();
-        keys.sort_by_key(|key| key.network.prefix_len());
-        let entry = |peer: &PeerSettings| Entry {
-            network: peer.network,
-            options: peer.options,
-        };
+        let (keys, entries) = of_peers(settings);
         Self {
             addresses: config.bind_addresses.iter().copied().collect(),
             port: config.listen_port,
             keys,
-            entries: settings.iter().map(entry).collect(),
+            entries,
+        }
+    }
+
+    /// The same for others.
+    fn with_peers(&self, settings: &[PeerSettings]) -> Self {
+        let (keys, entries) = of_peers(settings);
+        Self {
+            keys,
+            entries,
+            ..self.clone()
         }
     }
 
@@ -73,6 +71,28 @@ impl Wanted {
             gate,
         }
     }
+}
+
+fn of_peers(settings: &[PeerSettings]) -> (Vec<KeyFor>, Vec<Entry>) {
+    let placed = settings.iter().filter_map(|peer| match peer.place {
+        Whence::From(origin) => Some((peer, origin)),
+        Whence::Link(_) => None,
+    });
+    let entry = |(peer, network): (&PeerSettings, Origin)| Entry {
+        network,
+        options: peer.options,
+    };
+    let entries = placed.clone().map(entry).collect();
+    let signed = placed.filter(|(peer, _)| peer.security != Security::None);
+    // The kernel knows addresses, not links: of two links with one address the last one's key counts.
+    let key = |(peer, origin): (&PeerSettings, Origin)| KeyFor {
+        name: peer.name.clone(),
+        network: origin.network,
+        security: peer.security.clone(),
+    };
+    let mut keys: Vec<KeyFor> = signed.map(key).collect();
+    keys.sort_by_key(|key| key.network.prefix_len());
+    (keys, entries)
 }
 
 struct Listener {
@@ -118,6 +138,14 @@ impl Listening {
     #[must_use]
     pub fn addresses(&self) -> &BTreeSet<IpAddr> {
         &self.is.addresses
+    }
+
+    /// Others may connect from now on.
+    ///
+    /// # Errors
+    /// A key that the kernel does not take.
+    pub async fn change_peers(&mut self, settings: &[PeerSettings]) -> Result<(), ListenError> {
+        self.change(self.is.with_peers(settings)).await
     }
 
     /// All of it, or nothing: what cannot be had leaves everything as it was.

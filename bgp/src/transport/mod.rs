@@ -21,6 +21,7 @@ pub mod listening;
 pub mod md5;
 pub mod mtu;
 pub mod option;
+pub mod origin;
 pub mod silence;
 pub mod socket;
 

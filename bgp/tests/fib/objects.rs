@@ -306,7 +306,8 @@ fn a_lost_neighbour_leaves_the_group_before_its_routes_are_withdrawn() {
         let members = || show_here("nexthop show").matches('/').count();
         assert_eq!(members(), 1);
         let lost: IpAddr = "10.0.1.1".parse().unwrap();
-        fib.commands.send(Command::Lost(lost)).await.unwrap();
+        let lost = Command::Lost(lost.into());
+        fib.commands.send(lost).await.unwrap();
         let begun = std::time::Instant::now();
         while members() == 1 {
             assert!(begun.elapsed() < SOON);

@@ -57,7 +57,7 @@ impl Speaker {
         let wanted = runs && neighbor.is_known() && neighbor.machine.held().is_none();
         wanted.then_some(Watch {
             address: neighbor.address,
-            interface: None,
+            interface: neighbor.as_hop().interface,
             local: neighbor.config.local_address,
             profile,
         })

@@ -18,6 +18,8 @@ pub struct Details {
     pub local_asn: u32,
     /// It came from a peerRange.
     pub dynamic: bool,
+    /// The link without which its address says nothing; null for all but link-local ones.
+    pub interface: Option<String>,
     /// We reflect for it (RFC 4456).
     pub client: bool,
     /// By `rcni-bgp peer shutdown`.
@@ -118,6 +120,7 @@ impl Details {
         Self {
             local_asn: kind.local_asn,
             dynamic: kind.dynamic,
+            interface: peer.interface.as_ref().map(|own| own.name.clone()),
             client: kind.client,
             shut_down: kind.held_down,
             established: peer.established_count,

@@ -87,6 +87,7 @@ fn status(peers: Vec<Peer>) -> Status {
         },
         bfd: BfdSockets::default(),
         ranges: vec![],
+        links: vec![],
         listener: Listener::default(),
     }
 }

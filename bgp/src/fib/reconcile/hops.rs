@@ -243,8 +243,8 @@ impl Table {
 
     /// This neighbour does not forward any more; what that means for each prefix will be said. Groups go
     /// without it at once.
-    pub fn lose(&mut self, address: IpAddr) {
-        self.hops.resolver.lose(address);
+    pub fn lose(&mut self, neighbor: NextHop) {
+        self.hops.resolver.lose(neighbor);
         self.set_live();
     }
 

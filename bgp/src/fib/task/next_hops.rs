@@ -126,9 +126,9 @@ impl Fib {
         }
     }
 
-    pub(super) fn lose(&mut self, address: IpAddr) {
+    pub(super) fn lose(&mut self, neighbor: NextHop) {
         self.next_hops.lost_at = Some(Instant::now());
-        self.table.lose(address);
+        self.table.lose(neighbor);
     }
 
     /// Now, and when the kernel has done what it does with a link, too.

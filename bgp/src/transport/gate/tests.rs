@@ -36,7 +36,7 @@ fn the_most_specific_wins() {
         ("fd00::/64", 0),
     ]);
     let find = |address: &str| {
-        let found = gate.find(address.parse().unwrap());
+        let found = gate.find(from(address).into());
         found.map(|network| network.to_string())
     };
     assert_eq!(find("10.0.1.7").as_deref(), Some("10.0.1.7/32"));
@@ -159,4 +159,45 @@ fn a_bound_for_configured_addresses_too() {
     let counts = gate.counts();
     assert_eq!((counts.waiting, counts.dropped), (WAITING, 100));
     assert_eq!(counts.accepted, u64::try_from(places.len()).unwrap());
+}
+
+#[test]
+fn a_link_local_address_counts_with_its_link() {
+    let on = |link| Origin {
+        network: "fe80::1/128".parse().unwrap(),
+        link: Some(link),
+    };
+    let options = Options::default();
+    let entry = |link| Entry {
+        network: on(link),
+        options,
+    };
+    let any = Entry {
+        network: "::/0".parse().unwrap(),
+        options,
+    };
+    let gate = Gate::new(&[entry(7), entry(8), any]);
+    let from = |address: &str, link| {
+        SocketAddr::from(std::net::SocketAddrV6::new(
+            address.parse().unwrap(),
+            50_000,
+            0,
+            link,
+        ))
+    };
+    for link in [7, 8] {
+        assert_eq!(gate.find(from("fe80::1", link).into()), Some(on(link)));
+        assert_eq!(on(link).to_string(), format!("fe80::1/128%{link}"));
+    }
+    // A range is for those who have an address of their own.
+    for (address, link) in [("fe80::2", 7), ("fe80::1", 9)] {
+        let refused = gate.admit(from(address, link), None).unwrap_err();
+        assert_eq!(refused, Refusal::Stranger);
+    }
+    let _all: Vec<_> = (0..PER_ADDRESS)
+        .map(|_| gate.admit(from("fe80::1", 7), None).unwrap())
+        .collect();
+    let one_more = gate.admit(from("fe80::1", 7), None).unwrap_err();
+    assert_eq!(one_more, Refusal::TooMany);
+    assert!(gate.admit(from("fe80::1", 8), None).is_ok());
 }

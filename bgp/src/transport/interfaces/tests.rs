@@ -33,7 +33,7 @@ fn machine() -> Interfaces {
 
 #[test]
 fn each_family_has_the_first_lasting_address_of_the_interface() {
-    let own = machine().own(ip("10.0.1.11"));
+    let own = machine().own(ip("10.0.1.11").into());
     assert_eq!(own.v4, Some([10, 0, 1, 11].into()));
     assert_eq!(own.v6, Some("fd00:1::11".parse().unwrap()));
     // There is no such index.
@@ -48,23 +48,23 @@ fn each_family_has_the_first_lasting_address_of_the_interface() {
 
 #[test]
 fn the_sessions_own_end_is_the_next_hop_of_its_family_whatever_else_there_is() {
-    let own = machine().own(ip("10.0.1.12"));
+    let own = machine().own(ip("10.0.1.12").into());
     assert_eq!(own.v4, Some([10, 0, 1, 12].into()));
-    let own = machine().own(ip("fd00:1::dead"));
+    let own = machine().own(ip("fd00:1::dead").into());
     assert_eq!(own.v6, Some("fd00:1::dead".parse().unwrap()));
     assert_eq!(own.v4, Some([10, 0, 1, 11].into()));
     // A link-local end is no next hop to tell.
-    let own = machine().own(ip("fe80::11"));
+    let own = machine().own(ip("fe80::11").into());
     assert_eq!(own.v6, Some("fd00:1::11".parse().unwrap()));
 }
 
 #[test]
 fn loopback_is_no_link_and_an_unknown_address_stands_for_itself() {
-    let own = machine().own(ip("10.255.0.1"));
+    let own = machine().own(ip("10.255.0.1").into());
     assert_eq!(own.interface, None);
     assert_eq!((own.v4, own.v6), (Some([10, 255, 0, 1].into()), None));
     assert_eq!(
-        machine().own(ip("192.0.2.1")),
+        machine().own(ip("192.0.2.1").into()),
         OwnAddresses::only(ip("192.0.2.1"))
     );
 }
@@ -73,7 +73,7 @@ fn loopback_is_no_link_and_an_unknown_address_stands_for_itself() {
 async fn the_kernel_tells_loopback() {
     let mut watcher = Watcher::open().unwrap();
     let read = watcher.read().await.unwrap();
-    let own = read.own(ip("127.0.0.1"));
+    let own = read.own(ip("127.0.0.1").into());
     assert!(own.contains(ip("127.0.0.1")), "{read:?}");
     assert!(own.networks.contains(&"127.0.0.1/8".parse().unwrap()));
     assert_eq!(own.interface, None);
@@ -84,13 +84,27 @@ async fn the_kernel_tells_loopback() {
 
 #[test]
 fn addresses_of_other_interfaces_are_own_ones_too() {
-    let own = machine().own(ip("10.0.1.11"));
+    let own = machine().own(ip("10.0.1.11").into());
     assert_eq!(own.elsewhere, ["10.255.0.1", "2001:db8::1"].map(ip));
     for text in ["10.0.1.12", "fe80::11", "10.255.0.1", "2001:db8::1"] {
         assert!(own.contains(ip(text)), "{text}");
     }
     assert!(!own.contains(ip("10.0.1.1")));
     // Another link's link-local addresses may well be somebody else's here.
-    let other = machine().own(ip("2001:db8::1"));
+    let other = machine().own(ip("2001:db8::1").into());
     assert!(!other.contains(ip("fe80::11")));
+}
+
+#[test]
+fn one_link_local_address_may_be_on_several_links() {
+    let mut machine = machine();
+    machine.addresses.push(address(3, "fe80::11/64", false));
+    for (link, global) in [(0xffff, "fd00:1::11"), (3, "2001:db8::1")] {
+        let own = machine.own(NextHop {
+            address: ip("fe80::11"),
+            interface: Some(link),
+        });
+        assert_eq!(own.interface.map(|interface| interface.index), Some(link));
+        assert_eq!(own.v6, Some(global.parse().unwrap()));
+    }
 }

@@ -160,12 +160,17 @@ fn a_link_that_goes_and_comes_is_a_message_and_the_last_one_takes_all_routes() {
     assert_eq!(table.status().degraded_count, 0);
 }
 
+fn lost(address: &str) -> NextHop {
+    let address: std::net::IpAddr = address.parse().unwrap();
+    address.into()
+}
+
 #[test]
 fn a_neighbour_that_is_lost_leaves_the_group_before_any_route_changes() {
     let (mut table, now) = (both_wanted(), Instant::now());
     write_objects(&mut table);
     work(&mut table, now, Outcome::Done);
-    table.lose(B.parse().unwrap());
+    table.lose(lost(B));
     assert_eq!(write_objects(&mut table), ["2 has 0"]);
     // What it means for each prefix is said: one keeps it, by somebody else's word.
     table.want(prefix(P), &hops(&[A]));
@@ -176,8 +181,8 @@ fn a_neighbour_that_is_lost_leaves_the_group_before_any_route_changes() {
     table.find_lost();
     assert_eq!(write_objects(&mut table), ["2 has 0+1"]);
     // With nothing else a lost neighbour is better than none.
-    table.lose(A.parse().unwrap());
-    table.lose(B.parse().unwrap());
+    table.lose(lost(A));
+    table.lose(lost(B));
     assert_eq!(write_objects(&mut table), [""; 0]);
 }
 

@@ -1,0 +1,287 @@
+//! Links and their link-local addresses, as the kernel tells them.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::Ipv6Addr;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use futures_util::FutureExt;
+use netlink_sys::{AsyncSocket, AsyncSocketExt, SocketAddr, TokioSocket};
+use tokio::time::{sleep, timeout};
+
+use crate::fib::message::{self, RawMessage, flag, kind};
+
+/// For one datagram of an answer.
+const ANSWER: Duration = Duration::from_secs(2);
+/// The largest datagram of a dump.
+const DATAGRAM: usize = 64 * 1024;
+/// From one reading to the next at least.
+const APART: Duration = Duration::from_millis(100);
+/// `struct ifinfomsg`, `struct ifaddrmsg`.
+const LINK_HEADER: usize = 16;
+const ADDRESS_HEADER: usize = 8;
+/// `IFLA_ADDRESS`, `IFLA_IFNAME`, `IFA_ADDRESS`, `IFA_FLAGS`.
+const LINK_LAYER: u16 = 1;
+const NAME: u16 = 3;
+const ADDRESS: u16 = 1;
+const FLAGS: u16 = 8;
+/// `IFA_F_DADFAILED`, `IFA_F_TENTATIVE`: others may have it.
+const UNSURE: u32 = 0x08 | 0x40;
+/// Links of pods, each of which has a link-local address: nobody's uplinks.
+const POD_LINKS: &str = "rcni";
+const POD_LINK_LEN: usize = POD_LINKS.len() + 11;
+
+/// One link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KernelLink {
+    /// `eth0`.
+    pub name: String,
+    /// Switched on.
+    pub up: bool,
+    /// Something comes through.
+    pub running: bool,
+    /// Its Ethernet address, if it has one.
+    pub link_layer: Option<[u8; 6]>,
+    /// The first that can be used.
+    pub link_local: Option<Ipv6Addr>,
+    /// There is one that cannot: duplicate address detection is not through, or has found another.
+    pub unsure: bool,
+}
+
+/// All links by their indexes, but for loopback and those of pods.
+pub type KernelLinks = BTreeMap<u32, KernelLink>;
+
+/// Reads and watches them in the namespace of the thread that made it.
+pub struct Kernel {
+    news: TokioSocket,
+    dumps: TokioSocket,
+    sequence: u32,
+    buffer: BytesMut,
+}
+
+impl Kernel {
+    /// Subscribes.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn open() -> io::Result<Self> {
+        let mut news = TokioSocket::new(netlink_sys::protocols::NETLINK_ROUTE)?;
+        news.socket_mut().bind_auto()?;
+        for group in [libc::RTNLGRP_LINK, libc::RTNLGRP_IPV6_IFADDR] {
+            news.socket_ref().add_membership(group)?;
+        }
+        let mut dumps = TokioSocket::new(netlink_sys::protocols::NETLINK_ROUTE)?;
+        dumps.socket_mut().bind_auto()?;
+        Ok(Self {
+            news,
+            dumps,
+            sequence: 0,
+            buffer: BytesMut::with_capacity(DATAGRAM),
+        })
+    }
+
+    /// All of them now.
+    ///
+    /// # Errors
+    /// The kernel's, or a timeout.
+    pub async fn read(&mut self) -> io::Result<KernelLinks> {
+        let mut links = KernelLinks::new();
+        self.dump(kind::GET_LINK, LINK_HEADER, |answer| {
+            links.extend(parse_link(answer));
+        })
+        .await?;
+        self.dump(GET_ADDRESS, ADDRESS_HEADER, |answer| {
+            if let Some((index, address, unsure)) = parse_address(answer)
+                && let Some(link) = links.get_mut(&index)
+            {
+                if unsure {
+                    link.unsure = true;
+                } else {
+                    link.link_local = link.link_local.or(Some(address));
+                }
+            }
+        })
+        .await?;
+        Ok(links)
+    }
+
+    async fn dump(
+        &mut self,
+        what: u16,
+        header: usize,
+        mut each: impl FnMut(&RawMessage<'_>),
+    ) -> io::Result<()> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let request = request(what, header, self.sequence);
+        let to = SocketAddr::new(0, 0);
+        timeout(ANSWER, self.dumps.send_to(&request, &to)).await??;
+        loop {
+            self.buffer.clear();
+            self.buffer.reserve(DATAGRAM);
+            timeout(ANSWER, self.dumps.recv(&mut self.buffer)).await??;
+            for answer in message::split(&self.buffer) {
+                match answer.kind {
+                    // The answer to an earlier question, given up since.
+                    _ if answer.sequence != self.sequence => {}
+                    kind::DONE | kind::ERROR => {
+                        return match message::errno_of(answer.payload) {
+                            0 => Ok(()),
+                            errno => Err(io::Error::from_raw_os_error(errno)),
+                        };
+                    }
+                    _ => each(&answer),
+                }
+            }
+        }
+    }
+
+    /// Something changed, or may have: lost notifications (ENOBUFS) mean the same. Pods come and go
+    /// without a word.
+    pub async fn changed(&mut self) {
+        loop {
+            self.buffer.clear();
+            self.buffer.reserve(DATAGRAM);
+            let heard = self.news.recv(&mut self.buffer).await;
+            if heard.is_err() || message::split(&self.buffer).any(|news| !is_of_pod(&news)) {
+                break;
+            }
+        }
+        sleep(APART).await;
+        // What came meanwhile is covered by one reading.
+        loop {
+            self.buffer.clear();
+            self.buffer.reserve(DATAGRAM);
+            match self.news.recv(&mut self.buffer).now_or_never() {
+                Some(Ok(())) => {}
+                Some(Err(_)) | None => return,
+            }
+        }
+    }
+}
+
+/// `RTM_GETADDR`.
+const GET_ADDRESS: u16 = 22;
+
+/// A dump of everything, in IPv6 where families matter.
+fn request(what: u16, header: usize, sequence: u32) -> Vec<u8> {
+    let length = message::HEADER_LEN + header;
+    let mut bytes = u32::try_from(length)
+        .unwrap_or_default()
+        .to_ne_bytes()
+        .to_vec();
+    bytes.extend(what.to_ne_bytes());
+    bytes.extend((flag::REQUEST | flag::DUMP).to_ne_bytes());
+    bytes.extend(sequence.to_ne_bytes());
+    bytes.resize(length, 0);
+    if what == GET_ADDRESS
+        && let Some(family) = bytes.get_mut(message::HEADER_LEN)
+    {
+        *family = message::family::INET6;
+    }
+    bytes
+}
+
+fn name_of(attributes: &[u8]) -> Option<String> {
+    let mut all = message::attributes(attributes);
+    let (_, name) = all.find(|(kind, _)| *kind == NAME)?;
+    let name = name.split(|byte| *byte == 0).next()?;
+    Some(String::from_utf8_lossy(name).into_owned())
+}
+
+fn is_pod_link(name: &str) -> bool {
+    let hash = name.strip_prefix(POD_LINKS);
+    name.len() == POD_LINK_LEN
+        && hash.is_some_and(|hash| hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// A notification about a pod's link. Addresses do not say the name of theirs.
+fn is_of_pod(news: &RawMessage<'_>) -> bool {
+    let attributes = news.payload.get(LINK_HEADER..).unwrap_or_default();
+    matches!(news.kind, kind::NEW_LINK | kind::DEL_LINK)
+        && name_of(attributes).is_some_and(|name| is_pod_link(&name))
+}
+
+fn parse_link(answer: &RawMessage<'_>) -> Option<(u32, KernelLink)> {
+    if answer.kind != kind::NEW_LINK {
+        return None;
+    }
+    let index = message::u32_at(answer.payload, 4)?;
+    let flags = message::u32_at(answer.payload, 8)?;
+    let attributes = answer.payload.get(LINK_HEADER..)?;
+    let name = name_of(attributes)?;
+    let is = |flag: i32| flags & flag.unsigned_abs() != 0;
+    if is(libc::IFF_LOOPBACK) || is_pod_link(&name) {
+        return None;
+    }
+    let mut all = message::attributes(attributes);
+    let link_layer = all.find(|(kind, _)| *kind == LINK_LAYER);
+    let link = KernelLink {
+        name,
+        up: is(libc::IFF_UP),
+        running: is(libc::IFF_RUNNING),
+        link_layer: link_layer.and_then(|(_, bytes)| bytes.try_into().ok()),
+        link_local: None,
+        unsure: false,
+    };
+    Some((index, link))
+}
+
+/// A link-local address, on which link, and whether it cannot be used.
+fn parse_address(answer: &RawMessage<'_>) -> Option<(u32, Ipv6Addr, bool)> {
+    let [family, _, short, _] = *answer.payload.first_chunk()?;
+    if answer.kind != kind::NEW_ADDRESS || family != message::family::INET6 {
+        return None;
+    }
+    let index = message::u32_at(answer.payload, 4)?;
+    let (mut address, mut flags) = (None, u32::from(short));
+    for (kind, value) in message::attributes(answer.payload.get(ADDRESS_HEADER..)?) {
+        match kind {
+            ADDRESS => address = <[u8; 16]>::try_from(value).ok().map(Ipv6Addr::from),
+            FLAGS => flags = message::u32_at(value, 0)?,
+            _ => {}
+        }
+    }
+    let address = address.filter(Ipv6Addr::is_unicast_link_local)?;
+    Some((index, address, flags & UNSURE != 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_pods_links_are_pods_links() {
+        assert!(is_pod_link("rcni0123456789a"));
+        for name in ["rcni0", "rcni-uplink", "eth0", "rcni0123456789x"] {
+            assert!(!is_pod_link(name), "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn loopback_is_no_link() {
+        let links = Kernel::open().unwrap().read().await.unwrap();
+        assert!(links.values().all(|link| link.name != "lo"));
+    }
+
+    #[test]
+    fn any_bytes_are_a_link_or_nothing() {
+        let bytes: Vec<u8> = (0..200_u8).map(|byte| byte.wrapping_mul(31)).collect();
+        for length in 0..bytes.len() {
+            for kind in [kind::NEW_LINK, kind::NEW_ADDRESS] {
+                let answer = RawMessage {
+                    kind,
+                    flags: 0,
+                    sequence: 0,
+                    port: 0,
+                    payload: &bytes[..length],
+                };
+                let _ = (
+                    parse_link(&answer),
+                    parse_address(&answer),
+                    is_of_pod(&answer),
+                );
+            }
+        }
+    }
+}
