@@ -20,9 +20,9 @@ use crate::core::{Core, FoundLinks, Marks, PeerSettings, Whence, with_found};
 use crate::discovery::task::Discovery;
 use crate::discovery::{Interest, LinkPeer, Links, link_peers};
 use crate::drained::Drained;
+use crate::fib::Ownership;
 use crate::fib::former::Former;
 use crate::fib::task::{Command, Fib};
-use crate::fib::{Ownership, Settings};
 use crate::jitter::random;
 use crate::marker::Marker;
 use crate::reload::state::State;
@@ -133,30 +133,20 @@ async fn start(
     let control = side.within(|| server::bind(socket))?;
     raise_descriptors();
     let settings = settings(config);
-    let (interest, looked_for) = watch::channel(Interest {
-        peers: link_peers(config),
-        ..Interest::default()
-    });
-    let discovery = Discovery::open(looked_for).await;
-    let discovery = discovery.map_err(DaemonError::Netlink)?;
-    let found = discovery.told().clone();
-    let known = with_found(&settings, &found);
+    let (found, link_inlet) = look_at_links(config).await.map_err(DaemonError::Netlink)?;
+    let known = with_found(&settings, found.links());
     let (events, event_inlet) = mpsc::channel(tasks::EVENTS);
     let listening = Listening::start(Wanted::new(config, &known), events.clone())?;
     let gate = listening.gate().clone();
-    let mut watcher = Watcher::open().map_err(DaemonError::Netlink)?;
-    let interfaces = watcher.read().await.map_err(DaemonError::Netlink)?;
+    let (watcher, interfaces) = own_addresses().await.map_err(DaemonError::Netlink)?;
     warn_of_absent(config, &interfaces);
     let owner = convert::ownership(&config.kernel);
     let former = former(socket, config.kernel.install.then_some(owner));
-    let routes = config.kernel.install.then(|| convert::fib(config));
-    let (fib, adopted) = open_fib(&side, routes).await?;
+    let (fib, adopted) = open_fib(&side, config).await?;
     let (queries, query_inlet) = mpsc::channel(tasks::QUERIES);
     let (fib_queries, fib_query_inlet) = mpsc::channel(tasks::QUERIES);
     let (fib_commands, fib_command_inlet) = mpsc::channel(tasks::FIB_COMMANDS);
     tasks::spawn_addresses(watcher, interfaces.clone(), events.clone());
-    let (links, link_inlet) = mpsc::channel(tasks::LINKS);
-    tasks::spawn_discovery(discovery, links);
     let (reloads, reload_inlet) = mpsc::channel(tasks::QUERIES);
     let (changes, change_inlet) = mpsc::channel(1);
     let state = Arc::new(State::new(file, config, started));
@@ -171,7 +161,7 @@ async fn start(
         tasks::Wire::on(&wire),
     )
     .on(interfaces)
-    .linked(FoundLinks::new(found, interest))
+    .linked(found)
     .marked(marks);
     let asker = Asker {
         bfd: core.paths(),
@@ -236,6 +226,25 @@ fn speaker(
     (speaker, Marks::new(marker, drained))
 }
 
+/// What is there already, and what will come.
+async fn look_at_links(config: &SpeakerConfig) -> io::Result<(FoundLinks, mpsc::Receiver<Links>)> {
+    let (interest, looked_for) = watch::channel(Interest {
+        peers: link_peers(config),
+        ..Interest::default()
+    });
+    let discovery = Discovery::open(looked_for).await?;
+    let found = FoundLinks::new(discovery.told().clone(), interest);
+    let (links, inlet) = mpsc::channel(tasks::LINKS);
+    tasks::spawn_discovery(discovery, links);
+    Ok((found, inlet))
+}
+
+async fn own_addresses() -> io::Result<(Watcher, Interfaces)> {
+    let mut watcher = Watcher::open()?;
+    let interfaces = watcher.read().await?;
+    Ok((watcher, interfaces))
+}
+
 /// What earlier runs have marked their routes with; from now on with these marks, too.
 fn former(socket: &Path, owner: Option<Ownership>) -> Option<Former> {
     let former = Former::beside(socket).and_then(|mut former| {
@@ -258,12 +267,12 @@ fn is_kept_by_peers(config: &SpeakerConfig, marker: Option<&Marker>) -> bool {
 /// The kernel's routes, if they are ours to change, and how many an earlier run has left.
 async fn open_fib(
     side: &tasks::Side,
-    settings: Option<Settings>,
+    config: &SpeakerConfig,
 ) -> Result<(Option<Fib>, usize), DaemonError> {
-    let Some(settings) = settings else {
+    if !config.kernel.install {
         return Ok((None, 0));
-    };
-    let opened = side.run(Fib::open(settings)).await;
+    }
+    let opened = side.run(Fib::open(convert::fib(config))).await;
     let (fib, adopted) = opened.map_err(netlink_error)?;
     Ok((Some(fib), adopted))
 }

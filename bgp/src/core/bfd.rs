@@ -1,6 +1,6 @@
 //! Between the speaker and BFD.
 
-use rcni_bgp_proto::speaker::{Input, PeerId, Watch};
+use rcni_bgp_proto::speaker::{Input, NextHop, PeerId, Watch};
 
 use super::Core;
 use crate::bfd::{Distance, Wish};
@@ -9,7 +9,10 @@ impl Core {
     /// The way to a peer is to be watched so, or not any more.
     pub(super) fn watch(&mut self, peer: PeerId, watch: Option<Watch>) {
         let wish = watch.map(|watch| {
-            let settings = self.settings_at(watch.neighbor());
+            let settings = self.settings_at(NextHop {
+                address: watch.address,
+                interface: watch.interface,
+            });
             let distance = settings.map_or(Distance::Link, |settings| settings.distance);
             let on_link = watch.interface.is_some() || self.interfaces.is_on_link(watch.address);
             Wish {

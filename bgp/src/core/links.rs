@@ -23,6 +23,12 @@ impl FoundLinks {
         let interest = Some(interest);
         Self { found, interest }
     }
+
+    /// What was found.
+    #[must_use]
+    pub fn links(&self) -> &Links {
+        &self.found
+    }
 }
 
 impl Core {

@@ -47,6 +47,8 @@ pub struct KernelLink {
     pub link_local: Option<Ipv6Addr>,
     /// There is one that cannot: duplicate address detection is not through, or has found another.
     pub unsure: bool,
+    /// The kernel has a default route there by a router advertisement.
+    pub default_route: bool,
 }
 
 /// All links by their indexes, but for loopback and those of pods.
@@ -73,6 +75,8 @@ impl Kernel {
         }
         let mut dumps = TokioSocket::new(netlink_sys::protocols::NETLINK_ROUTE)?;
         dumps.socket_mut().bind_auto()?;
+        // Kernels before 4.20 do not know it: they send more than was asked for, and we filter.
+        let _ = dumps.socket_ref().set_netlink_get_strict_chk(true);
         Ok(Self {
             news,
             dumps,
@@ -87,11 +91,11 @@ impl Kernel {
     /// The kernel's, or a timeout.
     pub async fn read(&mut self) -> io::Result<KernelLinks> {
         let mut links = KernelLinks::new();
-        self.dump(kind::GET_LINK, LINK_HEADER, |answer| {
+        self.dump(&all_of(kind::GET_LINK, LINK_HEADER), |answer| {
             links.extend(parse_link(answer));
         })
         .await?;
-        self.dump(GET_ADDRESS, ADDRESS_HEADER, |answer| {
+        self.dump(&all_of(GET_ADDRESS, ADDRESS_HEADER), |answer| {
             if let Some((index, address, unsure)) = parse_address(answer)
                 && let Some(link) = links.get_mut(&index)
             {
@@ -103,17 +107,38 @@ impl Kernel {
             }
         })
         .await?;
+        let mut routes = Vec::new();
+        message::dump_routes(
+            &mut routes,
+            0,
+            message::family::INET6,
+            MAIN,
+            Some(BY_ROUTERS),
+        );
+        self.dump(&routes, |answer| {
+            let route = message::parse_route(answer.payload);
+            let route = route.filter(|route| route.protocol == BY_ROUTERS);
+            if let Some(route) = route.filter(|route| route.prefix.prefix() == 0)
+                && let Some(index) = route.interface
+                && let Some(link) = links.get_mut(&index)
+            {
+                link.default_route = true;
+            }
+        })
+        .await?;
         Ok(links)
     }
 
     async fn dump(
         &mut self,
-        what: u16,
-        header: usize,
+        request: &[u8],
         mut each: impl FnMut(&RawMessage<'_>),
     ) -> io::Result<()> {
         self.sequence = self.sequence.wrapping_add(1);
-        let request = request(what, header, self.sequence);
+        let mut request = request.to_vec();
+        if let Some(field) = request.get_mut(8..12) {
+            field.copy_from_slice(&self.sequence.to_ne_bytes());
+        }
         let to = SocketAddr::new(0, 0);
         timeout(ANSWER, self.dumps.send_to(&request, &to)).await??;
         loop {
@@ -162,9 +187,12 @@ impl Kernel {
 
 /// `RTM_GETADDR`.
 const GET_ADDRESS: u16 = 22;
+/// `RT_TABLE_MAIN`, `RTPROT_RA`.
+const MAIN: u32 = 254;
+const BY_ROUTERS: u8 = 9;
 
 /// A dump of everything, in IPv6 where families matter.
-fn request(what: u16, header: usize, sequence: u32) -> Vec<u8> {
+fn all_of(what: u16, header: usize) -> Vec<u8> {
     let length = message::HEADER_LEN + header;
     let mut bytes = u32::try_from(length)
         .unwrap_or_default()
@@ -172,7 +200,6 @@ fn request(what: u16, header: usize, sequence: u32) -> Vec<u8> {
         .to_vec();
     bytes.extend(what.to_ne_bytes());
     bytes.extend((flag::REQUEST | flag::DUMP).to_ne_bytes());
-    bytes.extend(sequence.to_ne_bytes());
     bytes.resize(length, 0);
     if what == GET_ADDRESS
         && let Some(family) = bytes.get_mut(message::HEADER_LEN)
@@ -223,6 +250,7 @@ fn parse_link(answer: &RawMessage<'_>) -> Option<(u32, KernelLink)> {
         link_layer: link_layer.and_then(|(_, bytes)| bytes.try_into().ok()),
         link_local: None,
         unsure: false,
+        default_route: false,
     };
     Some((index, link))
 }

@@ -47,6 +47,9 @@ pub struct Seen {
     pub last_dropped: Option<String>,
 }
 
+/// The link's index, and what is seen there.
+pub type News = (u32, Seen);
+
 impl Default for Seen {
     fn default() -> Self {
         Self {
@@ -63,7 +66,7 @@ pub struct Watched {
     name: String,
     index: u32,
     own: watch::Receiver<Own>,
-    out: mpsc::Sender<(u32, Seen)>,
+    out: mpsc::Sender<News>,
     link: Link,
     seen: Seen,
     /// What was said last, and when.
@@ -77,7 +80,7 @@ impl Watched {
         name: String,
         index: u32,
         own: watch::Receiver<Own>,
-        out: mpsc::Sender<(u32, Seen)>,
+        out: mpsc::Sender<News>,
     ) -> Self {
         Self {
             name,

@@ -126,7 +126,7 @@ fn receive_one(socket: &Socket) -> io::Result<Option<Packet>> {
     // SAFETY: all zeros is a value of both, they are plain C structures.
     let (mut from, mut header): (libc::sockaddr_in6, libc::msghdr) = unsafe { std::mem::zeroed() };
     header.msg_name = (&raw mut from).cast();
-    header.msg_namelen = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
+    header.msg_namelen = libc::socklen_t::try_from(size_of_val(&from)).unwrap_or_default();
     header.msg_iov = &raw mut vector;
     header.msg_iovlen = 1;
     header.msg_control = control.as_mut_ptr().cast();

@@ -12,7 +12,7 @@ use tokio::time::{Instant, interval_at, sleep};
 use tracing::{info, warn};
 
 use super::kernel::{Kernel, KernelLink, KernelLinks};
-use super::link::{Own, Seen, Watched};
+use super::link::{News, Own, Seen, Watched};
 use super::router::{self, Accepting};
 use super::{Interest, LinkPeer, Links, Report, State, on_link};
 use crate::jitter::jitter;
@@ -46,7 +46,8 @@ pub struct Discovery {
     links: KernelLinks,
     looked: BTreeMap<u32, Looked>,
     interest: watch::Receiver<Interest>,
-    seen: (mpsc::Sender<(u32, Seen)>, mpsc::Receiver<(u32, Seen)>),
+    news: mpsc::Receiver<News>,
+    tell: mpsc::Sender<News>,
     told: Links,
 }
 
@@ -56,6 +57,7 @@ impl Discovery {
     /// # Errors
     /// The kernel's.
     pub async fn open(interest: watch::Receiver<Interest>) -> io::Result<Self> {
+        let (tell, news) = mpsc::channel(SEEN);
         let mut kernel = Kernel::open()?;
         let links = kernel.read().await?;
         let mut discovery = Self {
@@ -63,7 +65,8 @@ impl Discovery {
             links,
             looked: BTreeMap::new(),
             interest,
-            seen: mpsc::channel(SEEN),
+            news,
+            tell,
             told: Links::default(),
         };
         discovery.look();
@@ -87,7 +90,7 @@ impl Discovery {
                 changed = self.interest.changed() => if changed.is_err() {
                     return;
                 },
-                Some((index, seen)) = self.seen.1.recv() => {
+                Some((index, seen)) = self.news.recv() => {
                     if let Some(looked) = self.looked.get_mut(&index) {
                         looked.seen = seen;
                     }
@@ -129,7 +132,7 @@ impl Discovery {
         });
         for (index, link) in links.iter().filter(|(_, link)| wanted(&link.name)) {
             let looked = self.looked.entry(*index);
-            let looked = looked.or_insert_with(|| begin(*index, &link.name, &self.seen.0));
+            let looked = looked.or_insert_with(|| begin(*index, &link.name, &self.tell));
             match router::switch_off(&link.name) {
                 // What it was at first is said as long as it is looked at.
                 Accepting::Off if matches!(looked.accepting, Accepting::SwitchedOff(_)) => {}
@@ -198,6 +201,13 @@ impl Discovery {
             Verdict::Waiting => Vec::new(),
         };
         let accepting = looked.and_then(|looked| looked.accepting.note(&link.name));
+        let route = looked.filter(|_| link.default_route).map(|_| {
+            format!(
+                "the kernel has a default route of a router advertisement on {0}, of before accept_ra was 0: \
+                 it ends with its lifetime, or by `ip -6 route delete default proto ra dev {0}`",
+                link.name
+            )
+        });
         let dropped = seen.last_dropped.map(|last| {
             format!(
                 "{} router advertisements or solicitations on {} were dropped; the last: {last}",
@@ -215,7 +225,7 @@ impl Discovery {
             text,
             neighbor,
             others,
-            notes: accepting.into_iter().chain(dropped).collect(),
+            notes: accepting.into_iter().chain(route).chain(dropped).collect(),
             dropped: seen.dropped,
         }
     }
@@ -246,9 +256,9 @@ impl Discovery {
     }
 }
 
-fn begin(index: u32, name: &str, seen: &mpsc::Sender<(u32, Seen)>) -> Looked {
+fn begin(index: u32, name: &str, tell: &mpsc::Sender<News>) -> Looked {
     let (own, own_inlet) = watch::channel(Own::default());
-    let watched = Watched::new(name.to_owned(), index, own_inlet, seen.clone());
+    let watched = Watched::new(name.to_owned(), index, own_inlet, tell.clone());
     Looked {
         name: name.to_owned(),
         own,

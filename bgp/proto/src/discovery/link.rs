@@ -310,7 +310,7 @@ mod tests {
             link.hear(address(1), RA, now);
             let sent = run(&mut link, &mut now, secs(300));
             assert!(of(&sent, Send::Solicitation).is_empty());
-            assert!(of(&sent, Send::Advertisement)[0] <= ANSWER, "the new one");
+            assert!(of(&sent, Send::Advertisement)[0] <= APART, "the new one");
         }
     }
 

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::time::Instant;
 
 use super::Speaker;
-use super::api::{LinkState, NextHop, Output, PeerConfig, PeerId, Remote};
+use super::api::{LinkState, NextHop, PeerConfig, PeerId, Remote};
 use super::difference::Field;
 use super::drain::DrainState;
 use super::neighbor::Neighbor;
@@ -41,11 +41,6 @@ impl Speaker {
         for (id, key) in self.on_links() {
             match found.remove(&key) {
                 None => {
-                    let neighbor = self.neighbors.get(id.index());
-                    let lost = neighbor.filter(|peer| peer.session().is_some());
-                    if let Some(neighbor) = lost.map(Neighbor::as_hop) {
-                        self.outputs.push_back(Output::Lost { neighbor });
-                    }
                     let words = Notification::cease(cease_subcode::PEER_DECONFIGURED);
                     self.retire(id, &words, now);
                 }
@@ -101,6 +96,7 @@ impl Speaker {
         let Some(id) = id else { return };
         self.rib.make_room(self.neighbors.len());
         if self.deferral != Deferral::Stopped && self.drain != DrainState::Closed {
+            self.hold_back(id, now);
             self.feed_peer(id.index(), PeerInput::Start, now);
         }
     }

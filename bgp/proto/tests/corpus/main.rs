@@ -52,6 +52,11 @@ fn update() {
 }
 
 #[test]
+fn discovery() {
+    each_seed("discovery", 5, fuzz::discovery::run);
+}
+
+#[test]
 fn nlri() {
     each_seed("nlri", 4, fuzz::nlri::run);
 }

@@ -199,7 +199,7 @@ fn no_field_is_forgotten_in_these_tables() {
     let tables = PEER.iter().map(|(field, ..)| *field);
     let tables = tables.chain(SPEAKER.iter().map(|(field, ..)| *field));
     // These have tests of their own.
-    let ranges = [Field::Network, Field::Limit];
+    let ranges = [Field::Network, Field::Links, Field::Limit];
     let tables = tables.chain(ranges);
     let tables = tables.chain([Field::PathsTold, Field::Sockets]);
     let known: BTreeSet<Field> = tables.collect();
@@ -319,4 +319,28 @@ fn networks_are_told_apart() {
     let difference = between(&before, &after);
     assert_eq!(difference.originated, [prefix("10.244.2.0/24")]);
     assert_eq!(difference.withdrawn, [prefix("10.244.1.0/24")]);
+}
+
+#[test]
+fn other_links_are_no_other_router() {
+    let on = |links: &str, address: Option<&str>, port| {
+        let mut config = config();
+        config.peers[0].remote = Remote::Link {
+            links: links.to_owned(),
+            address: address.map(|text| text.parse().unwrap()),
+            port,
+        };
+        config
+    };
+    let name = config().peers[0].name.clone();
+    let of = |change| vec![(name.clone(), change)];
+    let one = on("eth0", None, 179);
+    assert!(changes(&one, &one).is_empty());
+    let links = of(Change::Live(vec![Field::Links]));
+    assert_eq!(changes(&one, &on("eth*", None, 179)), links);
+    assert_eq!(changes(&one, &on("eth0", Some("fe80::1"), 179)), links);
+    let port = of(Change::Reset(vec![Field::Port]));
+    assert_eq!(changes(&one, &on("eth0", None, 1179)), port);
+    let place = of(Change::Anew(vec![Field::Place]));
+    assert_eq!(changes(&config(), &one), place);
 }

@@ -13,8 +13,8 @@ use crate::policy::Policy;
 use crate::rib::{Graceful, Knobs, Target, Who};
 use crate::speaker::restart::BOUND;
 use crate::speaker::{
-    ConnId, Input, Interface, LinkState, NextHop, Output, OwnAddresses, PeerConfig, PeerId, Remote,
-    RemoteAs, Speaker, SpeakerConfig,
+    ConnId, ConnectError, Input, Interface, LinkState, NextHop, Output, OwnAddresses, PeerConfig,
+    PeerId, Remote, RemoteAs, Speaker, SpeakerConfig,
 };
 
 const TOR: &str = "fe80::1";
@@ -66,14 +66,19 @@ fn names(solo: &Solo) -> Vec<String> {
     status.peers.into_iter().map(|peer| peer.name).collect()
 }
 
-/// What is dialled from now on.
+/// What is dialled from now on; nobody answers.
 fn dialled(solo: &mut Solo, input: Input<'_>) -> Vec<String> {
     solo.speaker.handle(input, solo.now);
-    let mut dialled = vec![];
+    let (mut dialled, mut conns) = (vec![], vec![]);
     while let Some(output) = solo.speaker.poll_output() {
-        if let Output::Dial { remote, .. } = output {
+        if let Output::Dial { remote, conn, .. } = output {
             dialled.push(remote.to_string());
+            conns.push(conn);
         }
+    }
+    for conn in conns {
+        let cause = ConnectError::Unreachable;
+        solo.input(Input::ConnectFailed { conn, cause });
     }
     dialled
 }
@@ -112,7 +117,8 @@ fn one_address_on_two_links_is_two_peers() {
     establish(&mut solo, TOR, 2, 65102);
     let status = solo.speaker.status(solo.now);
     let states: Vec<_> = status.peers.iter().map(|peer| peer.state).collect();
-    assert_eq!(states, [State::Connect, State::Established]);
+    assert_eq!(states[1], State::Established);
+    assert_ne!(states[0], State::Established);
     assert_eq!(status.peers[1].interface, Some(eth(2)));
     establish(&mut solo, TOR, 1, 65101);
     // Nobody else: neither another address nor another link.
@@ -124,7 +130,10 @@ fn one_address_on_two_links_is_two_peers() {
 
 #[test]
 fn who_is_not_there_any_more_is_lost_with_its_link() {
-    let mut solo = Solo::with(config(&[on_links("tor", "eth*")]));
+    let mut solo = Solo::with(config(&[PeerConfig {
+        passive: true,
+        ..on_links("tor", "eth*")
+    }]));
     let both = vec![state("tor", 1, Some(TOR)), state("tor", 2, Some(TOR))];
     solo.input(Input::Links(both));
     let first = establish(&mut solo, TOR, 1, 65101);
@@ -152,8 +161,11 @@ fn who_is_not_there_any_more_is_lost_with_its_link() {
 
 #[test]
 fn a_name_makes_a_peer_of_that_name_and_reload_keeps_its_session() {
-    let pattern = on_links("tor", "eth1");
-    let mut solo = Solo::with(config(&[pattern.clone()]));
+    let pattern = PeerConfig {
+        passive: true,
+        ..on_links("tor", "eth1")
+    };
+    let mut solo = Solo::with(config(std::slice::from_ref(&pattern)));
     solo.input(Input::Links(vec![state("tor", 1, Some(TOR))]));
     let conn = establish(&mut solo, TOR, 1, 65101);
     assert_eq!(names(&solo), ["tor"]);
@@ -162,10 +174,11 @@ fn a_name_makes_a_peer_of_that_name_and_reload_keeps_its_session() {
             allow_own_as: 1,
             ..pattern.knobs
         },
+        passive: true,
         ..on_links("tor", "eth*")
     };
     let reload = |peer: &PeerConfig| Input::Reconfigure {
-        config: Box::new(config(&[peer.clone()])),
+        config: Box::new(config(std::slice::from_ref(peer))),
         sockets: std::collections::BTreeSet::new(),
     };
     solo.input(reload(&wider));
