@@ -153,16 +153,10 @@ async fn start(
     let reloader = Reloader::new(file, config.clone(), changes, state.clone());
     tasks::spawn_reload(&side, reloader, reload_inlet, hangup);
     let (speaker, marks) = speaker(config, socket, adopted, started);
-    let core = Core::new(
-        speaker,
-        known,
-        gate.clone(),
-        events,
-        tasks::Wire::on(&wire),
-    )
-    .on(interfaces)
-    .linked(found)
-    .marked(marks);
+    let core = Core::new(speaker, known, gate.clone(), events, tasks::Wire::on(&wire))
+        .on(interfaces)
+        .linked(found)
+        .marked(marks);
     let asker = Asker {
         bfd: core.paths(),
         reload: reloads,
@@ -175,11 +169,7 @@ async fn start(
         gate,
     };
     tasks::spawn_control(&side, control, asker);
-    info!(
-        asn = %config.asn, router_id = %config.router_id, port = config.listen_port,
-        peers = config.peers.len(), adopted, socket = %socket.display(),
-        "rcni-bgp {} runs", env!("CARGO_PKG_VERSION"),
-    );
+    say_what_runs(config, adopted, socket);
     let inlets = Inlets {
         paths: core.paths(),
         events: event_inlet,
@@ -224,6 +214,14 @@ fn speaker(
     let speaker = convert::speaker(config, restarting, random());
     let speaker = Speaker::new(speaker, started);
     (speaker, Marks::new(marker, drained))
+}
+
+fn say_what_runs(config: &SpeakerConfig, adopted: usize, socket: &Path) {
+    info!(
+        asn = %config.asn, router_id = %config.router_id, port = config.listen_port,
+        peers = config.peers.len(), adopted, socket = %socket.display(),
+        "rcni-bgp {} runs", env!("CARGO_PKG_VERSION"),
+    );
 }
 
 /// What is there already, and what will come.
