@@ -5,7 +5,10 @@ mod common;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use common::{DEADLINE, add_pod, in_lab, routes, wait_established, wait_no_route, wait_route};
+use common::{
+    DEADLINE, add_pod, in_lab, routes, wait_established, wait_frr_settled, wait_no_route,
+    wait_route,
+};
 use rcni_tests::status::Status;
 use rcni_tests::{Lab, wait_until};
 
@@ -164,6 +167,7 @@ fn a_reset_keeps_routes_and_a_shutdown_does_not() -> Result<()> {
         wait_fabric(lab)?;
         let (tor, node1, node2) = (lab.node("tor")?, lab.node("node1")?, lab.node("node2")?);
         let (own, other) = ("10.244.1.0/24", "10.244.2.0/24");
+        wait_frr_settled(tor)?;
         for node in [tor, node1, node2] {
             node.shell(WATCH)?;
         }

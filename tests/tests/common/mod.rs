@@ -136,6 +136,25 @@ pub(crate) fn deploy_text(text: &str) -> Result<(TempDir, Lab)> {
     Ok((folder, lab))
 }
 
+/// Waits until FRR has applied its route maps to what it had told before: it does so 5 s after it has
+/// read them. A route of which it hears the end right then leaves its table, and the neighbours are
+/// never told (8.4.4: `show bgp … neighbors … advertised-routes` still has it, `show bgp …` has not).
+/// Whoever waits for a withdrawal in the first seconds of a router waits for this first.
+pub(crate) fn wait_frr_settled(router: &Node) -> Result<()> {
+    const TIMERS: [&str; 2] = ["bgp_route_map_update_timer", "coalesce"];
+    wait_until(
+        DEADLINE,
+        "FRR has applied its route maps",
+        || -> Result<()> {
+            let timers = router.check(&["vtysh", "-c", "show thread timers"])?;
+            ensure!(timers.contains("bgpd"), "no timers of bgpd: {timers}");
+            let left = TIMERS.iter().find(|timer| timers.contains(**timer));
+            ensure!(left.is_none(), "{left:?} runs");
+            Ok(())
+        },
+    )
+}
+
 /// Waits until the session of `node` with its peer `peer` is up.
 pub(crate) fn wait_established(node: &Node, peer: &str) -> Result<()> {
     wait_established_within(DEADLINE, node, peer)
