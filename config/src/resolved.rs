@@ -126,6 +126,8 @@ pub struct FelixConfig {
     pub masquerade: bool,
     /// The same for IPv6.
     pub masquerade_ipv6: bool,
+    /// What the node is known by: what is translated gets it, while the node has it.
+    pub node_addresses: NodeAddresses,
     /// Which iptables is used.
     pub iptables_backend: IptablesBackend,
     /// Whether the kernel tells of routes with their next hops.

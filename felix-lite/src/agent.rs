@@ -22,6 +22,7 @@ use crate::desired::Desired;
 use crate::linkdown;
 use crate::monitor::Monitor;
 use crate::schedule::Schedule;
+use crate::source::Sources;
 use crate::state::{State, StateError};
 use crate::sysctl::{self, SysctlError, Sysctls};
 use crate::table::apply::TableError;
@@ -97,6 +98,7 @@ pub struct Agent<R> {
     blackholes: Option<Blackholes>,
     preferred: Option<std::path::PathBuf>,
     compat_mode: CompatMode,
+    sources: Sources,
     /// Why uplinks without carrier are not left out.
     linkdown: Option<String>,
 }
@@ -114,6 +116,7 @@ impl<R: Runner + Clone> Agent<R> {
             blackholes: None,
             preferred: None,
             compat_mode,
+            sources: Sources::default(),
             linkdown: None,
         }
     }
@@ -128,10 +131,8 @@ impl<R: Runner + Clone> Agent<R> {
             Err(error) => pass.failures.push(error.into()),
         }
         // After what takes no time: on a node with many rules, reading them takes a second.
-        let (found, failures) = self
-            .tables
-            .ensure(&self.desired.rules, &mut self.state)
-            .await;
+        let rules = self.sources.rules(&self.desired);
+        let (found, failures) = self.tables.ensure(&rules, &mut self.state).await;
         pass.repaired.extend(found);
         pass.failures.extend(failures);
         if pass.failures.is_empty() {

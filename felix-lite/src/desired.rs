@@ -1,6 +1,8 @@
 //! From the configuration to everything that should be true on the node. Pure: nothing is read, and
 //! nothing depends on the time or the node.
 
+use std::net::IpAddr;
+
 use rcni_config::{Cidr, FelixConfig, IptablesBackend, NexthopCompatMode};
 
 use crate::conflist::{self, Conflist};
@@ -15,8 +17,10 @@ pub struct Desired {
     pub settings: Vec<Setting>,
     /// How the kernel tells of routes that use nexthop objects: see [`crate::compat`].
     pub compat_mode: NexthopCompatMode,
-    /// Packet filter rules of each family that has pods.
+    /// Packet filter rules of each family that has pods, if the node has all addresses of `sources`.
     pub rules: Vec<RuleSet>,
+    /// What the rules translate to; see [`crate::source`].
+    pub sources: Vec<IpAddr>,
     /// Where they go.
     pub backend: IptablesBackend,
     /// Ranges whose unused addresses are dropped here.
@@ -47,6 +51,10 @@ pub fn desired(config: &FelixConfig) -> Desired {
     Desired {
         settings: settings.collect(),
         compat_mode: config.nexthop_compat_mode,
+        sources: families
+            .iter()
+            .filter_map(|family| ranges(config, *family).translated_to())
+            .collect(),
         rules: rules.collect(),
         backend: config.iptables_backend,
         blackholes: config.pod_cidrs.clone(),
@@ -75,6 +83,10 @@ fn ranges(config: &FelixConfig, family: Family) -> Ranges {
             Family::V4 => config.masquerade,
             Family::V6 => config.masquerade_ipv6,
         },
+        source: match family {
+            Family::V4 => config.node_addresses.v4.map(IpAddr::V4),
+            Family::V6 => config.node_addresses.v6.map(IpAddr::V6),
+        },
     }
 }
 
@@ -82,7 +94,7 @@ fn ranges(config: &FelixConfig, family: Family) -> Ranges {
 pub(crate) mod tests {
     use std::path::PathBuf;
 
-    use rcni_config::CniConfig;
+    use rcni_config::{CniConfig, NodeAddresses};
 
     use super::*;
 
@@ -95,6 +107,7 @@ pub(crate) mod tests {
             non_masquerade_cidrs: vec![],
             masquerade: true,
             masquerade_ipv6: false,
+            node_addresses: NodeAddresses::default(),
             iptables_backend: IptablesBackend::Auto,
             nexthop_compat_mode: NexthopCompatMode::Auto,
             cni: CniConfig {
@@ -134,6 +147,24 @@ pub(crate) mod tests {
                 .iter()
                 .all(|setting| setting.name.contains("ipv6"))
         );
+    }
+
+    #[test]
+    fn only_what_is_translated_needs_the_nodes_address() {
+        let mut config = config();
+        assert!(desired(&config).sources.is_empty());
+        config.node_addresses = NodeAddresses {
+            v4: Some([10, 255, 1, 1].into()),
+            v6: Some("fd00:10:255::1".parse().unwrap()),
+        };
+        let v4 = IpAddr::from([10, 255, 1, 1]);
+        assert_eq!(desired(&config).sources, [v4]);
+        config.pod_cidrs.push("fd00:10:0:1::/64".parse().unwrap());
+        assert_eq!(desired(&config).sources, [v4], "IPv6 is not translated");
+        config.masquerade_ipv6 = true;
+        assert_eq!(desired(&config).sources.len(), 2);
+        config.masquerade = false;
+        assert_eq!(desired(&config).sources.len(), 1);
     }
 
     #[test]

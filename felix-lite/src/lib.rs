@@ -25,6 +25,7 @@ pub mod nfnetlink;
 pub mod readers;
 pub mod rules;
 mod schedule;
+pub mod source;
 pub mod state;
 pub mod sysctl;
 pub mod table;

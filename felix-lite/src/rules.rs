@@ -1,5 +1,7 @@
 //! Which rules a node needs. Pure: ranges in, chains out; nothing is per pod.
 
+use std::net::IpAddr;
+
 use rcni_config::Cidr;
 
 use crate::table::model::{
@@ -18,6 +20,17 @@ pub struct Ranges {
     pub untranslated: Vec<Cidr>,
     /// Whether everything else sees the node's address.
     pub masquerade: bool,
+    /// Which address of the node's; `None`: that of the link that it leaves by.
+    pub source: Option<IpAddr>,
+}
+
+impl Ranges {
+    /// The address that a rule names.
+    #[must_use]
+    pub fn translated_to(&self) -> Option<IpAddr> {
+        self.source
+            .filter(|_| self.masquerade && !self.pods.is_empty())
+    }
 }
 
 /// The chains of one family.
@@ -80,10 +93,20 @@ fn postrouting(ranges: &Ranges) -> Chain {
             why: format!("{range} sees the pod's own address"),
         })
         .collect();
-    let leaves = ranges.pods.iter().map(|pods| Rule {
-        matches: vec![Match::Source(*pods)],
-        action: Action::Masquerade,
-        why: format!("what leaves the cluster from {pods} gets the node's address"),
+    let leaves = ranges.pods.iter().map(|pods| match ranges.source {
+        None => Rule {
+            matches: vec![Match::Source(*pods)],
+            action: Action::Masquerade,
+            why: format!("what leaves the cluster from {pods} gets the node's address"),
+        },
+        Some(source) => Rule {
+            matches: vec![Match::Source(*pods)],
+            action: Action::Snat(source),
+            why: format!(
+                "what leaves the cluster from {pods} gets {source}, whichever uplink it takes, and \
+                 keeps it when it takes another"
+            ),
+        },
     });
     rules.extend(leaves);
     Chain {
@@ -129,6 +152,7 @@ mod tests {
             pods: cidrs(&["10.244.1.0/24"]),
             untranslated: cidrs(&["10.244.0.0/16", "10.0.0.0/16"]),
             masquerade: true,
+            source: None,
         }
     }
 
@@ -144,6 +168,7 @@ mod tests {
             pods: cidrs(&["fd00:10:244:1::/64"]),
             untranslated: cidrs(&["fd00:10:244::/48", "fd00:10:0::/48", "fd00:10:0:5::/64"]),
             masquerade: true,
+            source: None,
         };
         let text = render::explained(&rule_set(Family::V6, &ranges));
         assert_eq!(text, include_str!("../golden/ipv6-translated.rules"));
@@ -163,9 +188,43 @@ mod tests {
                 "10.244.0.0/14",
             ]),
             masquerade: true,
+            source: None,
         };
         let text = render::explained(&rule_set(Family::V4, &ranges));
         assert_eq!(text, include_str!("../golden/several-ranges.rules"));
+    }
+
+    #[test]
+    fn with_an_address_of_the_nodes_own_everything_leaves_with_it() {
+        let source = |text: &str| Some(text.parse().unwrap());
+        let ranges = Ranges {
+            source: source("10.255.1.1"),
+            ..two_node()
+        };
+        let text = render::explained(&rule_set(Family::V4, &ranges));
+        assert_eq!(text, include_str!("../golden/node-address.rules"));
+        let ranges = Ranges {
+            pods: cidrs(&["fd00:10:244:1::/64"]),
+            masquerade: true,
+            source: source("fd00:10:255::1"),
+            ..Ranges::default()
+        };
+        let text = render::explained(&rule_set(Family::V6, &ranges));
+        assert!(
+            text.contains("-j SNAT --to-source fd00:10:255::1 --random-fully"),
+            "{text}"
+        );
+        assert!(!text.contains("MASQUERADE"), "{text}");
+        // Another address is another rule.
+        let tag = |ranges: &Ranges| {
+            let rules = rule_set(Family::V4, ranges);
+            render::chain(Family::V4, &rules.tables[1], &rules.tables[1].chains[0])
+        };
+        let other = Ranges {
+            source: source("10.255.1.2"),
+            ..two_node()
+        };
+        assert_ne!(tag(&two_node()), tag(&other));
     }
 
     #[test]

@@ -54,8 +54,9 @@ pub struct BGPConfigurationSpec {
     /// What happens to routes while one side of a session restarts (RFC 4724).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub graceful_restart: Option<GracefulRestartSpec>,
-    /// The node's own addresses, at most one of each family: the source of what the node itself sends
-    /// over learned routes. Default: none, and the kernel chooses.
+    /// What others know this node by, at most one address of each family: announced while the node has
+    /// it, the source of what the node itself sends over learned routes, and where sessions to far
+    /// peers come from. Default: none, and the kernel chooses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "crd", schemars(length(max = 2)))]
     pub node_addresses: Vec<Located<String>>,

@@ -38,6 +38,10 @@ pub struct FelixConfigurationSpec {
         skip_serializing_if = "Option::is_none"
     )]
     pub masquerade_ipv6: Option<Located<bool>>,
+    /// What the node is known by, at most one address of each family, as in the speaker's file: what is
+    /// translated gets it. Default: none, and the address of the link that it leaves by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub node_addresses: Vec<Located<String>>,
     /// Which iptables. Default: auto.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iptables_backend: Option<IptablesBackendSpec>,

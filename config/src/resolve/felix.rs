@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::Report;
-use super::speaker::{the_one, unique_names};
+use super::speaker::{addresses, the_one, unique_names};
 use super::subject::Subject;
 use super::usable::Use;
 use crate::raw::{
@@ -56,6 +56,7 @@ fn configuration(subject: &mut Subject<'_>, spec: &FelixConfigurationSpec) -> Fe
         non_masquerade_cidrs: list(subject, "nonMasqueradeCIDRs", &spec.non_masquerade_cidrs),
         masquerade,
         masquerade_ipv6,
+        node_addresses: addresses::of_node(subject, &spec.node_addresses),
         iptables_backend: match backend {
             IptablesBackendSpec::Auto => IptablesBackend::Auto,
             IptablesBackendSpec::Nft => IptablesBackend::Nft,

@@ -10,7 +10,7 @@ use super::{Report, bfd, filter, peer};
 use crate::raw::{BGPConfigurationSpec, Located, Object, Place, SpeakerObjects};
 use crate::{Asn, ConfigErrors, Filter, GracefulRestart, Multipath, PeerConfig, SpeakerConfig};
 
-mod addresses;
+pub(super) mod addresses;
 mod kernel;
 
 /// RFC 9494: the capability has 24 bits.

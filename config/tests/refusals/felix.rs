@@ -282,7 +282,7 @@ fn besides_the_kind(first: usize) -> [String; 4] {
             first + 4,
             "spec.x",
             "unknown field; known here: podCIDRs, clusterCIDRs, nodeCIDRs, nonMasqueradeCIDRs, \
-                 masquerade, masqueradeIPv6, iptablesBackend, \
+                 masquerade, masqueradeIPv6, nodeAddresses, iptablesBackend, \
                  nexthopCompatMode, refreshIntervalSeconds, cni, kernel",
         ),
     ]
@@ -355,4 +355,26 @@ fn a_wrong_kind_and_everything_else() {
             .all(|error| lines.contains(&error.as_str())),
         "{shown}"
     );
+}
+
+#[test]
+fn node_addresses_are_those_of_the_other_file() {
+    let text = format!(
+        "{FELIX}  clusterCIDRs: [10.244.0.0/16]\n  nodeAddresses: [10.255.1.1, 'fd00:255::1']\n"
+    );
+    let config = rcni_config::parse_felix("felix.yaml", &text).unwrap();
+    assert_eq!(config.node_addresses.v4, Some([10, 255, 1, 1].into()));
+    assert_eq!(config.node_addresses.v6, "fd00:255::1".parse().ok());
+    let text = format!(
+        "{FELIX}  clusterCIDRs: [10.244.0.0/16]\n  nodeAddresses: [10.255.1.1/32, 127.0.0.1, 10.255.1.2, 10.255.1.3]\n"
+    );
+    let errors = rcni_config::parse_felix("felix.yaml", &text).unwrap_err();
+    let errors = errors.to_string();
+    for part in [
+        "write 10.255.1.1",
+        "others could not answer it",
+        "a second IPv4 address",
+    ] {
+        assert!(errors.contains(part), "{part}: {errors}");
+    }
 }

@@ -303,10 +303,10 @@ fn one_node_address_of_each_family() {
             "bgp.yaml:10: spec.nodeAddresses[2] (BGPConfiguration default): 10.0.9.11 is listed \
              twice (line 8); remove one of them",
             "bgp.yaml:11: spec.nodeAddresses[3] (BGPConfiguration default): 10.0.9.12 is a second \
-             IPv4 address beside 10.0.9.11 (line 8), and a route has one source; keep the one that \
+             IPv4 address beside 10.0.9.11 (line 8), and a node is known by one; keep the one that \
              other nodes know this node by",
             "bgp.yaml:12: spec.nodeAddresses[4] (BGPConfiguration default): fd00:9::12 is a second \
-             IPv6 address beside fd00:9::11 (line 9), and a route has one source; keep the one that \
+             IPv6 address beside fd00:9::11 (line 9), and a node is known by one; keep the one that \
              other nodes know this node by",
         ],
     );

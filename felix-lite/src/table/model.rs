@@ -1,5 +1,7 @@
 //! Rules as data. No backend's words are in here.
 
+use std::net::IpAddr;
+
 use rcni_config::Cidr;
 
 /// All own chains' names start with this, and no other chain's may.
@@ -116,6 +118,8 @@ pub enum Action {
     /// default picks the next free one, and two packets of one moment can be given the same port
     /// and be lost.
     Masquerade,
+    /// Translated to this address of the node, with such a port, whichever link it leaves by.
+    Snat(IpAddr),
 }
 
 /// One rule.

@@ -1,5 +1,6 @@
 //! Rules in iptables' words, each tagged with a hash so that it is known again.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
@@ -27,7 +28,7 @@ pub fn chain(family: Family, table: &Table, chain: &Chain) -> Vec<Rendered> {
     let rules = chain.rules.iter();
     rules
         .map(|rule| {
-            let rendered = tagged(&before, &conditions(rule), action(rule.action));
+            let rendered = tagged(&before, &conditions(rule), &action(rule.action));
             before.clone_from(&rendered.tag);
             rendered
         })
@@ -71,11 +72,12 @@ fn conditions(rule: &Rule) -> String {
     text
 }
 
-fn action(action: Action) -> &'static str {
+fn action(action: Action) -> Cow<'static, str> {
     match action {
-        Action::Accept => "ACCEPT",
-        Action::Return => "RETURN",
-        Action::Masquerade => "MASQUERADE --random-fully",
+        Action::Accept => "ACCEPT".into(),
+        Action::Return => "RETURN".into(),
+        Action::Masquerade => "MASQUERADE --random-fully".into(),
+        Action::Snat(source) => format!("SNAT --to-source {source} --random-fully").into(),
     }
 }
 

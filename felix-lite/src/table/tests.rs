@@ -23,6 +23,7 @@ fn desired() -> RuleSet {
             pods: vec![cidr("10.244.1.0/24")],
             untranslated: vec![cidr("10.244.0.0/16"), cidr("10.0.0.0/16")],
             masquerade: true,
+            source: None,
         },
     )
 }

@@ -227,3 +227,30 @@ fn it_waits_for_the_lock_that_another_program_holds() {
     assert!(!running.log().contains("ERROR"), "{}", running.log());
     assert_in_place(&node, "iptables-legacy");
 }
+
+#[test]
+fn what_is_translated_gets_the_nodes_address_while_the_node_has_it() {
+    let node = Node::new();
+    node.configure("  nodeAddresses: [10.255.1.1]\n  refreshIntervalSeconds: 1");
+    let masquerade = sorted(OWN.map(str::to_owned).to_vec());
+    let translated = sorted(
+        OWN.map(|line| line.replace("MASQUERADE", "SNAT --to-source 10.255.1.1"))
+            .to_vec(),
+    );
+    let rules = || sorted(bare(&node.own_rules("iptables-nft")));
+    // Nobody would get answers at an address that is not there.
+    let running = node.run();
+    node.wait_until("the rules are there", || rules() == masquerade);
+    running.wait_for_log("does not have 10.255.1.1 of nodeAddresses");
+    node.sh("ip address add 10.255.1.1/32 dev lo");
+    node.wait_until("the address is used", || rules() == translated);
+    node.sh("ip address del 10.255.1.1/32 dev lo");
+    node.wait_until("it is not any more", || rules() == masquerade);
+    node.sh("ip address add 10.255.1.1/32 dev lo");
+    node.wait_until("and is again", || rules() == translated);
+    running.stop();
+    // The other backend says the same.
+    node.configure("  nodeAddresses: [10.255.1.1]\n  iptablesBackend: legacy");
+    node.oneshot();
+    assert_eq!(sorted(bare(&node.own_rules("iptables-legacy"))), translated);
+}

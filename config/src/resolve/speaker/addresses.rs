@@ -44,7 +44,10 @@ pub(super) fn bind(
 }
 
 /// At most one of each family.
-pub(super) fn of_node(subject: &mut Subject<'_>, given: &[Located<String>]) -> NodeAddresses {
+pub(in crate::resolve) fn of_node(
+    subject: &mut Subject<'_>,
+    given: &[Located<String>],
+) -> NodeAddresses {
     let mut accepted = NodeAddresses::default();
     let mut first: [Option<Place>; 2] = [None; 2];
     for (index, given) in given.iter().enumerate() {
@@ -65,7 +68,7 @@ pub(super) fn of_node(subject: &mut Subject<'_>, given: &[Located<String>]) -> N
             } else {
                 let reason = format!(
                     "{address} is a second {family} address beside {before}{whereabouts}, and a \
-                     route has one source"
+                     node is known by one"
                 );
                 (reason, "keep the one that other nodes know this node by")
             };
