@@ -3,6 +3,7 @@
 mod bfd;
 mod drain;
 mod hint;
+mod home;
 mod links;
 mod work;
 
@@ -41,6 +42,7 @@ use crate::transport::origin::Origin;
 use crate::transport::silence;
 use crate::transport::socket::{self, Options};
 pub use drain::Marks;
+pub use home::Home;
 pub use links::{FoundLinks, with_found};
 use work::Work;
 
@@ -133,6 +135,7 @@ pub struct Core {
     stopped: bool,
     marks: Marks,
     interfaces: Interfaces,
+    home: Option<Home>,
     silence: silence::Watch,
     watching: Watching,
     work: Work,
@@ -182,6 +185,7 @@ impl Core {
             stopped: false,
             marks: Marks::default(),
             interfaces: Interfaces::default(),
+            home: None,
             silence: silence::Watch::default(),
             watching: Watching::new(),
             work: Work::default(),
@@ -323,6 +327,7 @@ impl Core {
 
     fn readdress(&mut self, interfaces: Interfaces) {
         self.interfaces = interfaces;
+        self.look_at_home();
         let conns: Vec<ConnId> = self.connections.keys().copied().collect();
         for conn in conns {
             self.tell_own(conn);
@@ -367,9 +372,13 @@ impl Core {
                 let Some(settings) = self.settings_at(remote.into()) else {
                     return;
                 };
+                let of_node = self
+                    .home
+                    .as_ref()
+                    .and_then(|home| home.source(remote.ip(), settings.distance, &self.interfaces));
                 let attempt = Dial {
                     remote,
-                    local,
+                    local: local.or(of_node),
                     options: settings.options,
                     security: settings.security.clone(),
                     patience: settings.patience(),
@@ -490,8 +499,9 @@ impl Core {
     /// Another configuration; the gate has its entries already.
     pub fn reconfigure(&mut self, plan: Plan, settings: Vec<PeerSettings>) {
         self.peers = by_network(settings);
+        let config = self.furnished(plan.speaker);
         self.input(Input::Reconfigure {
-            config: Box::new(plan.speaker),
+            config: Box::new(config),
             sockets: plan.sockets,
         });
         self.look_for(link_peers(&plan.config));

@@ -16,7 +16,7 @@ use tracing::{debug, info, warn};
 
 use crate::bfd::{Changes, Distance};
 use crate::control::server::{self, Asker, CoreQuery, SocketError};
-use crate::core::{Core, FoundLinks, Marks, PeerSettings, Whence, with_found};
+use crate::core::{Core, FoundLinks, Home, Marks, PeerSettings, Whence, with_found};
 use crate::discovery::task::Discovery;
 use crate::discovery::{Interest, LinkPeer, Links, link_peers};
 use crate::drained::Drained;
@@ -152,9 +152,11 @@ async fn start(
     let state = Arc::new(State::new(file, config, started));
     let reloader = Reloader::new(file, config.clone(), changes, state.clone());
     tasks::spawn_reload(&side, reloader, reload_inlet, hangup);
-    let (speaker, marks) = speaker(config, socket, adopted, started);
+    let (home, marks) = home(config, socket, adopted, &interfaces);
+    let speaker = Speaker::new(home.config(), started);
     let core = Core::new(speaker, known, gate.clone(), events, tasks::Wire::on(&wire))
         .on(interfaces)
+        .at(home)
         .linked(found)
         .marked(marks);
     let asker = Asker {
@@ -199,21 +201,16 @@ fn signals() -> io::Result<(Signal, Signal, Signal)> {
     ))
 }
 
-/// The speaker, with what the runs before have left.
-fn speaker(
-    config: &SpeakerConfig,
-    socket: &Path,
-    adopted: usize,
-    started: Instant,
-) -> (Speaker, Marks) {
+/// What the speaker is told, with what the runs before have left.
+fn home(config: &SpeakerConfig, socket: &Path, adopted: usize, here: &Interfaces) -> (Home, Marks) {
     let marker = Marker::beside(socket)
         .inspect_err(|error| warn!("cannot tell a restart from a first start: {error}"))
         .ok();
     let restarting = adopted > 0 || is_kept_by_peers(config, marker.as_ref());
     let drained = Drained::beside(socket).ok();
     let speaker = convert::speaker(config, restarting, random());
-    let speaker = Speaker::new(speaker, started);
-    (speaker, Marks::new(marker, drained))
+    let home = Home::new(config.node_addresses, speaker, here);
+    (home, Marks::new(marker, drained))
 }
 
 fn say_what_runs(config: &SpeakerConfig, adopted: usize, socket: &Path) {

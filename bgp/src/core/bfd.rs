@@ -15,10 +15,14 @@ impl Core {
             });
             let distance = settings.map_or(Distance::Link, |settings| settings.distance);
             let on_link = watch.interface.is_some() || self.interfaces.is_on_link(watch.address);
+            // The address that the session comes from, too.
+            let home = self.home.as_ref();
+            let of_node =
+                || home.and_then(|home| home.source(watch.address, distance, &self.interfaces));
             Wish {
                 peer: watch.address,
                 interface: watch.interface.unwrap_or_default(),
-                local: watch.local,
+                local: watch.local.or_else(of_node),
                 hops: distance.hops(on_link),
                 profile: watch.profile,
             }

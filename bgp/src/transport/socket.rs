@@ -181,7 +181,7 @@ pub fn connect_error(error: &io::Error) -> ConnectError {
                 .to_owned(),
         ),
         Some(libc::EADDRNOTAVAIL) => ConnectError::Other(
-            "the source address is not on this node (sourceAddress, EADDRNOTAVAIL)".to_owned(),
+            "the source address is not on this node (sourceAddress or nodeAddresses, EADDRNOTAVAIL)".to_owned(),
         ),
         _ if error.kind() == io::ErrorKind::TimedOut => ConnectError::TimedOut,
         _ => ConnectError::Other(error.to_string()),
