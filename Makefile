@@ -75,13 +75,15 @@ test: packages-test ## all tests (as root: they make network namespaces)
 		$(CARGO) test --locked --workspace --all-features --no-fail-fast
 	fi
 
-test-long: packages-test ## newer routers: FRR 10, BIRD 3 and the rest of Debian's trixie and sid
+test-long: packages-test ## newer routers (Debian's trixie and sid), and BFD under load for minutes
 	@$(need_root)
 	$(CARGO) build --locked --workspace --bins
 	export RCNI_BIN_DIR="$$(cd "$(TARGET_DIR)/debug" && pwd)"
 	# The default trees too: a node that stands behind the router uses one.
 	"$$RCNI_BIN_DIR/rcni-lab" peers
 	for tree in trixie sid; do "$$RCNI_BIN_DIR/rcni-lab" peers --tree $$tree; done
+	# Three times 50 ms while 100,000 routes come and go.
+	RCNI_BFD_ROUTES=100000 RCNI_BFD_SECONDS=180 $(CARGO) test --locked -p rcni-bgp --test bfd load
 	if $(CARGO) nextest --version >/dev/null 2>&1; then
 		$(CARGO) nextest run --locked --workspace --all-features --test routers_long $(if $(CI),--profile ci)
 	else

@@ -10,6 +10,9 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../overload/peer.rs"]
+#[allow(dead_code, clippy::indexing_slicing, reason = "of another test")]
+mod feed;
 
 mod hostile;
 mod load;

@@ -230,3 +230,45 @@ fn the_port_is_taken() {
             .is_empty()
     );
 }
+
+/// The file changes on one side: other times while it is up, then none, then some again; no session of BGP
+/// notices.
+#[test]
+fn the_file_changes() {
+    let (a, b) = pair();
+    let (folder, [first, second]) = both((&a, &b), STATIC, 100);
+    wait_up(&first);
+    first.established();
+    let before = peer(&first).unwrap();
+    let file = folder.path().join("a.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let slower = text.replace("IntervalMilliseconds: 100", "IntervalMilliseconds: 400");
+    std::fs::write(&file, slower).unwrap();
+    for daemon in [&first, &second] {
+        wait_bfd(daemon, "three times 400 ms", |bfd| {
+            bfd["intervals"]["detectionMicros"] == 1_200_000
+        });
+    }
+    let now = peer(&first).unwrap();
+    assert_eq!(now["bfd"]["downs"], before["bfd"]["downs"]);
+    std::fs::write(&file, text.replace("bfdProfile: fast, ", "")).unwrap();
+    let off = wait_bfd(&second, "the other side hears of it", |bfd| {
+        bfd["state"] == "Down"
+    });
+    assert_eq!(off["remoteState"], "AdminDown");
+    assert!(peer(&first).unwrap()["bfd"].is_null());
+    std::thread::sleep(Duration::from_secs(1));
+    std::fs::write(&file, text).unwrap();
+    wait_up(&first);
+    wait_up(&second);
+    for daemon in [&first, &second] {
+        let now = peer(daemon).unwrap();
+        assert_eq!(now["state"], "Established");
+        assert_eq!(
+            now["established"],
+            before["established"],
+            "{}",
+            daemon.log()
+        );
+    }
+}
