@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::unix::net::UnixDatagram;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -45,6 +46,8 @@ pub(super) struct Shared {
     inbox: Mutex<Inbox>,
     told: Mutex<BTreeMap<SessionId, Told>>,
     changed: Notify,
+    /// There is a thread that answers.
+    begun: AtomicBool,
     /// A byte here wakes the thread.
     waker: UnixDatagram,
 }
@@ -98,7 +101,8 @@ impl Changes {
 
     /// All sessions; nothing where there is no thread.
     pub async fn report(&self) -> Report {
-        let Some(shared) = &self.0 else {
+        let shared = self.0.as_ref();
+        let Some(shared) = shared.filter(|shared| shared.begun.load(Ordering::Relaxed)) else {
             return Report::default();
         };
         let (question, answer) = oneshot::channel();
@@ -137,6 +141,7 @@ impl Watching {
                 inbox: Mutex::default(),
                 told: Mutex::default(),
                 changed: Notify::new(),
+                begun: AtomicBool::new(false),
                 waker,
             })
         });
@@ -207,9 +212,12 @@ impl Watching {
         let (Some(shared), Some(wakes)) = (&self.shared, self.wakes.take()) else {
             return;
         };
-        let shared = Arc::clone(shared);
-        match tasks::spawn_bfd(move || thread::run(shared, wakes, random())) {
-            Ok(thread) => self.thread = Some(thread),
+        let begun = Arc::clone(shared);
+        match tasks::spawn_bfd(move || thread::run(begun, wakes, random())) {
+            Ok(thread) => {
+                shared.begun.store(true, Ordering::Relaxed);
+                self.thread = Some(thread);
+            }
             Err(error) => warn!("there will be no BFD: no thread for it: {error}"),
         }
     }

@@ -27,7 +27,7 @@ use super::metrics::{self, Exposition};
 use super::model::{Listener, Parts, Status};
 use super::orders::{self, PeerOrder};
 use super::routes::{Found, NoRoutes, Route, RoutesPage, RoutesRequest, Wanted};
-use crate::bfd::{self, ByPeer, Changes};
+use crate::bfd::{ByPeer, Changes};
 use crate::discovery::Links;
 use crate::fib::{self, FibStatus, Ownership, Prefix};
 use crate::jitter::jitter;
@@ -248,11 +248,7 @@ impl Asker {
         let query = CoreQuery::Status(StatusQuery { unsettled, answer });
         self.core.send(query).await.ok()?;
         let core = core.await.ok()?;
-        // Nobody answers where nobody is watched.
-        let bfd = match core.watched.is_empty() {
-            true => bfd::Report::default(),
-            false => self.bfd.report().await,
-        };
+        let bfd = self.bfd.report().await;
         let parts = Parts {
             bfd,
             watched: core.watched,
