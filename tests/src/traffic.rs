@@ -5,12 +5,15 @@
 //! fetch: <address that serve saw>\n, then that many bytes  <-  serve
 //! ```
 
+mod talk;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
+pub use talk::talk;
 
 const CHUNK: usize = 128 * 1024;
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -60,6 +63,10 @@ fn answer(mut stream: TcpStream) -> Result<()> {
     let peer = stream.peer_addr()?;
     let mut line = String::new();
     BufReader::new(Read::by_ref(&mut stream).take(LINE_MAX)).read_line(&mut line)?;
+    if line == "TALK\n" {
+        stream.write_all(format!("{}\n", canonical(peer)).as_bytes())?;
+        return talk::echo(&mut stream);
+    }
     let Some(Ok(mut left)) = line.trim().strip_prefix("GET ").map(str::parse::<u64>) else {
         bail!("not a request");
     };

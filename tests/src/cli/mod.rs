@@ -59,6 +59,11 @@ enum Command {
     },
     /// Transfer from a `serve`; prints the rate and the address that arrived
     Fetch(Fetch),
+    /// Keep one connection to a `serve` going; prints the address that arrived, then each answer
+    Talk {
+        /// Address and port of a `serve`
+        server: SocketAddr,
+    },
     /// Show what rcni does: two nodes, a router and pods on this machine
     Demo {
         /// Leave it up afterwards
@@ -167,6 +172,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Cni(cni) => labs::cni(&cni)?,
         Command::Serve { listen } => traffic::serve(listen)?,
         Command::Fetch(fetch) => labs::fetch(&fetch)?,
+        Command::Talk { server } => traffic::talk(server, labs::say)?,
         Command::Demo { keep } => {
             signals::remove_labs_on_interrupt()?;
             return demo::run(keep);

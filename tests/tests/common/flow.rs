@@ -1,13 +1,15 @@
-//! Packets of a pod in the background while something happens to the network.
+//! What goes on in the background while something happens to the network: numbered packets, and one
+//! connection.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rcni_tests::lab::node::Daemon;
-use rcni_tests::{Pod, wait_until};
+use rcni_tests::lab::node::ExecOptions;
+use rcni_tests::{Node, Pod, wait_until};
 
 use super::DEADLINE;
 
@@ -18,29 +20,53 @@ const AFTERWARDS: u32 = 100;
 
 /// A flow that runs in the background until [`Flow::finish`]; its numbers are read at its end.
 pub(crate) struct Flow {
-    pod: Pod,
+    node: Node,
     daemon: Daemon,
+}
+
+fn ping(options: &[&str], to: IpAddr) -> Vec<String> {
+    let fixed = ["ping", "-n", "-i", INTERVAL, "-W", "2"];
+    let words = fixed.iter().chain(options).map(|word| (*word).to_owned());
+    words.chain([to.to_string()]).collect()
 }
 
 impl Flow {
     /// Starts it and waits for its first answers.
     pub(crate) fn start(from: &Pod, to: IpAddr) -> Result<Self> {
-        let target = to.to_string();
-        let argv = ["ping", "-n", "-i", INTERVAL, "-W", "2", &target];
-        let daemon = from.spawn(&format!("flow-{target}"), &argv)?;
+        let daemon = from.spawn(&format!("flow-{to}"), &ping(&[], to))?;
+        Self::begun(from.node(), daemon)
+    }
+
+    /// The same from a node, with an address of its own.
+    pub(crate) fn from_node(from: &Node, source: &str, to: IpAddr) -> Result<Self> {
+        let name = format!("flow-{source}-{to}");
+        let daemon = from.spawn(&name, &ping(&["-I", source], to), &ExecOptions::default())?;
+        Self::begun(from, daemon)
+    }
+
+    fn begun(node: &Node, daemon: Daemon) -> Result<Self> {
         let flow = Self {
-            pod: from.clone(),
+            node: node.clone(),
             daemon,
         };
         flow.wait_answer(1)?;
         Ok(flow)
     }
 
+    /// From where, and whither.
+    pub(crate) fn name(&self) -> &str {
+        &self.daemon.name
+    }
+
+    /// Waits until packets are answered that were sent after this was called, or nearly so.
+    pub(crate) fn goes_on(&self) -> Result<()> {
+        let last = self.answered()?.last().copied().unwrap_or(0);
+        self.wait_answer(last + AFTERWARDS)
+    }
+
     fn text(&self) -> Result<String> {
         let name = format!("{}.log", self.daemon.name);
-        Ok(std::fs::read_to_string(
-            self.pod.node().log_folder().join(name),
-        )?)
+        Ok(std::fs::read_to_string(self.node.log_folder().join(name))?)
     }
 
     /// The numbers of all answered packets. The last line may be half written.
@@ -67,8 +93,7 @@ impl Flow {
     /// Waits until packets are answered again, or still, and ends it. How many packets were sent
     /// up to the last one that was answered, and how many were answered.
     pub(crate) fn finish(self) -> Result<(u32, u32)> {
-        let last = self.answered()?.last().copied().unwrap_or(0);
-        self.wait_answer(last + AFTERWARDS)?;
+        self.goes_on()?;
         if !self.daemon.id.is_alive() {
             bail!("the flow has ended by itself: {}", self.text()?);
         }
@@ -83,5 +108,55 @@ impl Flow {
         let answered = self.answered()?;
         let sent = *answered.last().context("no answer at all")?;
         Ok((sent, u32::try_from(answered.len())?))
+    }
+}
+
+/// How many lines after an event show that a connection goes on.
+const LINES: usize = 20;
+
+/// One TCP connection of a pod, in which something is said and answered 50 times a second.
+pub(crate) struct Talk {
+    pod: Pod,
+    daemon: Daemon,
+}
+
+impl Talk {
+    /// Connects; `name` is its own.
+    pub(crate) fn start(from: &Pod, name: &str, server: SocketAddr) -> Result<Self> {
+        let argv = ["rcni-lab", "talk", &server.to_string()];
+        let talk = Self {
+            pod: from.clone(),
+            daemon: from.spawn(name, &argv)?,
+        };
+        talk.goes_on()?;
+        Ok(talk)
+    }
+
+    fn lines(&self) -> Result<Vec<String>> {
+        let name = format!("{}.log", self.daemon.name);
+        let text = std::fs::read_to_string(self.pod.node().log_folder().join(name))?;
+        Ok(text.lines().map(str::to_owned).collect())
+    }
+
+    /// The address that the server sees.
+    pub(crate) fn seen(&self) -> Result<IpAddr> {
+        let lines = self.lines()?;
+        let first: SocketAddr = lines.first().context("no line")?.parse()?;
+        Ok(first.ip())
+    }
+
+    /// Waits until some more is answered, over the same connection.
+    pub(crate) fn goes_on(&self) -> Result<()> {
+        let before = self.lines()?.len();
+        wait_until(DEADLINE, "answers in the connection", || -> Result<()> {
+            let lines = self.lines()?;
+            ensure!(
+                self.daemon.id.is_alive(),
+                "it has ended: {:?}",
+                lines.last()
+            );
+            ensure!(lines.len() >= before + LINES, "{} lines", lines.len());
+            Ok(())
+        })
     }
 }
