@@ -88,6 +88,10 @@ pub fn sessions<'n>(
                     continue;
                 }
             };
+            for link in status.links.iter().filter(|link| link.neighbor.is_none()) {
+                let (name, peer) = (node.name(), &link.peer);
+                missing.push(format!("{name} - {peer}: {} on {}", link.state, link.links));
+            }
             for peer in &status.peers {
                 let session = format!("{} - {} (AS {})", node.name(), peer.name, peer.asn);
                 if peer.state != ESTABLISHED {

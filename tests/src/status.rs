@@ -29,6 +29,22 @@ pub struct Status {
     pub kernel: Kernel,
     /// Own networks that others announce, too.
     pub conflicts: Vec<Conflict>,
+    /// Links on which neighbours are looked for.
+    #[serde(default)]
+    pub links: Vec<Link>,
+}
+
+/// A link on which a neighbour is looked for.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Link {
+    /// Name of the BGPPeer.
+    pub peer: String,
+    /// Name, or pattern.
+    pub links: String,
+    /// In a word.
+    pub state: String,
+    /// Address of whoever was found.
+    pub neighbor: Option<String>,
 }
 
 /// A network on two nodes.

@@ -4,11 +4,13 @@
 
 mod bfd;
 mod kernel;
+mod links;
 
 use std::fmt::{self, Write};
 
 pub use bfd::bfd;
 pub use kernel::kernel;
+pub use links::links;
 
 /// As HTTP has it.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

@@ -243,11 +243,7 @@ pub struct Asker {
 impl Asker {
     async fn status(&self) -> Option<Status> {
         let fib = self.fib_status().await?;
-        let (answer, core) = oneshot::channel();
-        let unsettled = fib.unsettled.clone();
-        let query = CoreQuery::Status(StatusQuery { unsettled, answer });
-        self.core.send(query).await.ok()?;
-        let core = core.await.ok()?;
+        let core = self.core_answer(fib.unsettled.clone()).await?;
         let bfd = self.bfd.report().await;
         let parts = Parts {
             bfd,
@@ -330,6 +326,23 @@ impl Asker {
         done.await.ok()
     }
 
+    async fn core_answer(&self, unsettled: Vec<Prefix>) -> Option<CoreAnswer> {
+        let (answer, core) = oneshot::channel();
+        let query = CoreQuery::Status(StatusQuery { unsettled, answer });
+        self.core.send(query).await.ok()?;
+        core.await.ok()
+    }
+
+    async fn numbers(&self) -> Option<Exposition> {
+        let fib = self.fib_status().await?;
+        let core = self.core_answer(Vec::new()).await?;
+        let mut out = Exposition::default();
+        metrics::kernel(&mut out, self.install, &fib);
+        metrics::bfd(&mut out, &self.bfd.report().await);
+        metrics::links(&mut out, &core.links);
+        Some(out)
+    }
+
     async fn fib_status(&self) -> Option<FibStatus> {
         let (query, answer) = oneshot::channel();
         self.fib.send(query).await.ok()?;
@@ -394,13 +407,8 @@ async fn status(State(asker): State<Arc<Asker>>) -> Response {
 }
 
 async fn metrics(State(asker): State<Arc<Asker>>) -> Response {
-    match timeout(ANSWER, asker.fib_status()).await {
-        Ok(Some(fib)) => {
-            let mut out = Exposition::default();
-            metrics::kernel(&mut out, asker.install, &fib);
-            metrics::bfd(&mut out, &asker.bfd.report().await);
-            ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], out.into_text()).into_response()
-        }
+    match timeout(ANSWER, asker.numbers()).await {
+        Ok(Some(out)) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], out.into_text()).into_response(),
         Ok(None) => (StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping\n").into_response(),
         Err(_) => {
             let text = "the daemon is busy: no answer within 6 s\n";

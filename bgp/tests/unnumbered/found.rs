@@ -40,6 +40,12 @@ fn two_daemons_find_each_other_and_ipv4_goes_over_ipv6() {
     assert!(super::notes(&json).contains("accept_ra of eth0 was 1 and is 0 now"));
     let table = String::from_utf8(at_a.status(&[]).stdout).unwrap();
     assert!(table.contains(&format!("{other}%eth0")), "{table}");
+    let mut metrics = std::process::Command::new(super::common::PROGRAM);
+    metrics.args(["metrics", "--socket"]).arg(&at_a.socket);
+    let metrics = String::from_utf8(metrics.output().unwrap().stdout).unwrap();
+    let labels = format!("peer=\"other\",interface=\"eth0\",address=\"{other}\"");
+    let found = format!("rcni_bgp_link_neighbor{{{labels}}} 1");
+    assert!(metrics.lines().any(|line| line == found), "{metrics}");
     // It restarts: what it announced stays meanwhile (graceful restart).
     at_b.signal(Signal::KILL);
     at_b.ended();
