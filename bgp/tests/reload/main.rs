@@ -122,7 +122,7 @@ fn what_is_no_configuration_changes_nothing_and_is_said_until_it_is_fine() {
         (
             "half written",
             File::default().text().into_bytes()[..300].to_vec(),
-            "hub.yaml:",
+            "unclosed bracket",
         ),
         ("no YAML", b"a: [1,\n b: }".to_vec(), "hub.yaml:"),
         ("no text", vec![0xff, 0xfe, 0x00], "UTF-8"),
@@ -163,7 +163,11 @@ fn what_is_no_configuration_changes_nothing_and_is_said_until_it_is_fine() {
         said(&output)
     );
     let log = lab.hub.log();
-    assert_eq!(count(&log, "hub.yaml:9:"), 1, "once: {log}");
+    assert_eq!(
+        count(&log, "hub.yaml:9: spec.holdTimeSeconds"),
+        1,
+        "once: {log}"
+    );
     // Gone, and back as it was.
     fs::remove_file(lab.file()).unwrap();
     wait("it is gone", || {
