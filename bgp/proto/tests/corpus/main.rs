@@ -36,6 +36,19 @@ fn bfd() {
     each_seed("bfd", 7, fuzz::bfd::run);
 }
 
+/// Small packets and few states: even octets out of nowhere come far.
+#[test]
+fn bfd_of_random_octets() {
+    use rand::{Rng, SeedableRng};
+    for seed in 0..5_000 {
+        let mut rng = rand::rngs::SmallRng::seed_from_u64(seed);
+        let length = rng.random_range(0..600);
+        let octets: Vec<u8> = (0..length).map(|_| rng.random()).collect();
+        println!("seed {seed}");
+        fuzz::bfd::run(&octets);
+    }
+}
+
 #[test]
 fn framer() {
     each_seed("framer", 6, fuzz::framer::run);
