@@ -5,6 +5,7 @@
 //! fetch: <address that serve saw>\n, then that many bytes  <-  serve
 //! ```
 
+pub mod stream;
 mod talk;
 
 use std::io::{BufRead, BufReader, Read, Write};

@@ -10,7 +10,7 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::peer::{Family, ROUTES_MAX};
 use super::table::Table;
-use super::{cni, fib, machine, memory, overload, readme, scale, subjects, throughput};
+use super::{cni, failover, fib, machine, memory, overload, readme, scale, subjects, throughput};
 use crate::cli::signals;
 
 const EXAMPLES: &str = "Examples:
@@ -26,7 +26,7 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXAMPLES)]
 pub struct Cli {
-    /// What to measure; everything if none
+    /// What to measure; everything but `failover` if none
     #[arg(value_enum)]
     parts: Vec<Part>,
     /// Routes
@@ -47,6 +47,12 @@ pub struct Cli {
     /// Pods of each contender
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pods: u32,
+    /// File in which repetitions of `failover` are kept: a run that was interrupted goes on there
+    #[arg(long)]
+    resume: Option<PathBuf>,
+    /// Picture of `failover`, an SVG
+    #[arg(long)]
+    plot: Option<PathBuf>,
     /// Small numbers for everything
     #[arg(long, conflicts_with_all = ["routes", "repeat", "pods", "write"])]
     quick: bool,
@@ -71,6 +77,8 @@ pub enum Part {
     Overload,
     /// Large tables and many peers, without the kernel
     Scale,
+    /// Packets lost when routers, links and daemons fail; takes more than an hour
+    Failover,
 }
 
 /// What `fib` does.
@@ -114,6 +122,8 @@ pub struct Amount {
     pub overload: overload::Scale,
     /// Large tables.
     pub scale: scale::Scale,
+    /// What fails.
+    pub failover: failover::Scale,
 }
 
 /// Routes into the kernel: `repeat` times, but the `large` table at most three times.
@@ -158,6 +168,13 @@ pub fn quick() -> Amount {
             clients: 10,
             scenarios: scale::ALL.to_vec(),
         },
+        failover: failover::Scale {
+            routes: vec![10],
+            repeat: 1,
+            speakers: vec![failover::Speaker::Rcni],
+            kept: None,
+            plot: None,
+        },
     }
 }
 
@@ -199,6 +216,13 @@ impl Cli {
                 } else {
                     self.scenario.clone()
                 },
+            },
+            failover: failover::Scale {
+                routes: vec![10, self.routes],
+                repeat,
+                speakers: vec![failover::Speaker::Rcni, failover::Speaker::Bird],
+                kept: self.resume.clone(),
+                plot: self.plot.clone(),
             },
         }
     }
@@ -308,6 +332,7 @@ pub fn measure(part: Part, amount: &Amount, say: &dyn Fn(&str)) -> Result<Vec<Ta
             say("throughput");
             vec![throughput::table(amount.repeat, amount.seconds)?]
         }
+        Part::Failover => vec![failover::table(&failover::run(&amount.failover, say)?)],
         Part::Overload => vec![overload::table(amount.overload, say)?],
         Part::Scale => {
             let wanted = |name: &str| {

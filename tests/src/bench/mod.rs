@@ -12,6 +12,7 @@
 
 pub mod cli;
 pub mod cni;
+pub mod failover;
 pub mod fib;
 pub mod machine;
 pub mod measure;

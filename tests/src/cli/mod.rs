@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
+use crate::traffic::stream;
 use crate::{demo, node, record, traffic};
 
 /// Networks of network namespaces from containerlab files.
@@ -64,6 +65,8 @@ enum Command {
         /// Address and port of a `serve`
         server: SocketAddr,
     },
+    /// Numbered packets, and which of them are lost; a connection, and when it breaks
+    Stream(Stream),
     /// Show what rcni does: two nodes, a router and pods on this machine
     Demo {
         /// Leave it up afterwards
@@ -144,6 +147,44 @@ enum CniVerb {
 }
 
 #[derive(Debug, Args)]
+struct Stream {
+    #[arg(value_enum)]
+    what: StreamPart,
+    /// Where to send to or to connect to; for `receive` and `echo` where to listen
+    address: SocketAddr,
+    /// Packets a second
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    rate: u32,
+    /// Ports to send from, in turn
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    flows: u16,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum StreamPart {
+    /// Send numbered packets
+    Send,
+    /// Tell which numbers do not arrive
+    Receive,
+    /// Hold a connection to an `echo`
+    Hold,
+    /// Say back what is said
+    Echo,
+}
+
+impl Stream {
+    fn run(&self) -> Result<()> {
+        let mut out = std::io::stdout().lock();
+        match self.what {
+            StreamPart::Send => stream::send(self.address, self.rate, self.flows, &mut out),
+            StreamPart::Receive => stream::receive(self.address, &mut out),
+            StreamPart::Hold => stream::hold(self.address, &mut out),
+            StreamPart::Echo => stream::echo(self.address),
+        }
+    }
+}
+
+#[derive(Debug, Args)]
 struct Fetch {
     /// Address and port of a `serve`
     server: SocketAddr,
@@ -173,6 +214,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Serve { listen } => traffic::serve(listen)?,
         Command::Fetch(fetch) => labs::fetch(&fetch)?,
         Command::Talk { server } => traffic::talk(server, labs::say)?,
+        Command::Stream(stream) => stream.run()?,
         Command::Demo { keep } => {
             signals::remove_labs_on_interrupt()?;
             return demo::run(keep);
