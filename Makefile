@@ -108,8 +108,14 @@ bench: packages-test build ## rcni beside BIRD, FRR, ptp and the kernel (WRITE=1
 bench-quick: BENCH := --quick
 bench-quick: bench ## the same with small numbers: does it still work?
 
-bench-long: BENCH := --repeat 20
-bench-long: bench ## the same with 20 repetitions
+bench-long: packages-test build ## packets lost when something fails, beside BIRD (10 repetitions; goes on where it was interrupted)
+	@$(need_root)
+	$(CARGO) build --locked --profile tools -p rcni-tests --bins
+	export RCNI_BIN_DIR="$$(cd $(DIST) && pwd)"
+	"$(TARGET_DIR)/tools/rcni-lab" peers
+	# What is kept there is of these programs: another version begins anew.
+	kept="$(TARGET_DIR)/failover-$$(sha256sum $(DIST)/* | sha256sum | cut -c1-12).jsonl"
+	"$(TARGET_DIR)/tools/rcni-bench" failover --repeat $(or $(REPEAT),10) --resume "$$kept" --plot "$(if $(WRITE),tests/topologies/failover/failover.svg,$(TARGET_DIR)/failover.svg)" $(if $(WRITE),--write README.md)
 
 bench-codec: ## what the codec and the decision cost, in this machine's time
 	$(CARGO) bench --locked -p rcni-bgp-proto $(if $(LONG),-- --sample-size 1000 --measurement-time 60)

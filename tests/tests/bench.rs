@@ -124,3 +124,34 @@ fn large_tables_go_through_every_speaker() -> Result<()> {
     }
     Ok(())
 }
+
+/// What is promised of restarts, drains and upgrades holds in one repetition with few routes.
+#[test]
+fn nothing_is_lost_where_nothing_may_be() -> Result<()> {
+    let tables = tables(Part::Failover)?;
+    let table = tables.first().context("a table")?;
+    for event in [
+        "a ToR is drained",
+        "the speaker is killed",
+        "the speaker is upgraded",
+        "felix-lite restarts",
+    ] {
+        let cells = row(table, &format!("{event}, 10 routes"))?;
+        ensure!(
+            cells[..4] == ["0 (0)", "0 (0)", "0 (0)", "1 of 1"],
+            "{table}"
+        );
+    }
+    // Whatever else fails, the connection to the outside goes on.
+    for event in [
+        "a ToR falls silent",
+        "a ToR falls silent, without BFD",
+        "a ToR's daemons are killed",
+        "a ToR's daemons are killed, without BFD",
+        "a ToR's link goes down",
+    ] {
+        let cells = row(table, &format!("{event}, 10 routes"))?;
+        ensure!(cells[3] == "1 of 1", "{table}");
+    }
+    Ok(())
+}

@@ -35,7 +35,7 @@ pub struct Cli {
     /// Repetitions, interleaved
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     repeat: u16,
-    /// Only these speakers of `fib` (the floor always runs) and of `scale`
+    /// Only these speakers of `fib` (the floor always runs), of `scale` and of `failover`
     #[arg(long, value_delimiter = ',')]
     subject: Vec<String>,
     /// Only these scenarios of `scale`
@@ -220,7 +220,12 @@ impl Cli {
             failover: failover::Scale {
                 routes: vec![10, self.routes],
                 repeat,
-                speakers: vec![failover::Speaker::Rcni, failover::Speaker::Bird],
+                speakers: failover::Speaker::ALL
+                    .into_iter()
+                    .filter(|speaker| {
+                        self.subject.is_empty() || self.subject.iter().any(|s| s == speaker.name())
+                    })
+                    .collect(),
                 kept: self.resume.clone(),
                 plot: self.plot.clone(),
             },

@@ -39,6 +39,20 @@ pub enum Speaker {
     Bird,
 }
 
+impl Speaker {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Rcni, Self::Bird];
+
+    /// As other parts call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rcni => "rcni-bgp",
+            Self::Bird => "BIRD",
+        }
+    }
+}
+
 /// A fabric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Setup {

@@ -72,7 +72,7 @@ fn marks(out: &mut String, results: &Results, row: (Event, bool, u32), y: u32) {
         LABELS - 10,
         y + 4
     );
-    for speaker in [Speaker::Rcni, Speaker::Bird] {
+    for speaker in Speaker::ALL {
         let setup = Setup {
             speaker,
             bfd,

@@ -15,7 +15,7 @@ pub fn table(results: &Results) -> Table {
     rows.sort_by_key(|(event, bfd, routes)| (*event, !bfd, *routes));
     rows.dedup();
     let repeat = |(event, bfd, routes): &(Event, bool, u32)| {
-        [Speaker::Rcni, Speaker::Bird].map(|speaker| {
+        Speaker::ALL.map(|speaker| {
             let setup = Setup {
                 speaker,
                 bfd: *bfd,
@@ -50,7 +50,7 @@ pub fn table(results: &Results) -> Table {
 fn line(results: &Results, (event, bfd, routes): (Event, bool, u32)) -> Vec<String> {
     let without = if bfd { "" } else { ", without BFD" };
     let mut cells = vec![format!("{}{without}, {routes} routes", event.name())];
-    for speaker in [Speaker::Rcni, Speaker::Bird] {
+    for speaker in Speaker::ALL {
         let setup = Setup {
             speaker,
             bfd,
