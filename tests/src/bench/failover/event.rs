@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::fabric::Fabric;
 use super::{Setup, Speaker};
 use crate::Node;
+use crate::lab::process::check;
 
 /// Something that fails, or is taken out of use; always at node1 or tor-a.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -136,7 +137,8 @@ impl Event {
             RouterDrained => {
                 let back = ["no neighbor NODES shutdown", "no neighbor CORE shutdown"];
                 configure(tor, &back)?;
-                fabric.wait_sessions()?;
+                // Used again when it knows every way itself.
+                fabric.wait_router()?;
                 configure(tor, &["no bgp graceful-shutdown"])
             }
             SpeakerKilled | SpeakerUpgraded | AgentRestarted => Ok(()),
@@ -144,18 +146,10 @@ impl Event {
     }
 }
 
+/// The routers' tree has no nft: the machine's, in the router's network.
 fn nft(node: &Node, rules: &str) -> Result<()> {
-    let said = node.exec_with(
-        &["nft", "-f", "-"],
-        &crate::lab::node::ExecOptions {
-            input: rules.as_bytes(),
-            ..Default::default()
-        },
-    )?;
-    match said.ok() {
-        Ok(_) => Ok(()),
-        Err(error) => bail!("nft on {}: {error:#}", node.name()),
-    }
+    let network = format!("--net=/proc/{}/ns/net", node.init().pid);
+    check("nsenter", &[&network, "nft", rules]).map(drop)
 }
 
 fn configure(tor: &Node, lines: &[&str]) -> Result<()> {

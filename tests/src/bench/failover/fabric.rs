@@ -160,14 +160,37 @@ impl Fabric {
         )
     }
 
-    /// Waits until all speakers of node1 and node2 have their sessions.
-    pub(super) fn wait_sessions(&self) -> Result<()> {
+    /// Waits until tor-a itself knows every way.
+    pub(super) fn wait_router(&self) -> Result<()> {
+        wait_until(DEADLINE, "all routes on tor-a", || -> Result<()> {
+            self.has_ways("tor-a", "default", &["10.0.10.0"])?;
+            self.has_ways("tor-a", "10.244.1.0/24", &["10.1.1.1"])?;
+            self.has_ways("tor-a", "10.244.2.0/24", &["10.1.2.1"])?;
+            self.has_routes("tor-a")
+        })
+    }
+
+    fn wait_sessions(&self) -> Result<()> {
         wait_until(DEADLINE, "all sessions", || -> Result<()> {
             for name in ["node1", "node2"] {
                 self.has_sessions(self.node(name)?)?;
             }
             Ok(())
         })
+    }
+
+    fn has_ways(&self, node: &str, prefix: &str, wanted: &[&str]) -> Result<()> {
+        let used = gateways(self.node(node)?, prefix)?;
+        ensure!(used == wanted, "{prefix} on {node} via {used:?}");
+        Ok(())
+    }
+
+    fn has_routes(&self, node: &str) -> Result<()> {
+        let count = "ip route show root 100.64.0.0/10 | wc -l";
+        let count: u32 = self.node(node)?.shell(count)?.trim().parse()?;
+        let wanted = self.setup.routes;
+        ensure!(count == wanted, "{count} of {wanted} routes on {node}");
+        Ok(())
     }
 
     fn has_sessions(&self, node: &Node) -> Result<()> {
@@ -201,29 +224,14 @@ impl Fabric {
                 ("tor-a", "10.244.2.0/24", &["10.1.2.1"]),
                 ("tor-b", "10.244.2.0/24", &["10.2.2.1"]),
             ] {
-                let used = gateways(self.node(name)?, block)?;
-                ensure!(used == wanted, "{block} on {name} via {used:?}");
+                self.has_ways(name, block, wanted)?;
             }
             for name in ["tor-a", "tor-b", "node1", "node2"] {
-                let count = "ip route show root 100.64.0.0/10 | wc -l";
-                let said = self.node(name)?.shell(count)?;
-                let count: u32 = said.trim().parse()?;
-                ensure!(
-                    count == self.setup.routes,
-                    "{count} of {} routes on {name}",
-                    self.setup.routes
-                );
+                self.has_routes(name)?;
             }
             // The last of them has both ways.
-            let last = format!(
-                "{}/28",
-                Ipv4Addr::from(FIRST + (self.setup.routes - 1) * 16)
-            );
-            let used = gateways(self.node("node1")?, &last)?;
-            ensure!(
-                used == ["10.1.1.0", "10.2.1.0"],
-                "{last} on node1 via {used:?}"
-            );
+            let last = Ipv4Addr::from(FIRST + (self.setup.routes - 1) * 16);
+            self.has_ways("node1", &format!("{last}/28"), &["10.1.1.0", "10.2.1.0"])?;
             Ok(())
         })
     }
