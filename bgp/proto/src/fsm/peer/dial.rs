@@ -49,7 +49,7 @@ impl Peer {
     }
 
     /// RFC 4271 §10: 0.75 to 1.0 of it, anew each time.
-    fn jitter(&mut self, duration: Duration) -> Duration {
+    pub(super) fn jitter(&mut self, duration: Duration) -> Duration {
         duration.mul_f64(self.rng.random_range(0.75..1.0))
     }
 

@@ -2,11 +2,15 @@
 //! a session that comes up first would be ended by the BFD Down that the other side's session has yet
 //! to go through.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Context, Peer, PeerOutput, Timer};
 use crate::fsm::PathDown;
 use crate::fsm::connection::ConnectionInput;
+
+/// From BFD's word to an own dial, before jitter. The peer has heard it at the same moment, and some (FRR) dial
+/// then: two connections that cross are what they give an Established session up for.
+const AFTER_OPENING: Duration = Duration::from_millis(500);
 
 /// See the [module](self).
 #[derive(Debug, Default)]
@@ -31,18 +35,14 @@ impl Gate {
 }
 
 impl Peer {
-    pub(super) fn set_gate(
-        &mut self,
-        until: Option<Instant>,
-        ctx: &mut Context<'_>,
-        out: &mut Vec<PeerOutput>,
-    ) {
+    pub(super) fn set_gate(&mut self, until: Option<Instant>, ctx: &Context<'_>) {
         self.gate.closed = until;
         if until.is_none() {
             // What waited for it alone; `settle` follows.
             self.timers.stop(Timer::Settle);
-            if std::mem::take(&mut self.gate.dial_waits) {
-                self.dial(ctx, out);
+            if std::mem::take(&mut self.gate.dial_waits) && self.dial.is_none() {
+                let pause = self.jitter(AFTER_OPENING);
+                self.timers.set(Timer::Redial, ctx.now + pause);
             }
         }
     }

@@ -211,7 +211,7 @@ impl Peer {
                 self.hold.by_limit(until);
                 self.hold_down(words, "too many prefixes", ctx, &mut out);
             }
-            PeerInput::Gate(until) => self.set_gate(until, ctx, &mut out),
+            PeerInput::Gate(until) => self.set_gate(until, ctx),
             PeerInput::PathDown(path) => self.path_down(&path, ctx, &mut out),
             PeerInput::Release => {
                 self.hold.release();
