@@ -55,7 +55,7 @@ if [ -x /usr/lib/frr/mgmtd ]; then
     static_config=
     /usr/lib/frr/mgmtd -d -A 127.0.0.1
 fi
-/usr/lib/frr/zebra -d -A 127.0.0.1 -s 16777216 $config
+/usr/lib/frr/zebra -d ${zebra_options:--A 127.0.0.1 -s 16777216} $config
 [ "$staticd" = no ] || /usr/lib/frr/staticd -d -A 127.0.0.1 $static_config
 for daemon in bgpd bfdd; do
     eval "wanted=\$$daemon options=\$${daemon}_options"
