@@ -148,6 +148,23 @@ impl Netlink {
         self.broken && !self.sender.is_busy()
     }
 
+    /// Another socket is needed.
+    pub fn give_up(&mut self) {
+        self.broken = true;
+    }
+
+    /// Whether a send that was given up is still being made.
+    #[must_use]
+    pub fn is_sending(&self) -> bool {
+        self.sender.is_busy()
+    }
+
+    /// Until that is over, or for as long as answers are waited for.
+    pub async fn idle(&self) {
+        // Who sends finds out.
+        let _ = self.sender.idle(Instant::now() + ANSWER).await;
+    }
+
     /// Goes on with another socket, which has another port.
     ///
     /// # Errors
@@ -190,9 +207,10 @@ impl Netlink {
         let mut outcomes = Vec::with_capacity(changes.len());
         let mut rest = changes;
         while !rest.is_empty() {
+            self.idle().await;
             let batch = self.batch(owner, rest);
             let (these, others) = rest.split_at(batch.count);
-            let mut flight = self.launch(batch, true).await;
+            let mut flight = self.launch(batch, true);
             flight.over().await;
             outcomes.extend(self.land(flight, these).await);
             rest = others;
@@ -226,24 +244,22 @@ impl Netlink {
 
     /// Sends a batch, after those before it ([`IN_FLIGHT`] at most). Nothing else may be asked of the kernel
     /// before all have [landed](Netlink::land), in their order.
-    pub async fn launch(&mut self, batch: Batch, is_first: bool) -> Flight {
+    pub fn launch(&mut self, batch: Batch, is_first: bool) -> Flight {
         let deadline = Instant::now() + ANSWER;
         let Batch {
             bytes,
             first,
             count,
         } = batch;
-        let idle = match is_first {
-            true => self.sender.idle(deadline).await,
-            false => Ok(()),
-        };
-        let send = match idle {
-            Err(error) => Send::Done(bytes, Err(error)),
-            Ok(()) if is_first && bytes.len() < LARGE => {
-                let sent = self.wire.send(&bytes);
-                Send::Done(bytes, sent)
-            }
-            Ok(()) => Send::Making(self.sender.send(&self.wire, bytes)),
+        let send = if is_first && self.sender.is_busy() {
+            // Of two sends at once the kernel might hear the later one first.
+            let error = io::Error::from_raw_os_error(libc::ETIMEDOUT);
+            Send::Done(bytes, Err(error))
+        } else if is_first && bytes.len() < LARGE {
+            let sent = self.wire.send(&bytes);
+            Send::Done(bytes, sent)
+        } else {
+            Send::Making(self.sender.send(&self.wire, bytes))
         };
         Flight {
             first,
@@ -271,9 +287,12 @@ impl Netlink {
                 match sent {
                     Ok(()) if self.collect(deadline, first, changes, &mut outcomes).await => {
                         // No answer of its own is a success: the last message was answered.
-                        match self.is_doubtful(first) {
-                            false => Outcome::Done,
-                            true => Outcome::Unknown,
+                        if self.is_doubtful(first) {
+                            Outcome::Unknown
+                        } else {
+                            // It would be about other numbers when they begin anew.
+                            self.doubtful = None;
+                            Outcome::Done
                         }
                     }
                     Ok(()) => {

@@ -148,6 +148,10 @@ impl Table {
         let entry = self.entries.get_or_insert_with(prefix, Entry::default);
         let before = std::mem::replace(&mut entry.installed, number);
         entry.set(ADOPTED, true);
+        // Nobody knows whose they all are: the kernel tells one protocol for them.
+        if prefix.is_ipv6() && target.hops().len() > 1 {
+            entry.set(CONTESTED, true);
+        }
         self.targets.give_back(before);
         before == NONE
     }

@@ -122,6 +122,7 @@ impl Fib {
 
     async fn adopt(&mut self) -> io::Result<usize> {
         let mut others = Others::default();
+        let mut contested = Vec::new();
         let mut adopted = 0;
         let mut walk = self.netlink.walk(&self.owner, true);
         while let Some(steps) = self.netlink.read_on(&mut walk).await? {
@@ -135,9 +136,18 @@ impl Fib {
                     Step::Route(route) if self.owner.owns(&route) => {
                         adopted += usize::from(self.table.adopt(route.prefix, &route.target()));
                     }
-                    Step::Route(route) => others.add_all(Foreign::of(&self.owner, &route)),
+                    Step::Route(route) => {
+                        if self.owner.same_place(&route) {
+                            contested.push(route.prefix);
+                        }
+                        others.add_all(Foreign::of(&self.owner, &route));
+                    }
                 }
             }
+        }
+        // Put beside ours while nobody looked: a replacement could hit the other.
+        for prefix in contested {
+            self.table.foreign_appeared(prefix, false);
         }
         let table = &self.table;
         let ours = |prefix| table.knows(prefix);
@@ -196,10 +206,12 @@ impl Fib {
         }
         let healed = self.netlink.reopen();
         let healed = healed.and_then(|()| self.monitor.follow(self.netlink.port()));
-        if let Err(error) = healed
-            && self.may_log()
-        {
-            warn!(%error, "cannot open another netlink socket; will be tried again");
+        if let Err(error) = healed {
+            // Also where only the filter is missing: own writes would be heard as another's.
+            self.netlink.give_up();
+            if self.may_log() {
+                warn!(%error, "cannot open another netlink socket; will be tried again");
+            }
         }
     }
 
@@ -243,7 +255,6 @@ impl Fib {
         queries: &mut mpsc::Receiver<Query>,
     ) -> io::Result<()> {
         self.work_on_next_hops(queries).await;
-        self.hear().await?;
         self.pump(commands, queries).await?;
         // What takes their place comes first.
         if self.leftovers.has_work() && !self.table.has_work() {
@@ -258,16 +269,19 @@ impl Fib {
     }
 
     /// What others did until now: the kernel lets us replace a route whosever it is, so one that has
-    /// come into the place of ours must be known before.
-    async fn hear(&mut self) -> io::Result<()> {
+    /// come into the place of ours must be known before. False: there is more.
+    async fn hear(&mut self) -> io::Result<bool> {
         for _ in 0..HEARD {
             match self.monitor.now().await {
                 Some(Ok(observed)) => self.observe(observed),
-                Some(Err(error)) => return self.deaf(error).await,
-                None => break,
+                Some(Err(error)) => {
+                    self.deaf(error).await?;
+                    return Ok(false);
+                }
+                None => return Ok(true),
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     fn log_outcome(&mut self, change: &Change, outcome: Outcome) {

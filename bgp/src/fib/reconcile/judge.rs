@@ -39,6 +39,10 @@ impl Table {
     pub fn suspect_within(&mut self, prefix: &Prefix) {
         self.hops.rounds = 0;
         self.hops.resolver.suspect_within(prefix);
+        // What is on a link may be behind that route now, or not any more. None is because of a default.
+        if prefix.prefix() > 0 {
+            self.hops.resolver.suspect_in(prefix);
+        }
     }
 
     /// Routes of others may lead elsewhere.

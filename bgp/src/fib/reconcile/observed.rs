@@ -87,10 +87,10 @@ impl Table {
         false
     }
 
-    /// A foreign route left the place where ours would stand.
+    /// A foreign route left the place where ours would stand. There may be another: what shows that there
+    /// is none is an exclusive creation, or a dump.
     pub fn foreign_vanished(&mut self, prefix: Prefix) {
-        if let Some(entry) = self.entries.get_mut(&prefix) {
-            entry.set(CONTESTED, false);
+        if self.knows(prefix) {
             self.failures.forget(prefix);
             self.review(prefix);
         }

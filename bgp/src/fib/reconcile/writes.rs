@@ -120,12 +120,13 @@ impl Table {
 
     fn is_unknown(&self, prefix: Prefix, entry: &Entry) -> bool {
         let unanswered = || self.failures.reason(prefix) == Some(&Reason::NoAnswer);
-        prefix.is_ipv4() && self.missed || entry.is(UNSURE) && (prefix.is_ipv4() || unanswered())
+        self.missed || entry.is(UNSURE) && (prefix.is_ipv4() || unanswered())
     }
 
     /// Names what we know to be there, if we are sure of it.
     fn removal(&self, prefix: Prefix, entry: &Entry) -> Change {
-        let sure = !entry.is(UNSURE);
+        // Of several IPv6 gateways some may be another's: only ours are named.
+        let sure = !entry.is(UNSURE) || prefix.is_ipv6() && entry.is(CONTESTED);
         let target = self.targets.get(entry.installed).filter(|_| sure);
         Change::Delete {
             prefix,

@@ -9,7 +9,7 @@
 //! in what the speaker says, and launches the next as soon as there is enough for a whole one: less waits
 //! until the kernel is free, as more may come. What others did is heard when none is on its way: as soon as
 //! there is anything, no further batch is launched. What could hit a route that another program has put in the
-//! place of ours (a replacement in IPv4) is launched only when everything has been heard.
+//! place of ours (a replacement) is launched only when everything has been heard.
 
 use std::collections::VecDeque;
 use std::io;
@@ -49,13 +49,22 @@ impl Fib {
         commands: &mut mpsc::Receiver<Command>,
         queries: &mut mpsc::Receiver<Query>,
     ) -> io::Result<()> {
+        if self.netlink.is_sending() {
+            // Not between what is heard and the write.
+            let (table, told) = (&self.table, &self.told);
+            let answer = || told.status(&self.owner, table);
+            meanwhile(self.netlink.idle(), queries, answer).await;
+        }
+        let all_heard = self.hear().await?;
         let mut pump = Pump {
-            // All has just been heard.
             held: self.make(),
             ..Pump::default()
         };
+        if let Some(made) = pump.held.take_if(|made| !all_heard && made.must_wait()) {
+            self.table.put_back(&made.changes);
+        }
         while let Some(made) = pump.held.take() {
-            self.launch(&mut pump, made, queries).await;
+            self.launch(&mut pump, made);
             while !pump.flights.is_empty() {
                 self.fly(&mut pump, commands, queries).await;
                 self.land(&mut pump, queries).await;
@@ -88,17 +97,14 @@ impl Fib {
         Some(Made { changes, batch })
     }
 
-    async fn launch(&mut self, pump: &mut Pump, made: Made, queries: &mut mpsc::Receiver<Query>) {
+    fn launch(&mut self, pump: &mut Pump, made: Made) {
         let is_first = pump.flights.is_empty();
-        let (table, told) = (&self.table, &self.told);
-        let answer = || told.status(&self.owner, table);
-        let launching = self.netlink.launch(made.batch, is_first);
-        let flight = meanwhile(launching, queries, answer).await;
+        let flight = self.netlink.launch(made.batch, is_first);
         pump.flights.push_back((made.changes, flight));
     }
 
     /// Launches the next batch if there is enough for one.
-    async fn fill(&mut self, pump: &mut Pump, queries: &mut mpsc::Receiver<Query>) {
+    fn fill(&mut self, pump: &mut Pump) {
         while pump.flights.len() < IN_FLIGHT
             && !pump.is_over()
             && pump.held.is_none()
@@ -107,7 +113,7 @@ impl Fib {
         {
             match self.make() {
                 Some(made) if made.must_wait() => pump.held = Some(made),
-                Some(made) => self.launch(pump, made, queries).await,
+                Some(made) => self.launch(pump, made),
                 None => return,
             }
         }
@@ -121,7 +127,7 @@ impl Fib {
         queries: &mut mpsc::Receiver<Query>,
     ) {
         loop {
-            self.fill(pump, queries).await;
+            self.fill(pump);
             let Some((_, flight)) = pump.flights.front_mut() else {
                 return;
             };
@@ -177,8 +183,7 @@ impl Pump {
 
 impl Made {
     fn must_wait(&self) -> bool {
-        let is_risky =
-            |change: &Change| matches!(change, Change::Replace { prefix, .. } if prefix.is_ipv4());
+        let is_risky = |change: &Change| matches!(change, Change::Replace { .. });
         self.changes.iter().any(is_risky)
     }
 }
