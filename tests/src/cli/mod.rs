@@ -65,7 +65,7 @@ enum Command {
         /// Address and port of a `serve`
         server: SocketAddr,
     },
-    /// Numbered packets, and which of them are lost; a connection, and when it breaks
+    /// Numbered packets, and which of them are lost
     Stream(Stream),
     /// Show what rcni does: two nodes, a router and pods on this machine
     Demo {
@@ -150,7 +150,7 @@ enum CniVerb {
 struct Stream {
     #[arg(value_enum)]
     what: StreamPart,
-    /// Where to send to or to connect to; for `receive` and `echo` where to listen
+    /// Where to send to, or where to listen
     address: SocketAddr,
     /// Packets a second
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -166,10 +166,6 @@ enum StreamPart {
     Send,
     /// Tell which numbers do not arrive
     Receive,
-    /// Hold a connection to an `echo`
-    Hold,
-    /// Say back what is said
-    Echo,
 }
 
 impl Stream {
@@ -178,8 +174,6 @@ impl Stream {
         match self.what {
             StreamPart::Send => stream::send(self.address, self.rate, self.flows, &mut out),
             StreamPart::Receive => stream::receive(self.address, &mut out),
-            StreamPart::Hold => stream::hold(self.address, &mut out),
-            StreamPart::Echo => stream::echo(self.address),
         }
     }
 }

@@ -1,18 +1,16 @@
-//! A steady stream of numbered packets, and which of them did not arrive; and a connection that is
-//! to stay open.
+//! A steady stream of numbered packets, and which of them did not arrive.
 //!
 //! ```text
 //! send:    packet N leaves at start + N / rate, of one of several ports in turn   ->  "start NS rate R"
 //! receive: a number is missing when so many later ones have arrived               ->  "lost A B", "at N"
-//! hold:    a word every 20 ms, which `echo` says back              ->  "open", "gap AT MS", "broken AT WHY"
 //! ```
 //!
 //! Times are of CLOCK_MONOTONIC, in nanoseconds: sender, receiver and whoever makes things fail are on one
 //! machine. What is written is read while it grows.
 
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::io::Write;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -22,12 +20,6 @@ use nix::time::{ClockId, ClockNanosleepFlags, clock_gettime, clock_nanosleep};
 const NUMBER: usize = 8;
 /// A number is missing when one that is so much higher has arrived, and that was sent second(s) later.
 const SLACK: u64 = 1_000;
-/// Between two words of a connection.
-const WORD: Duration = Duration::from_millis(20);
-/// A pause of a connection that is worth telling.
-const GAP: Duration = Duration::from_millis(100);
-/// A connection that says nothing for so long is broken.
-const DEAD: Duration = Duration::from_secs(20);
 
 /// Now, in nanoseconds since the machine's start.
 ///
@@ -116,57 +108,6 @@ impl Missing {
             }
         }
         Ok(())
-    }
-}
-
-/// Says back what is said, to everybody.
-///
-/// # Errors
-/// The address cannot be listened on.
-pub fn echo(listen: SocketAddr) -> Result<()> {
-    let listener = TcpListener::bind(listen).with_context(|| format!("listening on {listen}"))?;
-    for stream in listener.incoming().flatten() {
-        std::thread::spawn(move || {
-            // A client that goes away is its own affair.
-            let _ = stream.set_nodelay(true);
-            let _ = std::io::copy(&mut &stream, &mut &stream);
-        });
-    }
-    Ok(())
-}
-
-/// Keeps a connection to an `echo` busy, and tells what happens to it; when it breaks, makes another.
-///
-/// # Errors
-/// Nobody to tell.
-pub fn hold(server: SocketAddr, out: &mut impl Write) -> Result<()> {
-    loop {
-        if let Err(error) = hold_one(server, out) {
-            writeln!(out, "broken {} {error:#}", now()?)?;
-            out.flush()?;
-        }
-        std::thread::sleep(WORD);
-    }
-}
-
-fn hold_one(server: SocketAddr, out: &mut impl Write) -> Result<()> {
-    let mut stream = TcpStream::connect_timeout(&server, DEAD)?;
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(DEAD))?;
-    writeln!(out, "open {} {}", now()?, stream.local_addr()?)?;
-    out.flush()?;
-    let mut word = [0x5a; NUMBER];
-    loop {
-        let asked = now()?;
-        stream.write_all(&word)?;
-        stream.read_exact(&mut word)?;
-        let took = Duration::from_nanos(now()?.saturating_sub(asked));
-        if took >= GAP {
-            writeln!(out, "gap {asked} {}", took.as_millis())?;
-        }
-        writeln!(out, "said {asked}")?;
-        out.flush()?;
-        std::thread::sleep(WORD);
     }
 }
 
@@ -264,24 +205,5 @@ mod tests {
         assert_eq!(told.lost_between(at(0), at(2_500)), None);
         assert!(Told::read("", receiver).is_err());
         assert!(Told::read(sender, "late 7\n").is_err());
-    }
-
-    #[test]
-    fn a_connection_is_held_and_its_end_is_told() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        std::thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut word = [0; NUMBER];
-            for _ in 0..2 {
-                stream.read_exact(&mut word).unwrap();
-                stream.write_all(&word).unwrap();
-            }
-        });
-        let mut out = Vec::new();
-        assert!(hold_one(address, &mut out).is_err());
-        let said = String::from_utf8(out).unwrap();
-        assert!(said.starts_with("open "), "{said}");
-        assert_eq!(said.matches("said ").count(), 2, "{said}");
     }
 }

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
@@ -22,6 +22,8 @@ const PORT: u16 = 9_000;
 /// First of the core's routes, /28 each.
 const FIRST: u32 = u32::from_be_bytes([100, 64, 0, 0]);
 const INTERNET: &str = "203.0.113.10:9001";
+/// What a log says where a connection ends; another one is made then.
+const BROKEN: &str = "broken";
 const FEED: &str = "feed/routes.conf";
 
 /// A lab in which everything is as configured.
@@ -37,7 +39,8 @@ pub(super) struct Fabric {
 pub(super) struct Traffic {
     to_bob: [String; 2],
     to_alice: [String; 2],
-    held: String,
+    /// Of the connection to the outside.
+    talk: String,
 }
 
 impl Fabric {
@@ -81,36 +84,31 @@ impl Fabric {
 
     /// Starts what runs until the end.
     pub(super) fn traffic(&self) -> Result<Traffic> {
-        let stream = |pod: &Pod, name: &str, what: &str, to: &str| -> Result<String> {
-            let daemon = pod.spawn(name, &["rcni-lab", "stream", what, to])?;
+        let spawn = |pod: &Pod, name: &str, argv: &[&str]| -> Result<String> {
+            let daemon = pod.spawn(name, argv)?;
             let log = format!("{}.log", daemon.name);
             Ok(pod.node().log_folder().join(log).display().to_string())
         };
+        let stream =
+            |pod: &Pod, what: &str, to: &str| spawn(pod, what, &["rcni-lab", "stream", what, to]);
         let any = format!("0.0.0.0:{PORT}");
         let (at_alice, at_bob) = (
-            stream(&self.alice, "receive", "receive", &any)?,
-            stream(&self.bob, "receive", "receive", &any)?,
+            stream(&self.alice, "receive", &any)?,
+            stream(&self.bob, "receive", &any)?,
         );
         let internet = self.node("internet")?;
-        let echo = ["rcni-lab", "stream", "echo", INTERNET];
-        internet.spawn("echo", &echo, &ExecOptions::default())?;
+        let serve = ["rcni-lab", "serve", INTERNET];
+        internet.spawn("serve", &serve, &ExecOptions::default())?;
+        let talk = format!("while :; do rcni-lab talk {INTERNET}; echo {BROKEN}; sleep 0.02; done");
         std::thread::sleep(SETTLE);
         let to = |pod: &Pod| -> Result<String> { Ok(format!("{}:{PORT}", pod.ip()?)) };
         let traffic = Traffic {
-            to_bob: [
-                stream(&self.alice, "send", "send", &to(&self.bob)?)?,
-                at_bob,
-            ],
-            to_alice: [
-                stream(&self.bob, "send", "send", &to(&self.alice)?)?,
-                at_alice,
-            ],
-            held: stream(&self.alice, "hold", "hold", INTERNET)?,
+            to_bob: [stream(&self.alice, "send", &to(&self.bob)?)?, at_bob],
+            to_alice: [stream(&self.bob, "send", &to(&self.alice)?)?, at_alice],
+            talk: spawn(&self.alice, "talk", &["sh", "-c", &talk])?,
         };
         let begun = now()?;
-        wait_until(DEADLINE, "the connection to the outside", || {
-            traffic.said_since(begun)
-        })?;
+        traffic.goes_on()?;
         // The first packet of a path may wait for a neighbour's address.
         let (from, to) = traffic.lost(begun + nanos(SETTLE), now()? + nanos(SETTLE))?;
         ensure!(
@@ -122,6 +120,7 @@ impl Fabric {
 
     /// One event, from a whole fabric to a whole one.
     pub(super) fn measure(&self, event: Event, traffic: &Traffic) -> Result<Sample> {
+        let breaks = traffic.breaks()?;
         let begun = now()?;
         event.begin(self)?;
         if event.moves_traffic() {
@@ -133,16 +132,14 @@ impl Fabric {
         self.wait_whole()?;
         std::thread::sleep(SETTLE);
         let over = now()?;
-        wait_until(DEADLINE, "the connection to the outside", || {
-            traffic.said_since(over)
-        })?;
+        traffic.goes_on()?;
         let (from_node, to_node) = traffic.lost(begun, undone)?;
         let (back_from, back_to) = traffic.lost(undone, over)?;
         Ok(Sample {
             from_node,
             to_node,
             back: back_from + back_to,
-            held: !traffic.broke_between(begun, now()?)?,
+            held: traffic.breaks()? == breaks,
         })
     }
 
@@ -284,15 +281,21 @@ fn start_speaker(node: &Node, speaker: Speaker, again: bool) -> Result<()> {
     Ok(())
 }
 
-/// A copy of the topologies with what is made for this setup.
+/// A copy of the topology, and of the one that it takes a file of, with what is made for this setup.
 fn files(setup: Setup) -> Result<TempDir> {
     let copy = tempfile::tempdir()?;
-    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("topologies/failover");
-    let folder = copy.path().join("failover");
+    let topologies = Path::new(env!("CARGO_MANIFEST_DIR")).join("topologies");
+    let [failover, beside] = ["failover", "beside"].map(|name| topologies.join(name));
     check(
         "cp",
-        &["-r", &from.to_string_lossy(), &folder.to_string_lossy()],
+        &[
+            "-r",
+            &failover.to_string_lossy(),
+            &beside.to_string_lossy(),
+            &copy.path().to_string_lossy(),
+        ],
     )?;
+    let folder = copy.path().join("failover");
     std::os::unix::fs::symlink(peers::find("bookworm")?, folder.join("routers"))?;
     let mut routes = String::new();
     for number in 0..setup.routes {
@@ -377,31 +380,33 @@ impl Traffic {
         Ok((count(&self.to_bob)?, count(&self.to_alice)?))
     }
 
-    fn lines(&self) -> Result<Vec<(String, u64)>> {
-        let text = std::fs::read_to_string(&self.held)?;
-        let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
-        let line = |line: &str| -> Result<(String, u64)> {
-            let mut words = line.split(' ');
-            match (words.next(), words.next()) {
-                (Some(word), Some(time)) => Ok((word.to_owned(), time.parse()?)),
-                _ => bail!("the connection says {line:?}"),
-            }
-        };
-        whole.lines().map(line).collect()
+    /// How often the connection to the outside has ended.
+    fn breaks(&self) -> Result<usize> {
+        let log = std::fs::read_to_string(&self.talk)?;
+        Ok(log.lines().filter(|line| *line == BROKEN).count())
     }
 
-    fn said_since(&self, time: u64) -> Result<()> {
-        let lines = self.lines()?;
-        let last = lines.iter().rev().find(|(word, _)| word == "said");
-        let last = last.context("nothing was said yet")?;
-        ensure!(last.1 > time, "nothing was said since");
-        Ok(())
+    /// How many numbers were said and answered in it.
+    fn answers(&self) -> Result<usize> {
+        let log = std::fs::read_to_string(&self.talk)?;
+        Ok(log
+            .lines()
+            .filter(|line| line.parse::<u64>().is_ok())
+            .count())
     }
 
-    fn broke_between(&self, from: u64, to: u64) -> Result<bool> {
-        let lines = self.lines()?;
-        let breaks = |(word, at): &(String, u64)| word == "broken" && (from..=to).contains(at);
-        Ok(lines.iter().any(breaks))
+    /// Waits until something is said and answered in the connection to the outside.
+    fn goes_on(&self) -> Result<()> {
+        let before = self.answers()?;
+        wait_until(
+            DEADLINE,
+            "the connection to the outside",
+            || -> Result<()> {
+                // The first may be to what was said before.
+                ensure!(self.answers()? >= before + 2, "nothing was said since");
+                Ok(())
+            },
+        )
     }
 }
 
