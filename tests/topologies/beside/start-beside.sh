@@ -11,8 +11,10 @@ if ! [ -e $root/etc/os-release ]; then
     mount --bind /dev $root/dev
     mount -t tmpfs tmpfs $root/run
     mkdir -p $root/etc/frr $root/etc/bird $root/run/frr $root/run/bird $root/var/tmp/frr
-    cp /etc/frr/* $root/etc/frr/
-    cp /etc/bird/* $root/etc/bird/
+    # A node may have configurations of one of them only.
+    for file in /etc/frr/* /etc/bird/*; do
+        [ ! -e "$file" ] || cp "$file" "$root$file"
+    done
     chown -R 901:901 $root/run/frr $root/var/tmp/frr
 fi
 exec chroot $root "$@"
