@@ -13,126 +13,17 @@
 //! deletes the group and all its routes. Numbers are of an own range, 65,536 of them; the kernel's own
 //! and zebra's begin at 1.
 
+mod ids;
+mod model;
+mod observed;
 mod sweep;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+pub use self::model::{FIRST_ID, LAST_ID, Mode, Object, Shape, Write};
+pub use self::observed::Differences;
 use super::Gateway;
 use super::message::nexthop::Resilient;
-
-/// The first own number: "rc" in the upper half.
-pub const FIRST_ID: u32 = 0x7263_0000;
-/// The last one.
-pub const LAST_ID: u32 = 0x7263_ffff;
-
-/// Whether groups are used, and which.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Flows are spread by a hash over the members.
-    Groups,
-    /// Flows stay with their member when others come and go.
-    Resilient(Resilient),
-    /// Routes name all gateways themselves, for this reason.
-    Multipath(&'static str),
-}
-
-/// What an object is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Shape {
-    /// A gateway on a link.
-    Hop(Gateway),
-    /// Several others.
-    Group {
-        /// Their numbers.
-        members: Vec<u32>,
-        /// Its kind; none: plain.
-        resilient: Option<Resilient>,
-    },
-    /// None that is made here: a blackhole, a link without a gateway.
-    Other,
-}
-
-/// A nexthop object in the kernel.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Object {
-    /// Its number.
-    pub id: u32,
-    /// `nh_protocol`.
-    pub protocol: u8,
-    /// What it is.
-    pub shape: Shape,
-    /// It has what own ones never have: encapsulation, a gateway that is only declared to be on the link,
-    /// weights.
-    pub extras: bool,
-}
-
-impl Object {
-    /// Whether its number is of the own range.
-    #[must_use]
-    pub fn has_own_number(&self) -> bool {
-        (FIRST_ID..=LAST_ID).contains(&self.id)
-    }
-
-    /// The numbers of a group's members.
-    #[must_use]
-    pub fn members(&self) -> &[u32] {
-        match &self.shape {
-            Shape::Group { members, .. } => members,
-            _ => &[],
-        }
-    }
-
-    /// The gateways behind it, sorted.
-    #[must_use]
-    pub fn gateways<'a>(&self, find: impl Fn(u32) -> Option<&'a Self>) -> Vec<Gateway> {
-        let of = |object: &Self| match object.shape {
-            Shape::Hop(gateway) => Some(gateway),
-            _ => None,
-        };
-        let members = self.members().iter().filter_map(|id| of(find(*id)?));
-        let mut gateways: Vec<Gateway> = of(self).into_iter().chain(members).collect();
-        gateways.sort_unstable();
-        gateways
-    }
-}
-
-/// One change of an object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Write {
-    /// A gateway on a link.
-    Hop {
-        /// Number.
-        id: u32,
-        /// What it is.
-        gateway: Gateway,
-        /// There is one of ours with this number, and it is another one.
-        replaces: bool,
-    },
-    /// A group.
-    Group {
-        /// Number.
-        id: u32,
-        /// Numbers of hops; never empty.
-        members: Vec<u32>,
-        /// There is one.
-        replaces: bool,
-    },
-    /// It is not used any more.
-    Delete {
-        /// Number.
-        id: u32,
-    },
-}
-
-impl Write {
-    /// Which object.
-    #[must_use]
-    pub fn id(&self) -> u32 {
-        match self {
-            Self::Hop { id, .. } | Self::Group { id, .. } | Self::Delete { id } => *id,
-        }
-    }
-}
 
 #[derive(Debug)]
 struct Wanted {
@@ -140,15 +31,6 @@ struct Wanted {
     live: Vec<Gateway>,
     /// How many sets of next hops have it.
     users: u32,
-}
-
-/// What a look at the kernel showed to be different from what was believed.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Differences {
-    /// Groups that are gone, and their routes with them.
-    pub gone: Vec<u32>,
-    /// How many objects are missing or have become others.
-    pub objects: usize,
 }
 
 /// See the [module](self).
@@ -452,57 +334,6 @@ impl Objects {
         self.doubted.remove(&id);
     }
 
-    /// What the kernel has: all objects.
-    pub fn observe(&mut self, all: impl IntoIterator<Item = Object>) -> Differences {
-        let all = all.into_iter().filter(Object::has_own_number);
-        let mut now: BTreeMap<u32, Object> = all.map(|object| (object.id, object)).collect();
-        for object in now.values_mut() {
-            if object.extras && object.protocol == self.protocol {
-                object.shape = Shape::Other;
-            }
-            if let Shape::Group { members, .. } = &mut object.shape {
-                members.sort_unstable();
-            }
-        }
-        let mut differences = Differences::default();
-        for (id, before) in &self.known {
-            let after = now.get(id);
-            differences.objects += usize::from(after != Some(before));
-            let was_group = matches!(before.shape, Shape::Group { .. });
-            let ours = before.protocol == self.protocol;
-            if was_group && ours && after.is_none() {
-                differences.gone.push(*id);
-            }
-        }
-        self.known = now;
-        self.evade();
-        differences
-    }
-
-    /// Another program has taken one of our numbers: another one is used.
-    fn evade(&mut self) {
-        let protocol = self.protocol;
-        let taken = |known: &BTreeMap<u32, Object>, id: &u32| {
-            known
-                .get(id)
-                .is_some_and(|object| object.protocol != protocol)
-        };
-        let hops: Vec<Gateway> = self
-            .hops
-            .iter()
-            .filter(|(_, id)| taken(&self.known, id))
-            .map(|(gateway, _)| *gateway)
-            .collect();
-        for gateway in hops {
-            if let Some(id) = self.free_id() {
-                self.hops.insert(gateway, id);
-            }
-        }
-        for (id, _) in self.wanted.iter().filter(|(id, _)| taken(&self.known, id)) {
-            self.refused.insert(*id, libc::EEXIST);
-        }
-    }
-
     /// How many groups and how many objects in all of ours there are.
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {
@@ -518,53 +349,6 @@ impl Objects {
     pub fn gateways(&self, id: u32) -> Vec<Gateway> {
         let object = self.known.get(&id);
         object.map_or_else(Vec::new, |object| object.gateways(|id| self.known.get(&id)))
-    }
-
-    /// An object of ours that an earlier run made.
-    fn adopted_hop(&self, gateway: &Gateway) -> Option<u32> {
-        let same = |object: &&Object| {
-            object.protocol == self.protocol && object.shape == Shape::Hop(*gateway)
-        };
-        self.known.values().find(same).map(|object| object.id)
-    }
-
-    /// A group that an earlier run made and nobody wants yet. One that lost members then counts only if
-    /// no other one is whole.
-    fn adopted_group(&self, all: &[Gateway]) -> Option<u32> {
-        // Neither its kind nor its number of buckets can be changed.
-        let kind = self.resilient();
-        let ours = self.known.values().filter(|object| {
-            object.protocol == self.protocol
-                && matches!(object.shape, Shape::Group { resilient, .. } if resilient == kind)
-                && !self.wanted.contains_key(&object.id)
-        });
-        let mut best: Option<(usize, u32)> = None;
-        for object in ours {
-            let gateways = self.gateways(object.id);
-            let fits = !gateways.is_empty() && gateways.iter().all(|g| all.contains(g));
-            if fits && best.is_none_or(|(most, _)| gateways.len() > most) {
-                best = Some((gateways.len(), object.id));
-            }
-        }
-        best.map(|(_, id)| id)
-    }
-
-    fn free_id(&mut self) -> Option<u32> {
-        let given: BTreeSet<u32> = self.hops.values().copied().collect();
-        let tries = LAST_ID - FIRST_ID + 1;
-        for _ in 0..tries {
-            self.last_id = if self.last_id >= LAST_ID {
-                FIRST_ID
-            } else {
-                self.last_id + 1
-            };
-            let id = self.last_id;
-            let used = self.known.contains_key(&id) || self.wanted.contains_key(&id);
-            if !used && !given.contains(&id) {
-                return Some(id);
-            }
-        }
-        None
     }
 }
 

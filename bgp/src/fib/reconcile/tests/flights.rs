@@ -1,4 +1,4 @@
-//! What is said while writes are on their way, and what may be written when others have been there.
+//! What is said while writes are on their way.
 
 use super::*;
 
@@ -89,62 +89,6 @@ fn what_is_put_back_is_decided_anew() {
     table.put_back(&out);
     assert_eq!(lines(&next(&mut table, 10)), [""; 0]);
     assert!(!table.knows(prefix(PREFIX)));
-}
-
-const PREFIX6: &str = "2001:db8:1::/48";
-
-#[test]
-fn while_notifications_are_missing_nothing_is_replaced_in_ipv6_either() {
-    let (mut table, now) = (table(), Instant::now());
-    table.want(prefix(PREFIX6), &hops(&["2001:db8::1"]));
-    work(&mut table, now, Outcome::Done);
-    table.miss();
-    table.want(prefix(PREFIX6), &hops(&["2001:db8::2"]));
-    let then = work(&mut table, now, Outcome::Done);
-    assert_eq!(then, ["delete 2001:db8:1::/48 2001:db8::1"]);
-}
-
-#[test]
-fn one_of_two_foreign_routes_may_be_left() {
-    let (mut table, now) = (table(), Instant::now());
-    table.want(prefix(PREFIX), &hops(&["10.0.1.1"]));
-    work(&mut table, now, Outcome::Done);
-    table.foreign_appeared(prefix(PREFIX), false);
-    table.foreign_appeared(prefix(PREFIX), false);
-    table.foreign_vanished(prefix(PREFIX));
-    table.want(prefix(PREFIX), &hops(&["10.0.1.2"]));
-    let then = work(&mut table, now, Outcome::Done);
-    assert_eq!(then, ["delete 10.1.0.0/24"]);
-    // It can be created, so it is alone.
-    work(&mut table, now, Outcome::Done);
-    table.want(prefix(PREFIX), &hops(&["10.0.1.1"]));
-    let then = work(&mut table, now, Outcome::Done);
-    assert_eq!(then, ["replace 10.1.0.0/24 10.0.1.1"]);
-}
-
-#[test]
-fn of_what_is_adopted_in_ipv6_some_gateways_may_be_anothers() {
-    let (mut table, now) = (table(), Instant::now());
-    let both = route(PREFIX6, 77, &["2001:db8::1", "2001:db8::9"]);
-    table.adopt(prefix(PREFIX6), &both.target());
-    table.want(prefix(PREFIX6), &hops(&["2001:db8::1"]));
-    let then = work(&mut table, now, Outcome::Done);
-    assert_eq!(then, ["delete 2001:db8:1::/48 2001:db8::1+2001:db8::9"]);
-}
-
-#[test]
-fn a_doubtful_ipv6_route_beside_anothers_is_deleted_by_its_own_gateways() {
-    let (mut table, now) = (table(), Instant::now());
-    table.want(prefix(PREFIX6), &hops(&["2001:db8::1", "2001:db8::2"]));
-    work(&mut table, now, Outcome::Done);
-    let gone = route(PREFIX6, 77, &["2001:db8::1"])
-        .target()
-        .hops()
-        .to_vec();
-    table.vanished(prefix(PREFIX6), &gone);
-    table.foreign_appeared(prefix(PREFIX6), false);
-    let then = work(&mut table, now, Outcome::Done);
-    assert_eq!(then, ["delete 2001:db8:1::/48 2001:db8::2"]);
 }
 
 #[test]
