@@ -23,7 +23,7 @@ use super::Prefix;
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// A request is answered with this errno and not obeyed.
+    /// A request is answered with this errno and not obeyed; of a filter: there is none.
     Refuse(i32),
     /// It is obeyed, and answered with this errno all the same.
     Lie(i32),
@@ -64,6 +64,7 @@ type OnDatagram = Box<dyn FnMut(&[u8]) -> bool + Send>;
 struct Plan {
     requests: Vec<(OnRequest, Fault, usize)>,
     datagrams: Vec<(OnDatagram, Fault, usize)>,
+    filters: Vec<((), Fault, usize)>,
     struck: Vec<Fault>,
 }
 
@@ -90,6 +91,11 @@ impl Faults {
         which: impl FnMut(&[u8]) -> bool + Send + 'static,
     ) {
         self.plan().datagrams.push((Box::new(which), fault, times));
+    }
+
+    /// The next `times` that notifications of a port are to be left out.
+    pub fn on_filter(&self, times: usize, fault: Fault) {
+        self.plan().filters.push(((), fault, times));
     }
 
     /// Nothing goes wrong any more. Returns what did.
@@ -135,6 +141,14 @@ impl Faults {
             datagrams, struck, ..
         } = &mut *plan;
         strike(datagrams, struck, |which| which(datagram))
+    }
+
+    fn of_filter(&self) -> Option<Fault> {
+        let mut plan = self.plan();
+        let Plan {
+            filters, struck, ..
+        } = &mut *plan;
+        strike(filters, struck, |()| true)
     }
 }
 
@@ -279,7 +293,10 @@ impl Wire for Faulty {
     }
 
     fn ignore(&self, port: u32) -> io::Result<()> {
-        self.wire.ignore(port)
+        match self.faults.of_filter() {
+            Some(Fault::Refuse(errno)) => Err(io::Error::from_raw_os_error(errno)),
+            _ => self.wire.ignore(port),
+        }
     }
 }
 

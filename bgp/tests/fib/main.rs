@@ -15,6 +15,7 @@ mod common;
 mod agree;
 mod errors;
 mod faulty;
+mod foreign;
 mod gateways;
 mod ipv6;
 mod links;

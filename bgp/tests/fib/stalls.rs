@@ -10,14 +10,14 @@ use super::faulty::{Fault, Faults, Request, is_dump, is_verdict};
 use super::*;
 
 /// More than the deadline of an answer.
-const STALL: Duration = Duration::from_secs(7);
+pub const STALL: Duration = Duration::from_secs(7);
 
-fn is_write(request: &Request) -> bool {
+pub fn is_write(request: &Request) -> bool {
     matches!(request.kind, kind::NEW_ROUTE | kind::DEL_ROUTE)
 }
 
 /// `count` prefixes of both families through the first gateway of theirs; none: not wanted.
-fn many(count: u32, wanted: bool) -> Vec<(Prefix, Vec<NextHop>)> {
+pub fn many(count: u32, wanted: bool) -> Vec<(Prefix, Vec<NextHop>)> {
     let hops = |text: &str| if wanted { vec![hop(text)] } else { Vec::new() };
     let v4 = (0..count).map(|index| (numbered(index), hops("10.0.0.1")));
     let v6 = (0..count).map(|index| (prefix(&format!("fd80:{index:x}::/32")), hops("fd00::1")));
@@ -263,5 +263,33 @@ fn a_socket_that_is_broken_is_replaced() {
             bench.agrees().await;
             assert_eq!(bench.fib.status().await.repaired, repaired + 1);
         }
+    });
+}
+
+#[test]
+fn without_the_filter_of_own_writes_no_new_socket_is_used() {
+    let namespace = lonely_dual();
+    namespace.run(|| async {
+        let mut bench = Bench::start().await;
+        bench.want(many(5, true)).await;
+        bench.agrees().await;
+        // A dump breaks off: the next is asked for through another socket, which has another port.
+        bench.netlink.on_datagram(1, Fault::Lost, is_dump);
+        bench.monitor.on_filter(2, Fault::Refuse(libc::ENOMEM));
+        bench.monitor.on_datagram(1, Fault::Lost, |_| true);
+        ip_here("route add 10.77.0.0/24 via 10.0.0.9 proto static");
+        let tried = |_: &FibStatus| bench.monitor.struck() == 3;
+        bench.fib.until("the filter is tried twice", tried).await;
+        bench.agrees().await;
+        let repaired = bench.fib.status().await.repaired;
+        // Heard now, they would be another program's: something else is wanted already.
+        let stall = Fault::Stall(Duration::from_secs(1));
+        bench.netlink.on_request(1, stall, is_write);
+        bench.want(many(150, true)).await;
+        let launched = |_: &FibStatus| bench.netlink.struck() == 2;
+        bench.fib.until("a batch is on its way", launched).await;
+        bench.want(many(150, false)).await;
+        bench.agrees().await;
+        assert_eq!(bench.fib.status().await.repaired, repaired);
     });
 }

@@ -126,6 +126,31 @@ fn a_foreign_route_is_left_reported_and_followed() {
 }
 
 #[test]
+fn what_stands_before_an_adopted_route_is_not_replaced() {
+    let namespace = lonely();
+    namespace.ip("route add 10.128.0.0/24 via 10.0.0.1 proto 77 metric 77");
+    // A replacement hits the first.
+    namespace.ip("route prepend 10.128.0.0/24 via 10.0.0.9 proto static metric 77");
+    namespace.run(|| async {
+        let fib = Running::start().await;
+        assert_eq!(fib.adopted, 1);
+        fib.want("10.128.0.0/24", &["10.0.0.3"]).await;
+        let named = |status: &FibStatus| {
+            let mut all = status.failed.iter();
+            all.any(|(_, reason)| reason.contains("(protocol 4)"))
+        };
+        fib.until("the holder is named", named).await;
+        ip_here("route del 10.128.0.0/24 via 10.0.0.9 proto static");
+        fib.until("ours follows", |s| s.installed == 1 && s.failed_count == 0)
+            .await;
+    });
+    assert_eq!(
+        namespace.own_routes(),
+        ["10.128.0.0/24 via 10.0.0.3 dev eth0 metric 77"]
+    );
+}
+
+#[test]
 fn without_the_right_to_write_the_first_question_tells() {
     let namespace = Namespace::new();
     let error = namespace.run(|| async {
