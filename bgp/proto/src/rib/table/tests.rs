@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use super::chunked::{CHUNK, GROWTH};
 use super::*;
 
 /// Few enough to meet again, many enough for several chunks; not only in order.
