@@ -2,21 +2,20 @@
 
 mod bfd;
 mod drain;
+mod fib;
 mod hint;
 mod home;
 mod links;
 mod work;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rcni_bgp_proto::fsm::State;
-use rcni_bgp_proto::rib::PrefixMap;
 use rcni_bgp_proto::speaker::{
-    ConnId, ConnectError, EventKind, Input, NextHop, NextHops, Order, Output, OwnAddresses,
-    Speaker, StopMode,
+    ConnId, ConnectError, EventKind, Input, NextHop, Order, Output, OwnAddresses, Speaker, StopMode,
 };
 use rcni_config::Security;
 use tokio::net::TcpStream;
@@ -28,7 +27,6 @@ use crate::bfd::{Changes, Distance, Watching};
 use crate::control::orders;
 use crate::control::server::CoreQuery;
 use crate::discovery::{LinkPeer, link_peers};
-use crate::fib::task::Command;
 use crate::log::Log;
 use crate::reload::plan::Plan;
 use crate::tasks::{self, Wire};
@@ -42,12 +40,11 @@ use crate::transport::origin::Origin;
 use crate::transport::silence;
 use crate::transport::socket::{self, Options};
 pub use drain::Marks;
+use fib::ForFib;
 pub use home::Home;
 pub use links::{FoundLinks, with_found};
 use work::Work;
 
-/// Route changes in one chunk for the fib task.
-const FIB_CHUNK: usize = 2048;
 /// [`PeerSettings::send_hold`] of what belongs to nobody.
 const SEND_HOLD: Duration = Duration::from_secs(480);
 /// An unanswered dial is given up after so long at most.
@@ -140,17 +137,6 @@ pub struct Core {
     watching: Watching,
     work: Work,
     log: Log,
-}
-
-/// On the way to the fib task.
-#[derive(Default)]
-struct ForFib {
-    /// The last word per prefix.
-    changes: PrefixMap<NextHops>,
-    /// Neighbours that were lost: before what that means for prefixes.
-    lost: BTreeSet<NextHop>,
-    /// The Loc-RIB is complete: after that.
-    synced: bool,
 }
 
 fn by_network(peers: Vec<PeerSettings>) -> HashMap<Origin, PeerSettings> {
@@ -407,7 +393,11 @@ impl Core {
                 }
             }
             // After a stop the kernel keeps what it has; and BFD goes on until connections are closed.
-            Output::Fib(_) | Output::FibSynced | Output::Lost { .. } | Output::Watch { .. }
+            Output::Fib(_)
+            | Output::FibSynced
+            | Output::Settle
+            | Output::Lost { .. }
+            | Output::Watch { .. }
                 if self.stopped => {}
             Output::Watch { peer, watch } => self.watch(peer, watch),
             Output::Fib(change) => {
@@ -417,53 +407,26 @@ impl Core {
                 self.fib.lost.insert(neighbor);
             }
             Output::FibSynced => self.fib.synced = true,
+            Output::Settle => self.fib.settle(),
             Output::Event(event) => {
-                if let EventKind::StateChange { from, to, .. } = event.kind {
-                    if to == State::Established {
-                        self.mark();
-                    }
-                    if [from, to].contains(&State::Established) {
-                        self.tell_of_sessions();
-                    }
+                match event.kind {
+                    EventKind::StateChange { from, to, .. } => self.changed(from, to),
+                    EventKind::Returned { .. } => self.returned(),
+                    _ => {}
                 }
                 self.log.event(&event);
             }
         }
     }
 
-    /// Whether [`Core::next_fib_command`] has something.
-    #[must_use]
-    pub fn has_fib_command(&self) -> bool {
-        let ForFib {
-            changes,
-            lost,
-            synced,
-        } = &self.fib;
-        !changes.is_empty() || !lost.is_empty() || *synced
-    }
-
-    /// The next chunk for the fib task; "synced" comes after all changes before it.
-    pub fn next_fib_command(&mut self) -> Command {
-        let ForFib {
-            changes,
-            lost,
-            synced,
-        } = &mut self.fib;
-        if let Some(neighbor) = lost.pop_first() {
-            return Command::Lost(neighbor);
+    /// The state of a session.
+    fn changed(&mut self, from: State, to: State) {
+        if to == State::Established {
+            self.mark();
         }
-        if changes.is_empty() && std::mem::take(synced) {
-            return Command::Synced;
+        if [from, to].contains(&State::Established) {
+            self.tell_of_sessions();
         }
-        // The kernel removes routes in half the time if it does not get them in order: then it need
-        // not rebuild its trie, and wait for all CPUs, again and again.
-        let removals = changes.iter().next();
-        let removals = removals.is_some_and(|(_, next_hops)| next_hops.is_empty());
-        Command::Want(if removals {
-            changes.pop_spread(FIB_CHUNK)
-        } else {
-            changes.pop_first(FIB_CHUNK)
-        })
     }
 
     /// Answers a question about sessions, or carries an order out.

@@ -380,6 +380,7 @@ async fn serve(core: &mut Core, inlets: &mut Inlets) -> Result<(), DaemonError> 
             Ok(place) = inlets.fib.reserve(), if core.has_fib_command() => {
                 core.timed(|core| place.send(core.next_fib_command()));
             }
+            () = core.settles() => core.timed(Core::settled),
             () = until(deadline) => {}
             () = std::future::ready(()), if core.has_work() => {
                 core.timed(Core::work);

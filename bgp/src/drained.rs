@@ -1,5 +1,5 @@
 //! A mark beside the control socket: this node was taken out of use, and stays so until somebody
-//! takes it back, however often the daemon starts.
+//! takes it back, however often the daemon starts; and until it is back, a start is one on the way there.
 //!
 //! Not so after a reboot (the mark names the boot, and `/run` is empty then): a node whose only way to
 //! the world is BGP can be had back by switching it off and on.
@@ -21,7 +21,7 @@ pub struct Drained {
 /// What the mark says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
-    /// How far it has come; never [`Drain::Off`].
+    /// How far it has come; [`Drain::Off`]: it is coming back.
     pub step: Drain,
     /// Since when, to the second.
     pub since: SystemTime,
@@ -73,6 +73,7 @@ impl Drained {
         let step = match step {
             "draining" => Drain::Announce,
             "drained" => Drain::Close(message.to_owned()),
+            "returning" => Drain::Off,
             _ => return Err(broken()),
         };
         let secs = since.parse().map_err(|_| broken())?;
@@ -86,7 +87,8 @@ impl Drained {
     /// The folder cannot be written.
     pub fn write(&self, mark: Option<&Mark>) -> io::Result<()> {
         let step = match mark.map(|mark| &mark.step) {
-            None | Some(Drain::Off) => return self.remove(),
+            None => return self.remove(),
+            Some(Drain::Off) => "returning",
             Some(Drain::Announce) => "draining",
             Some(Drain::Close(_)) => "drained",
         };
@@ -142,6 +144,7 @@ mod tests {
         let since = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
         for step in [
             Drain::Announce,
+            Drain::Off,
             Drain::Close("rack 7\nmoves".to_owned()),
             Drain::Close(String::new()),
         ] {

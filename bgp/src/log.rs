@@ -169,6 +169,7 @@ fn write(event: &Event) {
         | EventKind::Bfd(_)
         | EventKind::StaleKept { .. }
         | EventKind::StaleFlushed(_)
+        | EventKind::Returned { .. }
         | EventKind::Synced { .. } => info!(peer, "{text}"),
     }
 }

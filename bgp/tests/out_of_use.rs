@@ -142,10 +142,43 @@ fn a_drained_node_is_out_of_use_until_somebody_takes_it_back() {
         std::thread::sleep(Duration::from_secs(2));
         assert_eq!(two.right.json().unwrap()["peers"][0]["established"], 1);
     }
-    two.ok(&["undrain"]);
-    two.up();
+    let said = two.ok(&["undrain", "--wait", "30"]);
+    assert!(said.ends_with("in use\n"), "{said}");
     assert_eq!(two.state(), "off");
+    assert_eq!(two.a.own_routes(), [A_ROUTE], "before it is in use");
+    two.up();
     two.ok(&["undrain"]);
+    assert_eq!(two.state(), "off");
+    assert!(!two.exists("a.sock.drained"));
+}
+
+/// Who comes back waits for who is not there, and goes on doing so after a crash.
+#[test]
+fn a_node_on_its_way_back_says_whom_it_waits_for() {
+    let mut two = Two::start();
+    two.ok(&["drain", "--wait", "0"]);
+    two.right.signal(Signal::STOP);
+    let late = two.command(&["undrain", "--wait", "1"]);
+    assert_eq!(late.status.code(), Some(1), "{late:?}");
+    let text = String::from_utf8(late.stderr).unwrap();
+    assert!(text.contains("waiting for other"), "{text}");
+    let is_waiting = |two: &Two| {
+        assert_eq!(two.state(), "returning");
+        let table = String::from_utf8(two.left.status(&[]).stdout).unwrap();
+        let words = "with GRACEFUL_SHUTDOWN until all routes of other are here";
+        assert!(table.contains(words), "{table}");
+    };
+    is_waiting(&two);
+    let refused = two.command(&["drain", "--wait", "0"]);
+    assert_eq!(refused.status.code(), Some(0), "{refused:?}");
+    two.ok(&["undrain"]);
+    two.left.signal(Signal::KILL);
+    two.left.ended();
+    two.restart_left();
+    is_waiting(&two);
+    two.right.signal(Signal::CONT);
+    two.ok(&["undrain", "--wait", "60"]);
+    two.up();
     assert!(!two.exists("a.sock.drained"));
 }
 
@@ -187,7 +220,7 @@ fn an_interrupted_drain_closes_nothing_and_can_be_taken_back() {
     two.ok(&["undrain"]);
     assert_eq!(other.wait().unwrap().code(), Some(2));
     two.up();
-    assert_eq!(two.state(), "off");
+    wait("in use", || (two.state() == "off").then_some(()));
 }
 
 #[test]
@@ -203,6 +236,8 @@ fn a_mark_is_removed_without_a_daemon_too() {
     assert_eq!(two.command(&["drain"]).status.code(), Some(2));
     two.restart_left();
     two.up();
+    wait("in use", || (two.state() == "off").then_some(()));
+    assert!(!two.exists("a.sock.drained"));
 }
 
 /// What is not ours, and looks more or less like it.

@@ -89,8 +89,7 @@ fn no_packet_is_lost_while_one_of_two_goes_and_comes_back() -> Result<()> {
             Ok(())
         })?;
         ensure!(used(lab)? == [other], "{:?}", used(lab)?);
-        // From where it answers without a route that it has to learn first.
-        without_loss(tor, &sources[..1], || {
+        without_loss(tor, &sources, || {
             node.check(&["rcni-bgp", "undrain"])?;
             wait_used(lab, &both)
         })

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use rcni_bgp_proto::speaker::Drain;
 use rcni_config::paths;
 use tokio::time::{Instant, sleep};
 
@@ -11,7 +12,7 @@ use super::{REFUSED, complain, print, runtime};
 use crate::control::client::{self, AskError};
 use crate::control::drain::{DrainOrder, DrainStatus, Step};
 use crate::control::model::Status;
-use crate::drained::Drained;
+use crate::drained::{Drained, Mark};
 use crate::text::escape;
 
 /// For peers to take everything: who does not read for so long is not waited for.
@@ -36,6 +37,9 @@ pub(super) struct Options {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Back {
+    /// How long to wait until the node is in use again
+    #[arg(long, value_name = "SECS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=3600))]
+    wait: u64,
     /// The socket of the daemon
     #[arg(long, value_name = "PATH", default_value = paths::BGP_SOCKET)]
     socket: PathBuf,
@@ -165,23 +169,24 @@ pub(super) fn undo(options: &Back) -> ExitCode {
         return REFUSED.into();
     };
     let socket = &options.socket;
-    match runtime.block_on(order(socket, Step::Off)) {
-        Ok(_) => {
-            print("in use: sessions come up again; `rcni-bgp status` shows them\n");
-            ExitCode::SUCCESS
-        }
+    match runtime.block_on(back(options)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(AskError::Absent(_) | AskError::Dead(_)) if has_mark(socket) => {
-            match Drained::beside(socket).and_then(|mark| mark.write(None)) {
+            let returning = Mark {
+                step: Drain::Off,
+                since: SystemTime::now(),
+            };
+            match Drained::beside(socket).and_then(|mark| mark.write(Some(&returning))) {
                 Ok(()) => {
                     print(
-                        "the daemon does not run; its next start is one of a node in use, the mark \
-                         of the drain is removed\n",
+                        "the daemon does not run; its next start takes the node into use again\n",
                     );
                     ExitCode::SUCCESS
                 }
                 Err(error) => {
                     let path = Drained::path_beside(socket);
-                    complain(format!("cannot remove {}: {error}", path.display()));
+                    complain(format!("cannot replace {}: {error}", path.display()));
                     ExitCode::FAILURE
                 }
             }
@@ -193,6 +198,52 @@ pub(super) fn undo(options: &Back) -> ExitCode {
     }
 }
 
+/// Orders it, and waits as long as is wanted. False: it was not in use by then.
+async fn back(options: &Back) -> Result<bool, AskError> {
+    let socket = &options.socket;
+    order(socket, Step::Off).await?;
+    print(
+        "sessions come up again; all is announced with GRACEFUL_SHUTDOWN until what peers tell is in the \
+         kernel (`rcni-bgp status` shows it)\n",
+    );
+    if options.wait == 0 {
+        return Ok(true);
+    }
+    let deadline = Instant::now() + Duration::from_secs(options.wait);
+    loop {
+        let (status, _) = client::status(socket).await?;
+        let drain = status.operation.drain;
+        match drain.state.as_str() {
+            "off" => {
+                print("in use\n");
+                return Ok(true);
+            }
+            "returning" if Instant::now() < deadline => sleep(PAUSE).await,
+            "returning" => {
+                let names: Vec<String> = drain.waiting.iter().map(|name| escape(name)).collect();
+                let what = match names.is_empty() {
+                    true => "the kernel".to_owned(),
+                    false => names.join(", "),
+                };
+                complain(format!(
+                    "not in use within {} s, it goes on by itself; waiting for {what}",
+                    options.wait
+                ));
+                return Ok(false);
+            }
+            other => {
+                complain(format!(
+                    "somebody else has taken the node out of use: {other}"
+                ));
+                return Ok(false);
+            }
+        }
+    }
+}
+
+/// A drain that nobody has taken back yet.
 fn has_mark(socket: &Path) -> bool {
-    Drained::path_beside(socket).exists()
+    let read = Drained::beside(socket).and_then(|mark| mark.read());
+    let returns = matches!(read, Ok(Some(mark)) if mark.step == Drain::Off);
+    !returns && Drained::path_beside(socket).exists()
 }

@@ -117,6 +117,16 @@ Examples:
   rcni-bgp drain --wait 30")]
     Drain(drain::Options),
     /// Take a drained node into use again
+    #[command(after_help = "\
+Sessions come up again. Everything is announced with GRACEFUL_SHUTDOWN, so that peers prefer other
+nodes, until all peers have told their routes (peers that are down or do not say End-of-RIB are
+waited for as long as after a restart) and the kernel has them; then as ever.
+
+Exit code: 0 done, or begun (without --wait); 1 not in use within --wait; 2 the daemon cannot be asked.
+
+Examples:
+  rcni-bgp undrain
+  rcni-bgp undrain --wait 90 && kubectl uncordon node7")]
     Undrain(drain::Back),
     /// Remove all that rcni-bgp has left in the kernel, for an uninstallation
     #[command(after_help = "\

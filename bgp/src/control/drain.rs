@@ -27,7 +27,7 @@ pub enum Step {
     Announce,
     /// End all sessions and forget what was learned.
     Close,
-    /// Into use again.
+    /// Into use again, as soon as what peers tell is in the kernel.
     Off,
 }
 
@@ -38,7 +38,9 @@ impl Step {
         match self {
             Self::Announce => "draining: everything is announced with GRACEFUL_SHUTDOWN",
             Self::Close => "drained: all sessions end, learned routes go",
-            Self::Off => "not drained any more: sessions may come up",
+            Self::Off => {
+                "coming back into use: announced with GRACEFUL_SHUTDOWN until what peers tell is in the kernel"
+            }
         }
     }
 }
@@ -76,32 +78,32 @@ impl DrainError {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DrainStatus {
-    /// `off`, `draining` (announced with GRACEFUL_SHUTDOWN) or `drained` (no sessions).
+    /// `off`, `draining` (announced with GRACEFUL_SHUTDOWN), `drained` (no sessions) or `returning`
+    /// (sessions come up, announced with GRACEFUL_SHUTDOWN).
     pub state: String,
-    /// Since it began, across restarts of the daemon.
+    /// Since it began, or began to return, across restarts of the daemon.
     pub since_seconds: Option<u64>,
-    /// Peers with a session to which not everything has been handed over yet; the first twenty.
+    /// Peers with a session to which not everything has been handed over yet; on the way back, peers
+    /// whose routes are waited for (none: the kernel is). The first twenty.
     pub waiting: Vec<String>,
 }
 
 impl DrainStatus {
     /// As of now.
     #[must_use]
-    pub fn new<'a>(
-        state: DrainState,
-        since: Option<SystemTime>,
-        untold: impl Iterator<Item = &'a str>,
-    ) -> Self {
+    pub fn new(state: DrainState, since: Option<SystemTime>, unready: &[&str]) -> Self {
         let secs = |since: SystemTime| since.elapsed().unwrap_or_default().as_secs();
         let state = match state {
             DrainState::Off => "off",
             DrainState::Announcing => "draining",
             DrainState::Closed => "drained",
+            DrainState::Returning(_) => "returning",
         };
+        let waiting = unready.iter().take(WAITING_SHOWN);
         Self {
             state: state.to_owned(),
             since_seconds: since.map(secs),
-            waiting: untold.take(WAITING_SHOWN).map(str::to_owned).collect(),
+            waiting: waiting.map(|name| (*name).to_owned()).collect(),
         }
     }
 
@@ -116,6 +118,12 @@ impl DrainStatus {
     pub fn is_draining(&self) -> bool {
         self.state == "draining"
     }
+
+    /// On the way back.
+    #[must_use]
+    pub fn is_returning(&self) -> bool {
+        self.state == "returning"
+    }
 }
 
 #[cfg(test)]
@@ -126,8 +134,8 @@ mod tests {
     fn words_are_stable() {
         let order: DrainOrder = serde_json::from_str(r#"{"step":"close","message":"a"}"#).unwrap();
         assert_eq!(order.step, Step::Close);
-        let names = (0..30).map(|_| "tor");
-        let status = DrainStatus::new(DrainState::Announcing, Some(SystemTime::now()), names);
+        let names = ["tor"; 30];
+        let status = DrainStatus::new(DrainState::Announcing, Some(SystemTime::now()), &names);
         assert_eq!(status.waiting.len(), 20);
         let text = serde_json::to_string(&DrainStatus {
             waiting: vec![],

@@ -121,6 +121,16 @@ fn drained(out: &mut String, status: &Status, colour: bool) {
             "{paint}draining since {since}{plain}: all is announced with GRACEFUL_SHUTDOWN; \
              `rcni-bgp drain`\n  goes on, `rcni-bgp undrain` takes it back"
         );
+    } else if drain.is_returning() {
+        let names: Vec<String> = drain.waiting.iter().map(|name| escape(name)).collect();
+        let what = match names.is_empty() {
+            true => "the kernel has all routes".to_owned(),
+            false => format!("all routes of {} are here", names.join(", ")),
+        };
+        let _ = writeln!(
+            out,
+            "{paint}coming back since {since}{plain}: all is announced with GRACEFUL_SHUTDOWN until {what}"
+        );
     }
 }
 

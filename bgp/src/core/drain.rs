@@ -1,4 +1,4 @@
-//! In use, on the way out, or out of use; and the marks that tell the next start of it.
+//! In use, on the way out, out of use, or on the way back; and the marks that tell the next start of it.
 
 use std::time::SystemTime;
 
@@ -38,20 +38,23 @@ impl Marks {
         Self { ran, drained, mark }
     }
 
-    fn leave(&self, step: &Drain) -> std::io::Result<Option<Mark>> {
+    fn leave(&mut self, step: &Drain) -> std::io::Result<()> {
+        let is_back = |step: &Drain| *step == Drain::Off;
         let since = match &self.mark {
             // It began then.
-            Some(mark) => mark.since,
-            None => SystemTime::now(),
+            Some(mark) if is_back(&mark.step) == is_back(step) => mark.since,
+            _ => SystemTime::now(),
         };
-        let mark = (*step != Drain::Off).then(|| Mark {
-            step: step.clone(),
-            since,
-        });
+        let step = step.clone();
+        self.replace(Some(Mark { step, since }))
+    }
+
+    fn replace(&mut self, mark: Option<Mark>) -> std::io::Result<()> {
         if let Some(drained) = &self.drained {
             drained.write(mark.as_ref())?;
         }
-        Ok(mark)
+        self.mark = mark;
+        Ok(())
     }
 }
 
@@ -64,10 +67,14 @@ impl Core {
                 Drain::Close(_) => warn!(
                     "this node is drained: no sessions and no routes until `rcni-bgp undrain`"
                 ),
-                _ => warn!(
+                Drain::Announce => warn!(
                     "this node is being drained: everything is announced with GRACEFUL_SHUTDOWN \
                      until `rcni-bgp drain` goes on or `rcni-bgp undrain` takes it back"
                 ),
+                Drain::Off => {
+                    info!("{}", Step::Off.describe());
+                    self.input(Input::Drain(Drain::Close(String::new())));
+                }
             }
             self.input(Input::Drain(mark.step.clone()));
         }
@@ -90,14 +97,19 @@ impl Core {
     pub(super) fn drain(&mut self, order: DrainOrder) -> Result<DrainStatus, DrainError> {
         let state = self.speaker.drain_state();
         let step = match (order.step, state) {
-            (Step::Announce, DrainState::Closed) => return Ok(self.drain_status()),
+            (Step::Announce, DrainState::Closed)
+            | (Step::Off, DrainState::Off | DrainState::Returning(_)) => {
+                return Ok(self.drain_status());
+            }
             (Step::Announce, _) => Drain::Announce,
-            (Step::Close, DrainState::Off) => return Err(DrainError::NotDraining),
+            (Step::Close, DrainState::Off | DrainState::Returning(_)) => {
+                return Err(DrainError::NotDraining);
+            }
             (Step::Close, _) => Drain::Close(order.message),
             (Step::Off, _) => Drain::Off,
         };
         // First, so that a crash in between makes nothing undone.
-        self.marks.mark = self.marks.leave(&step).map_err(DrainError::mark)?;
+        self.marks.leave(&step).map_err(DrainError::mark)?;
         info!("by command: {}", order.step.describe());
         if order.step == Step::Close
             && let Some(ran) = &self.marks.ran
@@ -109,9 +121,17 @@ impl Core {
         Ok(self.drain_status())
     }
 
+    /// In use again.
+    pub(super) fn returned(&mut self) {
+        if let Err(error) = self.marks.replace(None) {
+            warn!("the next start will take itself for one after a drain: {error}");
+            self.marks.mark = None;
+        }
+    }
+
     /// How far it is.
     pub(super) fn drain_status(&self) -> DrainStatus {
         let since = self.marks.mark.as_ref().map(|mark| mark.since);
-        DrainStatus::new(self.speaker.drain_state(), since, self.speaker.untold())
+        DrainStatus::new(self.speaker.drain_state(), since, &self.speaker.unready())
     }
 }

@@ -49,6 +49,8 @@ pub enum Command {
     Lost(NextHop),
     /// The desired set is complete.
     Synced,
+    /// To be told when what was wanted until now is in the kernel, or has been refused.
+    Settle(oneshot::Sender<()>),
 }
 
 /// From whoever wants to know.
@@ -175,8 +177,11 @@ impl Fib {
         loop {
             self.heal();
             let timer = self.next_timer();
-            let work =
-                self.table.has_work() || self.has_next_hop_work() || self.leftovers.has_work();
+            let mut work = self.table.has_work() || self.has_next_hop_work();
+            if !work {
+                self.told.settled();
+            }
+            work |= self.leftovers.has_work();
             // Not biased: neither commands nor notifications nor writing can starve the others.
             tokio::select! {
                 command = commands.recv(), if self.table.has_room() => match command {
@@ -236,6 +241,7 @@ impl Fib {
                 }
             }
             Command::Lost(neighbor) => self.lose(neighbor),
+            Command::Settle(answer) => self.told.unsettled = Some(answer),
             Command::Synced => {
                 let stale = self.table.synced();
                 self.leftovers.begin();
@@ -478,6 +484,8 @@ pub async fn run_without_kernel(
             command = commands.recv() => match command {
                 None => return Ok(()),
                 Some(Command::Want(_) | Command::Lost(_)) => {}
+                // Nobody waits who does not hear it.
+                Some(Command::Settle(answer)) => drop(answer.send(())),
                 Some(Command::Synced) => {
                     leftovers.begin();
                     remove(&mut leftovers).await;

@@ -220,3 +220,29 @@ fn foreign_routes_at_other_metrics_are_told_and_drift_by_its_cause() {
         expect("the static one went with the link", &[]).await;
     });
 }
+
+/// Routes and their group are written, and what cannot be is refused: then it is said.
+#[test]
+fn whoever_asks_is_told_when_all_is_there_or_refused() {
+    const MANY: usize = 5000;
+    let namespace = lonely();
+    namespace.ip("route add 10.200.0.0/24 via 10.0.0.9 proto static metric 77");
+    namespace.run(|| async {
+        let fib = Running::start().await;
+        let hops: NextHops = [hop("10.0.0.1"), hop("10.0.0.3")].into_iter().collect();
+        let network = |i| prefix(&format!("10.{}.{}.0/24", 100 + i / 256, i % 256));
+        let many: Vec<_> = (0..MANY).map(|i| (network(i), hops.clone())).collect();
+        for chunk in many.chunks(2048) {
+            let command = Command::Want(chunk.to_vec());
+            fib.commands.send(command).await.unwrap();
+        }
+        fib.want("10.200.0.0/24", &["10.0.0.1"]).await;
+        fib.want("10.201.0.0/24", &["192.0.2.1"]).await;
+        let (answer, told) = oneshot::channel();
+        let command = Command::Settle(answer);
+        fib.commands.send(command).await.unwrap();
+        timeout(SOON, told).await.unwrap().unwrap();
+    });
+    // The task has ended: nothing more is written.
+    assert_eq!(namespace.own_routes().len(), MANY);
+}

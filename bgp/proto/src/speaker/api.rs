@@ -97,7 +97,8 @@ impl fmt::Display for Order {
 /// How far this speaker is on the way out of use. It begins in use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Drain {
-    /// In use.
+    /// In use: as soon as what peers have told is in the kernel. Until then everything is announced with
+    /// GRACEFUL_SHUTDOWN.
     Off,
     /// Everything is announced with GRACEFUL_SHUTDOWN (RFC 8326 §4): peers look for other paths
     /// while these still work.
@@ -238,6 +239,8 @@ pub enum Input<'a> {
     },
     /// The node is taken out of use, or into use again.
     Drain(Drain),
+    /// The answer to the last [`Output::Settle`].
+    Settled,
     /// The configuration is this one from now on. Peers that it has in common with the one before
     /// keep their numbers, and their sessions if they can;
     /// [`difference`](super::difference) says what means what. `restarting` and `seed` do not count.
@@ -319,6 +322,9 @@ pub enum Output {
     /// The Loc-RIB is complete: routes of an earlier run that no [`Output::Fib`] has confirmed may
     /// be swept. Exactly once per `Start`; see [`Speaker`](super::Speaker) for when.
     FibSynced,
+    /// To be answered by [`Input::Settled`] when the kernel has what all [`Output::Fib`]s before this said,
+    /// or has refused it. It replaces an earlier one.
+    Settle,
     /// Something for the log.
     Event(Event),
 }

@@ -4,22 +4,33 @@
 //!        Announce: all is told anew,         Close: Cease, everything
 //!        with GRACEFUL_SHUTDOWN              learned is forgotten
 //!  Off ---------------------> Announcing ---------------------> Closed
-//!   ^                             |                                |
-//!   +-----------------------------+--------------------------------+
-//!         Off: all is told anew, without        Off: dials again
+//!   ^                             | Off                            | Off: dials again
+//!   |                             v                                v
+//!   +---- all is told anew --- Returning (Learning -> Installing) <+
+//!         without              all is told with GRACEFUL_SHUTDOWN
 //! ```
+//!
+//! *Returning*: others send to this speaker what it announces as soon as they hear of it, and what it
+//! answers may take a route that it learns only now. So it is the last resort (that does no harm
+//! where it is the only one: who cannot be asked is no better) until every peer's initial routes are
+//! here, or it is not waited for any more ([`super::restart`] has the rule), and then until the kernel has
+//! them ([`Output::Settle`]), at most [`INSTALLING`]. It ends its own initial routes with End-of-RIB
+//! like any other: two that wait for each other wait for a round trip.
 //!
 //! A peer that is shut down by an order of its own stays so through all of this. Unlike a `Stop`,
 //! a close takes routes out of the forwarding table: nobody tells changes of them any more.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Speaker;
-use super::api::{Drain, StopMode};
+use super::api::{Drain, EventKind, Output, StopMode};
 use super::neighbor::Neighbor;
-use super::restart::Deferral;
+use super::restart::{Deferral, Progress};
 use crate::fsm::PeerInput;
+
+/// The kernel takes some hundred thousand routes a second.
+const INSTALLING: Duration = Duration::from_secs(30);
 
 /// How far the speaker is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,20 +42,44 @@ pub enum DrainState {
     Announcing,
     /// No sessions.
     Closed,
+    /// On the way back into use: everything still carries GRACEFUL_SHUTDOWN.
+    Returning(Return),
+}
+
+/// What a return waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Return {
+    /// The routes of peers; since then.
+    Learning(Instant),
+    /// The kernel, which is to have them; at most until then.
+    Installing(Instant),
+}
+
+impl DrainState {
+    /// Whether everything carries GRACEFUL_SHUTDOWN.
+    pub(super) fn is_marked(self) -> bool {
+        matches!(self, Self::Announcing | Self::Returning(_))
+    }
 }
 
 impl Speaker {
     pub(super) fn drain(&mut self, drain: &Drain, now: Instant) {
-        let to = match drain {
-            Drain::Off => DrainState::Off,
-            Drain::Announce => DrainState::Announcing,
-            Drain::Close(_) => DrainState::Closed,
+        let from = self.drain;
+        let to = match (drain, from) {
+            (Drain::Off, DrainState::Off | DrainState::Returning(_)) => return,
+            (Drain::Off, _) => DrainState::Returning(Return::Learning(now)),
+            (Drain::Announce, _) => DrainState::Announcing,
+            (Drain::Close(_), _) => DrainState::Closed,
         };
-        let from = std::mem::replace(&mut self.drain, to);
         if from == to {
             return;
         }
-        self.tell_of_drain(to == DrainState::Announcing);
+        self.drain = to;
+        self.tell_of_drain();
+        if from == DrainState::Closed {
+            let all = self.neighbors.iter_mut();
+            all.for_each(|neighbor| neighbor.progress = Progress::default());
+        }
         if self.deferral == Deferral::Stopped {
             return;
         }
@@ -60,7 +95,66 @@ impl Speaker {
         }
     }
 
-    fn tell_of_drain(&mut self, draining: bool) {
+    /// A further step of the way back, if it is time.
+    pub(super) fn go_on_returning(&mut self, now: Instant) {
+        let DrainState::Returning(step) = self.drain else {
+            return;
+        };
+        if self.is_deciding() || self.returns_at().is_some_and(|at| at > now) {
+            return;
+        }
+        match step {
+            Return::Learning(_) => {
+                self.drain = DrainState::Returning(Return::Installing(now + INSTALLING));
+                self.outputs.push_back(Output::Settle);
+            }
+            Return::Installing(_) => self.returned(false, now),
+        }
+    }
+
+    /// The kernel has what it was told.
+    pub(super) fn settled(&mut self, now: Instant) {
+        if let DrainState::Returning(Return::Installing(_)) = self.drain {
+            self.returned(true, now);
+        }
+    }
+
+    fn returned(&mut self, installed: bool, now: Instant) {
+        let late = self.neighbors.iter();
+        let late = late.filter(|n| n.is_known() && n.machine.held().is_none());
+        let late = late.filter(|n| !n.progress.initial_done);
+        let missing = late.map(|n| n.config.name.clone()).collect();
+        self.drain = DrainState::Off;
+        self.tell_of_drain();
+        self.event(now, None, EventKind::Returned { missing, installed });
+    }
+
+    /// When the return goes on by time alone; `None`: now, or when something else is through.
+    pub(super) fn returns_at(&self) -> Option<Instant> {
+        match self.drain {
+            DrainState::Returning(_) if self.is_deciding() => None,
+            DrainState::Returning(Return::Learning(since)) => {
+                let awaited = self.unlearned(since).map(|(_, until)| until);
+                awaited.chain(self.others_until(since)).max()
+            }
+            DrainState::Returning(Return::Installing(until)) => Some(until),
+            _ => None,
+        }
+    }
+
+    /// What has come may not be in the Loc-RIB yet.
+    fn is_deciding(&self) -> bool {
+        self.deferral != Deferral::Done || self.rib.is_sweeping()
+    }
+
+    /// Who is shut down is not waited for.
+    fn unlearned(&self, since: Instant) -> impl Iterator<Item = (&Neighbor, Instant)> {
+        let awaited = self.awaited(since);
+        awaited.filter(|(neighbor, _)| neighbor.machine.held().is_none())
+    }
+
+    fn tell_of_drain(&mut self) {
+        let draining = self.drain.is_marked();
         for neighbor in self.neighbors.iter_mut() {
             let Some(up) = &mut neighbor.up else { continue };
             if up.target.graceful.draining != draining {
@@ -93,10 +187,23 @@ impl Speaker {
         self.drain
     }
 
-    /// The names of peers with a session to which not everything has been handed over yet.
-    pub fn untold(&self) -> impl Iterator<Item = &str> {
-        let untold = self.neighbors.iter().filter(|peer| !self.is_told(peer));
-        untold.map(|peer| peer.config.name.as_str())
+    /// Who has to take or to tell something before the next step: the names of peers with a session to
+    /// which not everything has been handed over yet; on the way back, of those whose routes are
+    /// waited for.
+    #[must_use]
+    pub fn unready(&self) -> Vec<&str> {
+        let peers: Vec<&Neighbor> = match self.drain {
+            DrainState::Returning(Return::Learning(since)) => {
+                self.unlearned(since).map(|(peer, _)| peer).collect()
+            }
+            DrainState::Returning(Return::Installing(_)) => Vec::new(),
+            _ => {
+                let all = self.neighbors.iter();
+                all.filter(|peer| !self.is_told(peer)).collect()
+            }
+        };
+        let names = peers.into_iter().map(|peer| peer.config.name.as_str());
+        names.collect()
     }
 
     /// Is there nothing left to be sent to the peer?

@@ -96,6 +96,13 @@ pub enum EventKind {
         /// Names of the peers that had not sent End-of-RIB when the wait ended.
         missing: Vec<String>,
     },
+    /// In use again after a drain: everything is announced as ever.
+    Returned {
+        /// Names of the peers that had not sent End-of-RIB when the wait ended.
+        missing: Vec<String>,
+        /// What was learned is in the kernel, as far as that takes it.
+        installed: bool,
+    },
 }
 
 impl fmt::Display for EventKind {
@@ -163,12 +170,28 @@ impl fmt::Display for EventKind {
             Self::StaleFlushed(routes) => write!(f, "{routes} stale routes removed"),
             Self::Bfd(news) => write!(f, "BFD: {news}"),
             Self::Refused(remote) => write!(f, "refused a connection from {remote}: no such peer"),
-            Self::Synced { missing } if missing.is_empty() => write!(f, "routes are complete"),
-            Self::Synced { missing } => write!(
-                f,
-                "routes are complete as far as they came: no End-of-RIB from {}",
-                missing.join(", ")
-            ),
+            Self::Synced { missing } => synced(f, missing),
+            Self::Returned { missing, installed } => returned(f, missing, *installed),
         }
     }
+}
+
+fn returned(f: &mut fmt::Formatter<'_>, missing: &[String], installed: bool) -> fmt::Result {
+    write!(f, "in use again, announced without GRACEFUL_SHUTDOWN")?;
+    if !missing.is_empty() {
+        write!(f, "; no End-of-RIB from {}", missing.join(", "))?;
+    }
+    if !installed {
+        write!(f, "; the kernel has not got all routes yet")?;
+    }
+    Ok(())
+}
+
+fn synced(f: &mut fmt::Formatter<'_>, missing: &[String]) -> fmt::Result {
+    write!(f, "routes are complete")?;
+    if !missing.is_empty() {
+        let names = missing.join(", ");
+        write!(f, " as far as they came: no End-of-RIB from {names}")?;
+    }
+    Ok(())
 }

@@ -57,7 +57,7 @@ pub use api::{
 };
 pub use conflict::{CONFLICTS_SHOWN, Conflict};
 pub use difference::Difference;
-pub use drain::DrainState;
+pub use drain::{DrainState, Return};
 pub use limits::{Crossing, Gauged, LimitAction, LimitNews, LimitStatus, MaximumPrefixes};
 pub use listing::{Listed, Listing};
 pub use next_hops::NextHops;
@@ -176,6 +176,7 @@ impl Speaker {
             }
             Input::Bfd { peer, news } => self.hear_of_path(peer, news, now),
             Input::Drain(drain) => self.drain(&drain, now),
+            Input::Settled => self.settled(now),
             Input::Links(links) => self.relink(links, now),
             Input::Order { peer, order } => self.order(peer, order, now),
             Input::Policies {
@@ -213,6 +214,7 @@ impl Speaker {
             .chain(refreshes)
             .chain(self.rib.next_timeout())
             .chain(self.deferred_until())
+            .chain(self.returns_at())
             .min()
     }
 

@@ -47,7 +47,8 @@
 //!   that is simply down holds nobody back longer. Where no peer has said anything yet there is
 //!   nothing to put in the place of the kernel's routes: then up to [`BOUND`].
 //!
-//! A cold start waits for nobody.
+//! A cold start waits for nobody. The end of a drain waits in the same way with the last step, see
+//! [`super::drain`].
 
 use std::time::{Duration, Instant};
 
@@ -79,19 +80,36 @@ pub enum Deferral {
 }
 
 impl Deferral {
-    /// Until when this peer is waited for; `None`: no longer. `any_complete`: some peer's initial
-    /// routes are all here.
+    /// Since when peers are waited for.
     #[must_use]
-    pub fn waits_for(
-        self,
-        peer: &Progress,
+    pub fn waits_since(self) -> Option<Instant> {
+        match self {
+            Self::Waiting(start) => Some(start),
+            _ => None,
+        }
+    }
+}
+
+/// How far a peer's initial routes have come.
+#[derive(Clone, Debug, Default)]
+pub struct Progress {
+    /// Families whose End-of-RIB came in this session.
+    pub ended: Vec<Family>,
+    /// All of them came, in this session or an earlier one since `Start` or the end of a drain.
+    pub initial_done: bool,
+}
+
+impl Progress {
+    /// Until when this peer is waited for by who has begun to wait at `start`; `None`: no longer.
+    /// `any_complete`: some peer's initial routes are all here.
+    #[must_use]
+    pub fn awaited(
+        &self,
+        start: Instant,
         session: Option<&Session>,
         any_complete: bool,
     ) -> Option<Instant> {
-        let Self::Waiting(start) = self else {
-            return None;
-        };
-        if peer.initial_done {
+        if self.initial_done {
             return None;
         }
         let Some(session) = session else {
@@ -104,15 +122,6 @@ impl Deferral {
             Some((start + BOUND).min(session.since + PATIENCE))
         }
     }
-}
-
-/// How far a peer's initial routes have come.
-#[derive(Clone, Debug, Default)]
-pub struct Progress {
-    /// Families whose End-of-RIB came in this session.
-    pub ended: Vec<Family>,
-    /// All of them came, in this session or an earlier one since `Start`.
-    pub initial_done: bool,
 }
 
 #[derive(Clone, Copy)]

@@ -5,14 +5,13 @@ use std::time::{Duration, Instant};
 
 use super::Speaker;
 use super::api::{ConnId, EventKind, PeerId};
-use super::drain::DrainState;
 use super::import::Judge;
 use super::keep::Keep;
 use super::limits::Gauges;
 use super::neighbor::{Malformed, Neighbor, Up};
 use super::own::OwnAddresses;
 use super::refresh::Refreshing;
-use super::restart::{BOUND, DOWN, Deferral};
+use super::restart::{BOUND, DOWN};
 use super::status::RouteStatus;
 use crate::attr::PathAttributes;
 use crate::fsm::{Cause, Session};
@@ -88,7 +87,7 @@ impl Speaker {
         let teller = neighbor.teller(bgp_id);
         let informant = neighbor.informant(&name, asn);
         let judge = Judge::new(&self.config, neighbor, Arc::clone(&informant), bgp_id, &own);
-        let draining = self.drain == DrainState::Announcing;
+        let draining = self.drain.is_marked();
         let target = neighbor.target(&self.config, &session, own, draining);
         let most_paths = neighbor.config.offer.add_path.send.into();
         let is_kept = neighbor.helper.forwarding(&session.negotiated);
@@ -282,19 +281,31 @@ impl Speaker {
 
     /// When the deferral ends by time alone: when the last peer is no longer waited for.
     pub(super) fn deferred_until(&self) -> Option<Instant> {
-        let any_complete = self.neighbors.iter().any(|n| n.progress.initial_done);
-        let waits = |n: &Neighbor| {
-            self.deferral
-                .waits_for(&n.progress, n.session(), any_complete)
-        };
+        let start = self.deferral.waits_since()?;
+        let awaited = self.awaited(start).map(|(_, until)| until);
+        awaited.chain(self.others_until(start)).max()
+    }
+
+    /// Who is waited for by who has begun to at `start`, and until when.
+    pub(super) fn awaited(&self, start: Instant) -> impl Iterator<Item = (&Neighbor, Instant)> {
+        let any_complete = self.is_any_complete();
         let known = self.neighbors.iter().filter(|n| n.is_known());
-        // Nobody knows who else will come from a range, or is on a link.
-        let ranges = match self.deferral {
-            Deferral::Waiting(start) if self.neighbors.expects_others() => {
-                Some(start + if any_complete { DOWN } else { BOUND })
-            }
-            _ => None,
+        known.filter_map(move |n| {
+            let until = n.progress.awaited(start, n.session(), any_complete)?;
+            Some((n, until))
+        })
+    }
+
+    /// Nobody knows who else will come from a range, or is on a link.
+    pub(super) fn others_until(&self, start: Instant) -> Option<Instant> {
+        let wait = match self.is_any_complete() {
+            true => DOWN,
+            false => BOUND,
         };
-        known.filter_map(waits).chain(ranges).max()
+        self.neighbors.expects_others().then_some(start + wait)
+    }
+
+    fn is_any_complete(&self) -> bool {
+        self.neighbors.iter().any(|n| n.progress.initial_done)
     }
 }

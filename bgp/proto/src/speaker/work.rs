@@ -61,6 +61,7 @@ impl Speaker {
         {
             self.complete(now);
         }
+        self.go_on_returning(now);
         self.remove_left();
         self.ask();
     }

@@ -1,8 +1,9 @@
-//! What people are told of the kernel's side besides the table's own numbers.
+//! What people, and the core, are told of the kernel's side besides the table's own numbers.
 
 use std::io;
 use std::net::IpAddr;
 
+use tokio::sync::oneshot;
 use tracing::warn;
 
 use super::RETRY_MOST;
@@ -23,9 +24,19 @@ pub(super) struct Told {
     pub(super) failed: Option<(u32, io::Error)>,
     /// Configured sources that this node does not have.
     pub(super) missing_sources: Vec<IpAddr>,
+    /// To be told when nothing is to be written any more.
+    pub(super) unsettled: Option<oneshot::Sender<()>>,
 }
 
 impl Told {
+    /// Nothing is to be written now.
+    pub(super) fn settled(&mut self) {
+        if let Some(answer) = self.unsettled.take() {
+            // It may have been given up.
+            let _ = answer.send(());
+        }
+    }
+
     /// The picture.
     pub(super) fn status(&self, owner: &Ownership, table: &Table) -> FibStatus {
         let trouble = self.failed.as_ref().map(|(_, error)| {

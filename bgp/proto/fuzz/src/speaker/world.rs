@@ -433,7 +433,7 @@ impl World {
                     assert!(!text.contains(char::is_control), "{text:?}");
                 }
                 Output::Opened { .. } | Output::Lost { .. } | Output::Watch { .. } => {}
-                Output::WantSend { .. } | Output::FibSynced => {}
+                Output::WantSend { .. } | Output::FibSynced | Output::Settle => {}
             }
         }
         self.allowed += 2 * self.fib.len();

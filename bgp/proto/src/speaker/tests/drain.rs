@@ -58,13 +58,10 @@ fn is_marked(route: &RouteStatus) -> bool {
 #[test]
 fn what_is_announced_carries_the_community_and_is_there_until_the_end() {
     let mut net = anycast(65000);
-    assert_eq!(net.speaker(0).untold().count(), 0);
+    assert!(net.speaker(0).unready().is_empty());
     net.input(0, Input::Drain(Drain::Announce));
-    assert_eq!(
-        net.speaker(0).untold().count(),
-        0,
-        "handed over at once here"
-    );
+    let unready = net.speaker(0).unready();
+    assert!(unready.is_empty(), "handed over at once here");
     net.run(Duration::from_millis(50));
     assert_eq!(net.status(0).drain, DrainState::Announcing);
     // Nobody prefers it any more, and it is still there.
@@ -242,4 +239,164 @@ fn a_close_takes_out_what_was_kept_as_stale() {
     drain(&mut net, 1, Drain::Close(String::new()));
     assert_eq!(net.peer(1, 0).prefixes.received, 0);
     assert!(net.fib(1).is_empty());
+}
+
+fn is_returning(net: &Net, node: usize) -> bool {
+    matches!(net.status(node).drain, DrainState::Returning(_))
+}
+
+fn returned(net: &Net, node: usize) -> Vec<(Vec<String>, bool)> {
+    let events = net.nodes[node].events.iter();
+    let events = events.filter_map(|event| match event {
+        EventKind::Returned { missing, installed } => Some((missing.clone(), *installed)),
+        _ => None,
+    });
+    events.collect()
+}
+
+/// A node that is out of use, and begins to come back now.
+fn coming_back() -> Net {
+    let mut net = anycast(65100);
+    drain(&mut net, 0, Drain::Announce);
+    drain(&mut net, 0, Drain::Close(String::new()));
+    assert!(net.fib(0).is_empty());
+    net
+}
+
+/// Runs until the peer has the node's network again, and says whether it is marked.
+fn until_announced(net: &mut Net) -> bool {
+    for _ in 0..7000 {
+        net.run(Duration::from_millis(10));
+        let mut routes = net.speaker(2).routes();
+        if let Some(route) = routes.find(|route| route.peer == Some(PeerId(0))) {
+            return is_marked(&route);
+        }
+    }
+    panic!("never announced");
+}
+
+/// Whoever sends to it as soon as it is announced must get an answer.
+#[test]
+fn who_comes_back_is_the_last_resort_until_the_kernel_has_what_peers_told() {
+    let mut net = coming_back();
+    net.nodes[0].stuck = true;
+    net.input(0, Input::Drain(Drain::Off));
+    assert!(is_returning(&net, 0));
+    assert_eq!(net.speaker(0).unready().len(), 1);
+    assert!(until_announced(&mut net));
+    net.run_secs(5);
+    // All was told, but the kernel has not said that it has it.
+    assert!(net.speaker(0).unready().is_empty());
+    assert!(is_returning(&net, 0));
+    assert!(is_marked(&from(&net, 2, 0)));
+    assert_eq!(net.fib(2), ["192.0.2.1/32 via 10.2.0.12"]);
+    net.input(0, Input::Settled);
+    net.run(Duration::from_millis(50));
+    assert_eq!(net.status(0).drain, DrainState::Off);
+    assert!(!is_marked(&from(&net, 2, 0)));
+    assert_eq!(net.fib(2), ["192.0.2.1/32 via 10.1.0.11 10.2.0.12"]);
+    assert_eq!(returned(&net, 0), [(vec![], true)]);
+    assert_eq!(net.peer(2, 0).established_count, 2, "the same session");
+}
+
+#[test]
+fn a_kernel_that_never_says_so_is_not_waited_for_for_ever() {
+    let mut net = coming_back();
+    net.nodes[0].stuck = true;
+    net.input(0, Input::Drain(Drain::Off));
+    until_announced(&mut net);
+    net.run_secs(25);
+    assert!(is_returning(&net, 0));
+    net.run_secs(10);
+    assert_eq!(returned(&net, 0), [(vec![], false)]);
+    assert!(!is_marked(&from(&net, 2, 0)));
+    // Too late.
+    net.input(0, Input::Settled);
+    assert_eq!(returned(&net, 0).len(), 1);
+}
+
+#[test]
+fn a_peer_that_is_down_is_waited_for_as_long_as_after_a_restart() {
+    let mut net = coming_back();
+    // Another peer of the node, which nobody ever hears.
+    net.reconfigure(0, |config| config.peers.push(peer("10.9.9.9", 65009)));
+    net.input(0, Input::Drain(Drain::Off));
+    assert!(until_announced(&mut net));
+    net.run_secs(5);
+    assert!(is_returning(&net, 0));
+    assert_eq!(net.speaker(0).unready().len(), 1);
+    net.run_secs(60);
+    assert!(!is_marked(&from(&net, 2, 0)));
+    let said = returned(&net, 0);
+    assert_eq!(said.len(), 1);
+    assert_eq!((said[0].0.len(), said[0].1), (1, true));
+}
+
+/// Who is shut down by an order is not waited for.
+#[test]
+fn who_is_shut_down_keeps_nobody_waiting() {
+    let mut net = coming_back();
+    net.reconfigure(0, |config| config.peers.push(peer("10.9.9.9", 65009)));
+    let order = Order::Shutdown(String::new());
+    let peer = PeerId(1);
+    net.input(0, Input::Order { peer, order });
+    net.input(0, Input::Drain(Drain::Off));
+    until_announced(&mut net);
+    net.run_secs(1);
+    assert_eq!(returned(&net, 0), [(vec![], true)]);
+}
+
+/// Neither tells the other anything before it has heard all of it.
+#[test]
+fn two_that_come_back_at_once_do_not_wait_for_each_other() {
+    let mut net = fabric();
+    net.start_all();
+    net.run_secs(10);
+    for node in [0, 1] {
+        drain(&mut net, node, Drain::Close(String::new()));
+    }
+    for node in [0, 1] {
+        net.input(node, Input::Drain(Drain::Off));
+    }
+    let begun = Duration::from_secs(70);
+    net.run(begun);
+    for node in [0, 1] {
+        assert_eq!(returned(&net, node), [(vec![], true)]);
+    }
+    assert!(!net.fib(0).is_empty() && !net.fib(1).is_empty());
+}
+
+#[test]
+fn a_return_can_be_given_up_and_begun_again() {
+    let mut net = coming_back();
+    net.nodes[0].stuck = true;
+    net.input(0, Input::Drain(Drain::Off));
+    until_announced(&mut net);
+    drain(&mut net, 0, Drain::Announce);
+    assert_eq!(net.status(0).drain, DrainState::Announcing);
+    drain(&mut net, 0, Drain::Close(String::new()));
+    assert!(net.fib(0).is_empty());
+    // The answer of before is none to what is waited for now.
+    net.input(0, Input::Drain(Drain::Off));
+    net.input(0, Input::Settled);
+    assert!(is_returning(&net, 0));
+    net.nodes[0].stuck = false;
+    until_announced(&mut net);
+    net.run_secs(1);
+    assert_eq!(returned(&net, 0), [(vec![], true)]);
+}
+
+/// The daemon starts, and was told before that the node comes back.
+#[test]
+fn a_start_can_be_the_way_back() {
+    let mut config = speaker(65001, 1, &["10.1.0.0/24"]);
+    config.peers = vec![peer("10.0.0.2", 65002)];
+    let now = std::time::Instant::now();
+    let mut speaker = crate::speaker::Speaker::new(config, now);
+    speaker.handle(Input::Drain(Drain::Close(String::new())), now);
+    speaker.handle(Input::Drain(Drain::Off), now);
+    assert!(speaker.poll_timeout().is_none());
+    speaker.handle(Input::Start, now);
+    assert!(matches!(speaker.drain_state(), DrainState::Returning(_)));
+    assert!(speaker.poll_timeout().is_some());
 }

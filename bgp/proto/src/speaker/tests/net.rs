@@ -28,6 +28,8 @@ pub(super) struct Node {
     pub(super) events: Vec<EventKind>,
     /// Does not write to its connections.
     pub(super) slow: bool,
+    /// The kernel does not come to an end with its routes.
+    pub(super) stuck: bool,
     /// Bytes sent.
     pub(super) sent: usize,
 }
@@ -137,6 +139,7 @@ impl Net {
             synced: vec![],
             events: vec![],
             slow: false,
+            stuck: false,
             sent: 0,
         });
         self.nodes.len() - 1
@@ -469,6 +472,8 @@ impl Net {
                     }
                 }
                 Output::FibSynced => self.sweep(node, at),
+                Output::Settle if self.nodes[node].stuck => {}
+                Output::Settle => self.input(node, Input::Settled),
                 Output::Event(event) => self.nodes[node].events.push(event.kind),
             }
         }

@@ -398,6 +398,7 @@ impl World {
                 }
                 Output::FibSynced => self.sweep(node),
                 Output::Opened { .. }
+                | Output::Settle
                 | Output::Lost { .. }
                 | Output::Watch { .. }
                 | Output::Event(_) => {}
