@@ -1,7 +1,8 @@
 //! `rcni-bgp clean`: what an uninstallation must remove, and nothing else.
 //!
 //! Removed is what is provably ours: routes with our protocol, metric, table and type, nexthop
-//! objects and rules with our protocol, and the files beside the control socket. Other things with our
+//! objects and rules with our protocol, and the files beside the control socket; `accept_ra` of links is
+//! what it was found as. Other things with our
 //! protocol (the plugin's routes to pods, felix-lite's blackholes, what an older configuration with
 //! another metric or table has left) are counted and left.
 
@@ -12,6 +13,9 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
+use crate::discovery::before::Before;
+use crate::discovery::kernel::Kernel;
+use crate::discovery::router::Restored;
 use crate::drained::Drained;
 use crate::fib::Ownership;
 use crate::fib::change::{Change, Outcome};
@@ -209,13 +213,42 @@ async fn rules(netlink: &mut Netlink, owner: &Ownership, cleaned: &mut Cleaned) 
     Ok(())
 }
 
+/// Puts `accept_ra` of links back that neighbours were looked for on.
+pub async fn links(socket: &Path, cleaned: &mut Cleaned) {
+    let found = async {
+        let before = Before::beside(socket)?;
+        if before.is_empty() {
+            return Ok(None);
+        }
+        let links = Kernel::open()?.read().await?;
+        io::Result::Ok(Some((before, links)))
+    };
+    match found.await {
+        Ok(None) => {}
+        Ok(Some((mut before, links))) => {
+            for (interface, restored) in before.put_back(&links, |_| false) {
+                let text = restored.describe(&interface);
+                match restored {
+                    Restored::Back(_) => cleaned.removed.push(format!("accept_ra 0: {text}")),
+                    Restored::Left(_) => cleaned.left.push(text),
+                    Restored::Failed(..) => cleaned.failed.push(format!("accept_ra 0: {text}")),
+                }
+            }
+        }
+        Err(error) => cleaned
+            .failed
+            .push(format!("accept_ra 0 of links: {error}")),
+    }
+}
+
 /// Removes the control socket, which nobody answers on, and the marks beside it.
 pub fn files(socket: &Path, cleaned: &mut Cleaned) {
-    let paths: [PathBuf; 4] = [
+    let paths: [PathBuf; 5] = [
         socket.to_owned(),
         Marker::path_beside(socket),
         Drained::path_beside(socket),
         Former::path_beside(socket),
+        Before::path_beside(socket),
     ];
     for path in paths {
         match std::fs::remove_file(&path) {

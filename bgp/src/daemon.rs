@@ -17,6 +17,7 @@ use tracing::{debug, info, warn};
 use crate::bfd::{Changes, Distance};
 use crate::control::server::{self, Asker, CoreQuery, SocketError};
 use crate::core::{Core, FoundLinks, Home, Marks, PeerSettings, Whence, with_found};
+use crate::discovery::before::Before;
 use crate::discovery::task::Discovery;
 use crate::discovery::{Interest, LinkPeer, Links, link_peers};
 use crate::drained::Drained;
@@ -133,7 +134,9 @@ async fn start(
     let control = side.within(|| server::bind(socket))?;
     raise_descriptors();
     let settings = settings(config);
-    let (found, link_inlet) = look_at_links(config).await.map_err(DaemonError::Netlink)?;
+    let (found, link_inlet) = look_at_links(config, socket)
+        .await
+        .map_err(DaemonError::Netlink)?;
     let known = with_found(&settings, found.links());
     let (events, event_inlet) = mpsc::channel(tasks::EVENTS);
     let listening = Listening::start(Wanted::new(config, &known), events.clone())?;
@@ -222,12 +225,19 @@ fn say_what_runs(config: &SpeakerConfig, adopted: usize, socket: &Path) {
 }
 
 /// What is there already, and what will come.
-async fn look_at_links(config: &SpeakerConfig) -> io::Result<(FoundLinks, mpsc::Receiver<Links>)> {
+async fn look_at_links(
+    config: &SpeakerConfig,
+    socket: &Path,
+) -> io::Result<(FoundLinks, mpsc::Receiver<Links>)> {
+    let before = Before::beside(socket).unwrap_or_else(|error| {
+        warn!("what accept_ra of links was is known to this run only: {error}");
+        Before::default()
+    });
     let (interest, looked_for) = watch::channel(Interest {
         peers: link_peers(config),
         ..Interest::default()
     });
-    let discovery = Discovery::open(looked_for).await?;
+    let discovery = Discovery::open(looked_for, before).await?;
     let found = FoundLinks::new(discovery.told().clone(), interest);
     let (links, inlet) = mpsc::channel(tasks::LINKS);
     tasks::spawn_discovery(discovery, links);

@@ -51,7 +51,12 @@ pub(super) fn run(options: &Options) -> ExitCode {
     }
     let former = Former::beside(socket);
     let former = former.as_ref().map_or(&[][..], Former::others);
-    match runtime.block_on(clean::kernel(&owner, former)) {
+    let cleaned = runtime.block_on(async {
+        let mut cleaned = clean::kernel(&owner, former).await?;
+        clean::links(socket, &mut cleaned).await;
+        std::io::Result::Ok(cleaned)
+    });
+    match cleaned {
         Ok(mut cleaned) => {
             clean::files(socket, &mut cleaned);
             report(&cleaned)

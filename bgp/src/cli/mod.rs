@@ -131,7 +131,8 @@ Examples:
     /// Remove all that rcni-bgp has left in the kernel, for an uninstallation
     #[command(after_help = "\
 Removes own routes (by protocol, metric, table and type, as spec.kernel has them), nexthop objects
-and rules with the own protocol, the control socket and the marks beside it. Nothing else: routes to
+and rules with the own protocol, the control socket and the marks beside it; accept_ra of links that
+neighbours were looked for on is again what it was. Nothing else: routes to
 pods and what felix-lite has made stay (`felix-lite clean` removes the latter). The daemon must be
 stopped. Can be repeated.
 

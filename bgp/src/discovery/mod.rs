@@ -14,6 +14,7 @@
 //! What is pure (codec, when to send what, who is there) is in `rcni_bgp_proto::discovery`. Each link has a
 //! socket of its own, so that a flood on one keeps no other waiting.
 
+pub mod before;
 pub mod kernel;
 pub mod link;
 pub mod router;

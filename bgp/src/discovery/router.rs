@@ -30,20 +30,66 @@ pub fn setting(interface: &str, setting: &str) -> Option<String> {
     Some(text.trim().to_owned())
 }
 
-/// Switches it off.
+/// Switches it off; before that it is told what it was.
 #[must_use]
-pub fn switch_off(interface: &str) -> Accepting {
-    let Some(was) = setting(interface, "accept_ra") else {
+pub fn switch_off(interface: &str, was: impl FnOnce(&str)) -> Accepting {
+    let Some(found) = setting(interface, "accept_ra") else {
         return Accepting::Unknown;
     };
-    if was == "0" {
+    if found == "0" {
         return Accepting::Off;
     }
-    let written: io::Result<()> = std::fs::write(path(interface, "accept_ra"), "0");
-    match (written, setting(interface, "accept_ra").as_deref()) {
-        (_, Some("0")) => Accepting::SwitchedOff(was),
-        (Err(error), _) => Accepting::Still(was, error.to_string()),
-        (Ok(()), _) => Accepting::Still(was, "it was written and is not so".to_owned()),
+    was(&found);
+    match set(interface, "0") {
+        Ok(()) => Accepting::SwitchedOff(found),
+        Err(why) => Accepting::Still(found, why),
+    }
+}
+
+fn set(interface: &str, to: &str) -> Result<(), String> {
+    let written: io::Result<()> = std::fs::write(path(interface, "accept_ra"), to);
+    match (written, setting(interface, "accept_ra")) {
+        (_, Some(is)) if is == to => Ok(()),
+        (Err(error), _) => Err(error.to_string()),
+        (Ok(()), _) => Err("it was written and is not so".to_owned()),
+    }
+}
+
+/// What became of a link that nobody means any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Restored {
+    /// It has this again.
+    Back(String),
+    /// It was not 0 any more: somebody else's word.
+    Left(String),
+    /// It was to have this, and cannot.
+    Failed(String, String),
+}
+
+/// Undoes [`switch_off`].
+#[must_use]
+pub fn put_back(interface: &str, was: &str) -> Restored {
+    match setting(interface, "accept_ra") {
+        Some(is) if is != "0" => Restored::Left(is),
+        _ => match set(interface, was) {
+            Ok(()) => Restored::Back(was.to_owned()),
+            Err(why) => Restored::Failed(was.to_owned(), why),
+        },
+    }
+}
+
+impl Restored {
+    /// For people.
+    #[must_use]
+    pub fn describe(&self, interface: &str) -> String {
+        match self {
+            Self::Back(was) => format!("accept_ra of {interface} is {was} again, as it was found"),
+            Self::Left(is) => format!("accept_ra of {interface} is {is} already, and is left so"),
+            Self::Failed(was, why) => format!(
+                "accept_ra of {interface} cannot be set to {was} again, as it was found ({why}); on the \
+                 host: `sysctl -w net/ipv6/conf/{interface}/accept_ra={was}`"
+            ),
+        }
     }
 }
 

@@ -11,9 +11,10 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, interval_at, sleep};
 use tracing::{info, warn};
 
+use super::before::Before;
 use super::kernel::{Kernel, KernelLink, KernelLinks};
 use super::link::{News, Own, Seen, Watched};
-use super::router::{self, Accepting};
+use super::router::{self, Accepting, Restored};
 use super::{Interest, LinkPeer, Links, Report, State, on_link};
 use crate::jitter::jitter;
 use crate::tasks;
@@ -45,6 +46,7 @@ pub struct Discovery {
     kernel: Kernel,
     links: KernelLinks,
     looked: BTreeMap<u32, Looked>,
+    before: Before,
     interest: watch::Receiver<Interest>,
     news: mpsc::Receiver<News>,
     tell: mpsc::Sender<News>,
@@ -52,11 +54,12 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    /// Reads the links. In the namespace, and the runtime, where it is to run.
+    /// Reads the links. In the namespace, and the runtime, where it is to run. `before`: what runs before
+    /// this have found.
     ///
     /// # Errors
     /// The kernel's.
-    pub async fn open(interest: watch::Receiver<Interest>) -> io::Result<Self> {
+    pub async fn open(interest: watch::Receiver<Interest>, before: Before) -> io::Result<Self> {
         let (tell, news) = mpsc::channel(SEEN);
         let mut kernel = Kernel::open()?;
         let links = kernel.read().await?;
@@ -64,6 +67,7 @@ impl Discovery {
             kernel,
             links,
             looked: BTreeMap::new(),
+            before,
             interest,
             news,
             tell,
@@ -130,21 +134,31 @@ impl Discovery {
             let link = links.get(index);
             link.is_some_and(|link| link.name == looked.name && wanted(&link.name))
         });
+        for (interface, restored) in self.before.put_back(links, wanted) {
+            let text = restored.describe(&interface);
+            match restored {
+                Restored::Failed(..) => warn!("{text}"),
+                _ => info!("{text}: no peer is looked for there any more"),
+            }
+        }
         for (index, link) in links.iter().filter(|(_, link)| wanted(&link.name)) {
             let looked = self.looked.entry(*index);
             let looked = looked.or_insert_with(|| begin(*index, &link.name, &self.tell));
-            match router::switch_off(&link.name) {
-                // What it was at first is said as long as it is looked at.
-                Accepting::Off if matches!(looked.accepting, Accepting::SwitchedOff(_)) => {}
-                accepting => {
-                    if accepting != looked.accepting
-                        && let Some(note) = accepting.note(&link.name)
-                    {
-                        info!("{note}");
-                    }
-                    looked.accepting = accepting;
-                }
+            let note = |was: &str| self.before.note(*index, was);
+            let accepting = match router::switch_off(&link.name, note) {
+                // What it was is said as long as it is looked at.
+                Accepting::Off => self
+                    .before
+                    .of(*index)
+                    .map_or(Accepting::Off, |was| Accepting::SwitchedOff(was.to_owned())),
+                other => other,
+            };
+            if accepting != looked.accepting
+                && let Some(note) = accepting.note(&link.name)
+            {
+                info!("{note}");
             }
+            looked.accepting = accepting;
             let own = Own {
                 address: link.link_local.filter(|_| link.up && link.running),
                 link_layer: link.link_layer,

@@ -2,17 +2,11 @@
 
 use rustix::process::Signal;
 
-use super::common::{Daemon, Namespace, wait};
+use super::accepts::accept_ra;
+use super::common::{Daemon, wait};
 use super::{config, join, link_local, namespace, only_address, state, two};
 
 const BY_LINK: &str = "peerInterface: eth0";
-
-fn accept_ra(namespace: &Namespace) -> String {
-    let mut question = namespace.command("sysctl");
-    question.args(["-n", "net.ipv6.conf.eth0.accept_ra"]);
-    let said = question.output().unwrap().stdout;
-    String::from_utf8(said).unwrap().trim().to_owned()
-}
 
 #[test]
 fn two_daemons_find_each_other_and_ipv4_goes_over_ipv6() {
@@ -36,7 +30,7 @@ fn two_daemons_find_each_other_and_ipv4_goes_over_ipv6() {
     };
     wait("both families, over the link", are_there);
     assert_eq!(a.ip("-6 route show default"), "", "nobody's default");
-    assert_eq!(accept_ra(&a), "0");
+    assert_eq!(accept_ra(&a, "eth0"), "0");
     assert!(super::notes(&json).contains("accept_ra of eth0 was 1 and is 0 now"));
     let table = String::from_utf8(at_a.status(&[]).stdout).unwrap();
     assert!(table.contains(&format!("{other}%eth0")), "{table}");
@@ -136,7 +130,7 @@ fn a_link_local_address_with_its_link_needs_no_advertisements() {
         (a.own_routes() == [expected]).then_some(())
     });
     // Nothing is advertised, and what routers say is the node's own matter.
-    assert_eq!(accept_ra(&a), "1");
+    assert_eq!(accept_ra(&a, "eth0"), "1");
     // Another address, by reload: the session with the old one ends, the new one is dialled.
     b.ip("address add fe80::22/64 dev eth0 nodad");
     let file = folder.path().join("a.yaml");

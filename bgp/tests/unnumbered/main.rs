@@ -8,6 +8,7 @@
     reason = "a test that cannot go on fails, also in its helpers"
 )]
 
+mod accepts;
 #[path = "../common/mod.rs"]
 mod common;
 mod found;
