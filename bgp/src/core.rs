@@ -24,8 +24,8 @@ use tokio::task::AbortHandle;
 use tracing::info;
 
 use crate::bfd::{Changes, Distance, Watching};
+use crate::control::asker::CoreQuery;
 use crate::control::orders;
-use crate::control::server::CoreQuery;
 use crate::discovery::{LinkPeer, link_peers};
 use crate::log::Log;
 use crate::reload::plan::Plan;

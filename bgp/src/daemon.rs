@@ -15,7 +15,8 @@ use tokio::time::{sleep_until, timeout};
 use tracing::{debug, info, warn};
 
 use crate::bfd::{Changes, Distance};
-use crate::control::server::{self, Asker, CoreQuery, SocketError};
+use crate::control::asker::{Asker, CoreQuery};
+use crate::control::socket::{self, SocketError};
 use crate::core::{Core, FoundLinks, Home, Marks, PeerSettings, Whence, with_found};
 use crate::discovery::before::Before;
 use crate::discovery::task::Discovery;
@@ -131,7 +132,7 @@ async fn start(
     let (terminate, interrupt, hangup) = signals().map_err(DaemonError::Signals)?;
     let side = tasks::Side::start("rcni-bgp-side").map_err(DaemonError::Thread)?;
     let wire = tasks::Side::start(tasks::WIRE).map_err(DaemonError::Thread)?;
-    let control = side.within(|| server::bind(socket))?;
+    let control = side.within(|| socket::bind(socket))?;
     raise_descriptors();
     let settings = settings(config);
     let (found, link_inlet) = look_at_links(config, socket)

@@ -45,7 +45,9 @@ use tokio::signal::unix::Signal;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
-use crate::control::server::{Asker, ControlSocket, serve};
+use crate::control::asker::Asker;
+use crate::control::server::serve;
+use crate::control::socket::ControlSocket;
 use crate::discovery::Links;
 use crate::discovery::link::Watched;
 use crate::discovery::task::Discovery;

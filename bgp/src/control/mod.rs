@@ -12,6 +12,7 @@
 //!
 //! Whoever may open the socket (mode 0600: root) may ask and order.
 
+pub mod asker;
 pub mod client;
 pub mod drain;
 pub mod metrics;
@@ -20,3 +21,4 @@ pub mod orders;
 pub mod render;
 pub mod routes;
 pub mod server;
+pub mod socket;

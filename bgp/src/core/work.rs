@@ -11,8 +11,8 @@ use rcni_bgp_proto::rib::Outgoing;
 use rcni_bgp_proto::speaker::{ConnId, Input, Listing, PeerId, RouteStatus, Telling};
 
 use super::Core;
+use crate::control::asker::{CoreAnswer, Part, RoutesQuery, StatusQuery};
 use crate::control::routes::{Found, NoRoutes, Wanted};
-use crate::control::server::{CoreAnswer, Part, RoutesQuery, StatusQuery};
 use crate::fib::Prefix;
 
 /// How long routes are packed for one connection before it is another's turn.
