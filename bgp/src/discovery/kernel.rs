@@ -5,22 +5,13 @@ use std::io;
 use std::net::Ipv6Addr;
 use std::time::Duration;
 
-use bytes::BytesMut;
-use futures_util::FutureExt;
-use netlink_sys::{AsyncSocket, AsyncSocketExt, SocketAddr, TokioSocket};
-use tokio::time::{sleep, timeout};
+use crate::fib::message::{self, RawMessage, kind};
+use crate::transport::reader::{ADDRESS_HEADER, GET_ADDRESS, Reader, all_of};
 
-use crate::fib::message::{self, RawMessage, flag, kind};
-
-/// For one datagram of an answer.
-const ANSWER: Duration = Duration::from_secs(2);
-/// The largest datagram of a dump.
-const DATAGRAM: usize = 64 * 1024;
 /// From one reading to the next at least.
 const APART: Duration = Duration::from_millis(100);
-/// `struct ifinfomsg`, `struct ifaddrmsg`.
+/// `struct ifinfomsg`.
 const LINK_HEADER: usize = 16;
-const ADDRESS_HEADER: usize = 8;
 /// `IFLA_ADDRESS`, `IFLA_IFNAME`, `IFA_ADDRESS`, `IFA_FLAGS`.
 const LINK_LAYER: u16 = 1;
 const NAME: u16 = 3;
@@ -56,10 +47,7 @@ pub type KernelLinks = BTreeMap<u32, KernelLink>;
 
 /// Reads and watches them in the namespace of the thread that made it.
 pub struct Kernel {
-    news: TokioSocket,
-    dumps: TokioSocket,
-    sequence: u32,
-    buffer: BytesMut,
+    reader: Reader,
 }
 
 impl Kernel {
@@ -68,21 +56,8 @@ impl Kernel {
     /// # Errors
     /// The kernel's.
     pub fn open() -> io::Result<Self> {
-        let mut news = TokioSocket::new(netlink_sys::protocols::NETLINK_ROUTE)?;
-        news.socket_mut().bind_auto()?;
-        for group in [libc::RTNLGRP_LINK, libc::RTNLGRP_IPV6_IFADDR] {
-            news.socket_ref().add_membership(group)?;
-        }
-        let mut dumps = TokioSocket::new(netlink_sys::protocols::NETLINK_ROUTE)?;
-        dumps.socket_mut().bind_auto()?;
-        // Kernels before 4.20 do not know it: they send more than was asked for, and we filter.
-        let _ = dumps.socket_ref().set_netlink_get_strict_chk(true);
-        Ok(Self {
-            news,
-            dumps,
-            sequence: 0,
-            buffer: BytesMut::with_capacity(DATAGRAM),
-        })
+        let reader = Reader::open(&[libc::RTNLGRP_LINK, libc::RTNLGRP_IPV6_IFADDR])?;
+        Ok(Self { reader })
     }
 
     /// All of them now.
@@ -91,22 +66,26 @@ impl Kernel {
     /// The kernel's, or a timeout.
     pub async fn read(&mut self) -> io::Result<KernelLinks> {
         let mut links = KernelLinks::new();
-        self.dump(&all_of(kind::GET_LINK, LINK_HEADER), |answer| {
-            links.extend(parse_link(answer));
-        })
-        .await?;
-        self.dump(&all_of(GET_ADDRESS, ADDRESS_HEADER), |answer| {
-            if let Some((index, address, unsure)) = parse_address(answer)
-                && let Some(link) = links.get_mut(&index)
-            {
-                if unsure {
-                    link.unsure = true;
-                } else {
-                    link.link_local = link.link_local.or(Some(address));
+        let everything = all_of(kind::GET_LINK, LINK_HEADER, 0);
+        self.reader
+            .dump(everything, |answer| {
+                links.extend(parse_link(answer));
+            })
+            .await?;
+        let everything = all_of(GET_ADDRESS, ADDRESS_HEADER, message::family::INET6);
+        self.reader
+            .dump(everything, |answer| {
+                if let Some((index, address, unsure)) = parse_address(answer)
+                    && let Some(link) = links.get_mut(&index)
+                {
+                    if unsure {
+                        link.unsure = true;
+                    } else {
+                        link.link_local = link.link_local.or(Some(address));
+                    }
                 }
-            }
-        })
-        .await?;
+            })
+            .await?;
         let mut routes = Vec::new();
         message::dump_routes(
             &mut routes,
@@ -115,99 +94,30 @@ impl Kernel {
             MAIN,
             Some(BY_ROUTERS),
         );
-        self.dump(&routes, |answer| {
-            let route = message::parse_route(answer.payload);
-            let route = route.filter(|route| route.protocol == BY_ROUTERS);
-            if let Some(route) = route.filter(|route| route.prefix.prefix() == 0)
-                && let Some(index) = route.interface
-                && let Some(link) = links.get_mut(&index)
-            {
-                link.default_route = true;
-            }
-        })
-        .await?;
+        self.reader
+            .dump(routes, |answer| {
+                let route = message::parse_route(answer.payload);
+                let route = route.filter(|route| route.protocol == BY_ROUTERS);
+                if let Some(route) = route.filter(|route| route.prefix.prefix() == 0)
+                    && let Some(index) = route.interface
+                    && let Some(link) = links.get_mut(&index)
+                {
+                    link.default_route = true;
+                }
+            })
+            .await?;
         Ok(links)
     }
 
-    async fn dump(
-        &mut self,
-        request: &[u8],
-        mut each: impl FnMut(&RawMessage<'_>),
-    ) -> io::Result<()> {
-        self.sequence = self.sequence.wrapping_add(1);
-        let mut request = request.to_vec();
-        if let Some(field) = request.get_mut(8..12) {
-            field.copy_from_slice(&self.sequence.to_ne_bytes());
-        }
-        let to = SocketAddr::new(0, 0);
-        timeout(ANSWER, self.dumps.send_to(&request, &to)).await??;
-        loop {
-            self.buffer.clear();
-            self.buffer.reserve(DATAGRAM);
-            timeout(ANSWER, self.dumps.recv(&mut self.buffer)).await??;
-            for answer in message::split(&self.buffer) {
-                match answer.kind {
-                    // The answer to an earlier question, given up since.
-                    _ if answer.sequence != self.sequence => {}
-                    kind::DONE | kind::ERROR => {
-                        return match message::errno_of(answer.payload) {
-                            0 => Ok(()),
-                            errno => Err(io::Error::from_raw_os_error(errno)),
-                        };
-                    }
-                    _ => each(&answer),
-                }
-            }
-        }
-    }
-
-    /// Something changed, or may have: lost notifications (ENOBUFS) mean the same. Pods come and go
-    /// without a word.
+    /// Something changed, or may have. Pods come and go without a word.
     pub async fn changed(&mut self) {
-        loop {
-            self.buffer.clear();
-            self.buffer.reserve(DATAGRAM);
-            let heard = self.news.recv(&mut self.buffer).await;
-            if heard.is_err() || message::split(&self.buffer).any(|news| !is_of_pod(&news)) {
-                break;
-            }
-        }
-        sleep(APART).await;
-        // What came meanwhile is covered by one reading.
-        loop {
-            self.buffer.clear();
-            self.buffer.reserve(DATAGRAM);
-            match self.news.recv(&mut self.buffer).now_or_never() {
-                Some(Ok(())) => {}
-                Some(Err(_)) | None => return,
-            }
-        }
+        self.reader.changed(|news| !is_of_pod(news), APART).await;
     }
 }
 
-/// `RTM_GETADDR`.
-const GET_ADDRESS: u16 = 22;
 /// `RT_TABLE_MAIN`, `RTPROT_RA`.
 const MAIN: u32 = 254;
 const BY_ROUTERS: u8 = 9;
-
-/// A dump of everything, in IPv6 where families matter.
-fn all_of(what: u16, header: usize) -> Vec<u8> {
-    let length = message::HEADER_LEN + header;
-    let mut bytes = u32::try_from(length)
-        .unwrap_or_default()
-        .to_ne_bytes()
-        .to_vec();
-    bytes.extend(what.to_ne_bytes());
-    bytes.extend((flag::REQUEST | flag::DUMP).to_ne_bytes());
-    bytes.resize(length, 0);
-    if what == GET_ADDRESS
-        && let Some(family) = bytes.get_mut(message::HEADER_LEN)
-    {
-        *family = message::family::INET6;
-    }
-    bytes
-}
 
 fn name_of(attributes: &[u8]) -> Option<String> {
     let mut all = message::attributes(attributes);

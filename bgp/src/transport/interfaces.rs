@@ -7,32 +7,23 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use bytes::BytesMut;
-use futures_util::FutureExt;
 use ipnetwork::IpNetwork;
-use netlink_packet_core::{
-    NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload, Parseable,
-};
-use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_core::Parseable;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage, AddressScope};
-use netlink_sys::{AsyncSocket, AsyncSocketExt, SocketAddr, TokioSocket};
 use rcni_bgp_proto::speaker::{Interface, NextHop, OwnAddresses};
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tracing::warn;
 
 use super::Event;
-use crate::fib::message::{self, kind};
+use super::reader::{ADDRESS_HEADER, GET_ADDRESS, Reader, all_of};
+use crate::fib::message::kind;
 use crate::jitter::jitter;
 
 /// From one reading to the next.
 const APART: Duration = Duration::from_millis(500);
-/// For one datagram of an answer.
-const ANSWER: Duration = Duration::from_secs(2);
 /// After a reading that failed.
 const PAUSE: Duration = Duration::from_secs(5);
-/// The largest datagram of a dump.
-const DATAGRAM: usize = 64 * 1024;
 
 /// One address of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,10 +142,7 @@ fn parse(message: &AddressMessage) -> Option<OwnAddress> {
 
 /// Reads and watches the addresses in the namespace of the thread that made it.
 pub struct Watcher {
-    news: TokioSocket,
-    dumps: TokioSocket,
-    sequence: u32,
-    buffer: BytesMut,
+    reader: Reader,
 }
 
 impl Watcher {
@@ -163,19 +151,8 @@ impl Watcher {
     /// # Errors
     /// The kernel's.
     pub fn open() -> io::Result<Self> {
-        let mut news = TokioSocket::new(netlink_sys::protocols::NETLINK_ROUTE)?;
-        news.socket_mut().bind_auto()?;
-        for group in [libc::RTNLGRP_IPV4_IFADDR, libc::RTNLGRP_IPV6_IFADDR] {
-            news.socket_ref().add_membership(group)?;
-        }
-        let mut dumps = TokioSocket::new(netlink_sys::protocols::NETLINK_ROUTE)?;
-        dumps.socket_mut().bind_auto()?;
-        Ok(Self {
-            news,
-            dumps,
-            sequence: 0,
-            buffer: BytesMut::with_capacity(DATAGRAM),
-        })
+        let reader = Reader::open(&[libc::RTNLGRP_IPV4_IFADDR, libc::RTNLGRP_IPV6_IFADDR])?;
+        Ok(Self { reader })
     }
 
     /// All addresses now.
@@ -183,63 +160,23 @@ impl Watcher {
     /// # Errors
     /// The kernel's, or a timeout.
     pub async fn read(&mut self) -> io::Result<Interfaces> {
-        self.sequence = self.sequence.wrapping_add(1);
-        let mut header = NetlinkHeader::default();
-        header.flags = NLM_F_REQUEST | NLM_F_DUMP;
-        header.sequence_number = self.sequence;
-        let body = RouteNetlinkMessage::GetAddress(AddressMessage::default());
-        let mut request = NetlinkMessage::new(header, NetlinkPayload::from(body));
-        request.finalize();
-        let mut bytes = vec![0; request.buffer_len()];
-        request.serialize(&mut bytes);
-        let to = SocketAddr::new(0, 0);
-        timeout(ANSWER, self.dumps.send_to(&bytes, &to)).await??;
         let mut addresses = Vec::new();
-        loop {
-            self.buffer.clear();
-            self.buffer.reserve(DATAGRAM);
-            timeout(ANSWER, self.dumps.recv(&mut self.buffer)).await??;
-            for answer in message::split(&self.buffer) {
-                match answer.kind {
-                    // The answer to an earlier question, given up since.
-                    _ if answer.sequence != self.sequence => {}
-                    kind::NEW_ADDRESS => {
-                        let address = AddressMessage::parse(answer.payload).ok();
-                        addresses.extend(address.as_ref().and_then(parse));
-                    }
-                    kind::DONE | kind::ERROR => {
-                        return match message::errno_of(answer.payload) {
-                            0 => Ok(Interfaces { addresses }),
-                            errno => Err(io::Error::from_raw_os_error(errno)),
-                        };
-                    }
-                    _ => {}
+        let everything = all_of(GET_ADDRESS, ADDRESS_HEADER, 0);
+        self.reader
+            .dump(everything, |answer| {
+                if answer.kind == kind::NEW_ADDRESS {
+                    let address = AddressMessage::parse(answer.payload).ok();
+                    addresses.extend(address.as_ref().and_then(parse));
                 }
-            }
-        }
-    }
-
-    /// Something changed, or may have: lost notifications (ENOBUFS) mean the same.
-    async fn changed(&mut self) {
-        self.buffer.clear();
-        self.buffer.reserve(DATAGRAM);
-        let _ = self.news.recv(&mut self.buffer).await;
-        sleep(jitter(APART)).await;
-        // What came meanwhile is covered by one reading.
-        loop {
-            self.buffer.clear();
-            self.buffer.reserve(DATAGRAM);
-            match self.news.recv(&mut self.buffer).now_or_never() {
-                Some(Ok(())) => {}
-                Some(Err(_)) | None => return,
-            }
-        }
+            })
+            .await?;
+        Ok(Interfaces { addresses })
     }
 
     /// Tells the core of every change from `known` on; ends when the core is gone.
     pub async fn run(mut self, mut known: Interfaces, events: mpsc::Sender<Event>) {
         loop {
-            self.changed().await;
+            self.reader.changed(|_| true, jitter(APART)).await;
             let now = loop {
                 match self.read().await {
                     Ok(now) => break now,

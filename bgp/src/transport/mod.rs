@@ -22,6 +22,7 @@ pub mod md5;
 pub mod mtu;
 pub mod option;
 pub mod origin;
+pub mod reader;
 pub mod silence;
 pub mod socket;
 
