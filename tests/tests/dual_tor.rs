@@ -8,19 +8,18 @@ mod drain;
 
 use std::net::IpAddr;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use common::family::{BOTH, Family, V6_ONLY, first_packet, no_ipv4};
 use common::flow::Flow;
 use common::paths::{next_hops, wait_as_paths, wait_next_hops};
-use common::{DEADLINE, add_pod, fetch_in, fetch_on, in_lab, serve_on, wait_established};
+use common::two_nodes::{node, pods, spread};
+use common::{DEADLINE, fetch_in, fetch_on, in_lab, serve_on, wait_established};
 use rcni_tests::status::{ESTABLISHED, Status};
 use rcni_tests::{Lab, Node, Pod, wait_until};
 
 /// The ToRs by their numbers, which are in the addresses of their links.
 const TORS: [(&str, u8); 2] = [("tor-a", 1), ("tor-b", 2)];
 const NODES: [u8; 2] = [1, 2];
-/// Enough that all of them on one of two equal uplinks is out of the question (2^-31).
-const CONNECTIONS: u32 = 32;
 
 /// A ToR's (`end` 0) or a node's (`end` 1) address on their link.
 fn link(family: Family, tor: u8, node: u8, end: u8) -> String {
@@ -47,10 +46,6 @@ fn stable(family: Family, node: u8) -> String {
 
 fn stable_prefix(family: Family, node: u8) -> String {
     format!("{}/{}", stable(family, node), family.pick(32, 128))
-}
-
-fn node(lab: &Lab, number: u8) -> Result<&Node> {
-    lab.node(&format!("node{number}"))
 }
 
 /// Waits until both ToRs are next hops of each node, and of the core towards each node.
@@ -91,13 +86,6 @@ fn wait_fabric(lab: &Lab, families: &[Family]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn pods(lab: &Lab) -> Result<(Pod, Pod)> {
-    Ok((
-        add_pod(lab, "node1", "alice")?,
-        add_pod(lab, "node2", "bob")?,
-    ))
 }
 
 #[test]
@@ -148,28 +136,6 @@ fn everything(lab: &Lab, families: &[Family]) -> Result<()> {
         // The ways differ in their first AS and are equal nevertheless.
         let paths = ["65001 4200000001", "65002 4200000001"];
         wait_as_paths(lab.node("core")?, &family.block(1), &paths)?;
-    }
-    Ok(())
-}
-
-/// Connections between the same two addresses, of different ports, take both uplinks.
-fn spread(from: &Pod, server: std::net::SocketAddr) -> Result<()> {
-    let count = |link: &str| -> Result<u64> {
-        let path = format!("/sys/class/net/{link}/statistics/tx_packets");
-        let text = from.node().check(&["cat", &path])?;
-        text.trim().parse().with_context(|| path)
-    };
-    let before = [count("eth1")?, count("eth2")?];
-    for _ in 0..CONNECTIONS {
-        fetch_in(from, server, 0)?;
-    }
-    for (link, before) in ["eth1", "eth2"].into_iter().zip(before) {
-        // A connection is five packets or more of the client; BGP sends one in three seconds.
-        let sent = count(link)? - before;
-        ensure!(
-            sent >= 20,
-            "{link} carried {sent} packets of {CONNECTIONS} connections"
-        );
     }
     Ok(())
 }

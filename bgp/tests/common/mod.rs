@@ -16,6 +16,18 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 /// For what should happen soon; far more than it takes.
 pub const SOON: Duration = Duration::from_secs(30);
 
+/// A BGPFilter `all`, which accepts everything.
+pub const FILTER_ALL: &str = "---
+apiVersion: rcni.io/v1alpha1
+kind: BGPFilter
+metadata: {name: all}
+spec:
+  importV4: [{action: Accept}]
+  importV6: [{action: Accept}]
+  exportV4: [{action: Accept}]
+  exportV6: [{action: Accept}]
+";
+
 /// A network namespace with loopback up.
 pub struct Namespace {
     holder: Child,

@@ -81,16 +81,8 @@ apiVersion: rcni.io/v1alpha1
 kind: BGPPeer
 metadata: {{name: other}}
 spec: {{{peer}, asNumber: external, connectRetrySeconds: 1, filters: [all]}}
----
-apiVersion: rcni.io/v1alpha1
-kind: BGPFilter
-metadata: {{name: all}}
-spec:
-  importV4: [{{action: Accept}}]
-  importV6: [{{action: Accept}}]
-  exportV4: [{{action: Accept}}]
-  exportV6: [{{action: Accept}}]
-"
+{}",
+        common::FILTER_ALL
     )
 }
 

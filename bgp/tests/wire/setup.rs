@@ -2,6 +2,7 @@
 
 use super::bytes::Open;
 use super::observer::Observer;
+use crate::common::FILTER_ALL;
 
 /// The puppet: who it is, how the daemon is told of it, what it offers.
 #[derive(Clone, Debug)]
@@ -92,17 +93,9 @@ apiVersion: rcni.io/v1alpha1
 kind: BGPPeer
 metadata: {{name: observer}}
 spec: {{peerIP: 10.99.0.3, asNumber: {}, passive: true, nextHopMode: Self, filters: [all]}}
----
-apiVersion: rcni.io/v1alpha1
-kind: BGPFilter
-metadata: {{name: all}}
-spec:
-  importV4: [{{action: Accept}}]
-  importV6: [{{action: Accept}}]
-  exportV4: [{{action: Accept}}]
-  exportV6: [{{action: Accept}}]
-",
-            Observer::ASN
+{}",
+            Observer::ASN,
+            FILTER_ALL
         )
     }
 }

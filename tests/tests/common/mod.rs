@@ -4,6 +4,7 @@
 pub(crate) mod family;
 pub(crate) mod flow;
 pub(crate) mod paths;
+pub(crate) mod two_nodes;
 pub(crate) mod watch;
 
 use std::net::{IpAddr, SocketAddr};
