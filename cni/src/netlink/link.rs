@@ -1,6 +1,6 @@
 //! What is needed of the kernel's description of a link (`RTM_NEWLINK`).
 
-use super::{attributes_of, read_u32, text};
+use super::answers::{attributes_of, read_u32, text};
 
 const IFINFO_LEN: usize = 16;
 const IFLA_ADDRESS: u16 = 1;
