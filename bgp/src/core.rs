@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 
 use rcni_bgp_proto::fsm::State;
 use rcni_bgp_proto::speaker::{
-    ConnId, ConnectError, EventKind, Input, NextHop, Order, Output, OwnAddresses, Speaker, StopMode,
+    ConnId, ConnectError, EventKind, Input, NextHop, Order, Output, OwnAddresses, PeerId, Speaker,
+    StopMode,
 };
 use rcni_config::Security;
 use tokio::net::TcpStream;
@@ -314,6 +315,7 @@ impl Core {
     fn readdress(&mut self, interfaces: Interfaces) {
         self.interfaces = interfaces;
         self.look_at_home();
+        self.watch_anew(None);
         let conns: Vec<ConnId> = self.connections.keys().copied().collect();
         for conn in conns {
             self.tell_own(conn);
@@ -410,7 +412,9 @@ impl Core {
             Output::Settle => self.fib.settle(),
             Output::Event(event) => {
                 match event.kind {
-                    EventKind::StateChange { from, to, .. } => self.changed(from, to),
+                    EventKind::StateChange { from, to, .. } => {
+                        self.changed(event.peer, from, to);
+                    }
                     EventKind::Returned { .. } => self.returned(),
                     _ => {}
                 }
@@ -420,12 +424,15 @@ impl Core {
     }
 
     /// The state of a session.
-    fn changed(&mut self, from: State, to: State) {
+    fn changed(&mut self, peer: Option<PeerId>, from: State, to: State) {
         if to == State::Established {
             self.mark();
         }
         if [from, to].contains(&State::Established) {
             self.tell_of_sessions();
+        }
+        if from == State::Established {
+            self.watch_anew(peer);
         }
     }
 

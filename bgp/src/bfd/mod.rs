@@ -60,6 +60,8 @@ pub struct Wish {
     pub local: Option<IpAddr>,
     /// To which port.
     pub hops: Hops,
+    /// Index of the interface that the peer is on, if that is known.
+    pub over: Option<u32>,
     /// Times.
     pub profile: Profile,
 }

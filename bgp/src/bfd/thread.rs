@@ -90,15 +90,20 @@ impl Thread {
         };
         if let Some(watched) = self.watched.get_mut(&id) {
             watched.wish = wish;
-            self.sessions.change(id, wish.profile, now);
+            self.sessions.change(id, wish.profile, wish.over, now);
             return;
         }
         let key = Key {
             peer: wish.peer,
             interface: wish.interface,
         };
-        let (hops, profile) = (wish.hops, wish.profile);
-        let wanted = Wanted { key, hops, profile };
+        let (hops, over, profile) = (wish.hops, wish.over, wish.profile);
+        let wanted = Wanted {
+            key,
+            hops,
+            over,
+            profile,
+        };
         if !self.sessions.add(id, wanted, now) {
             self.surplus += 1;
             return;

@@ -168,8 +168,14 @@ impl Watching {
         peers.map(|(peer, (id, _))| (*peer, *id)).collect()
     }
 
-    /// The way to a peer is to be watched so, or not any more. Other times change a session that goes
-    /// on; all else is another session.
+    /// How the way to a peer is watched.
+    #[must_use]
+    pub fn wish_of(&self, peer: PeerId) -> Option<Wish> {
+        self.by_peer.get(&peer).map(|(_, wish)| *wish)
+    }
+
+    /// The way to a peer is to be watched so, or not any more. Other times and another link change a session
+    /// that goes on; all else is another session.
     pub fn watch(&mut self, peer: PeerId, wish: Option<Wish>) {
         let before = self.by_peer.get(&peer).copied();
         if before.map(|(_, wish)| wish) == wish {
@@ -179,6 +185,7 @@ impl Watching {
         let same = |old: Wish, new: Wish| {
             Wish {
                 profile: new.profile,
+                over: new.over,
                 ..old
             } == new
         };

@@ -57,6 +57,17 @@ impl Interfaces {
         networks.any(|network| network.contains(address))
     }
 
+    /// The interface that leads to an address on its network; `None`: there is none, or several.
+    #[must_use]
+    pub fn link_to(&self, address: IpAddr) -> Option<u32> {
+        let leads = |own: &&OwnAddress| own.network.contains(address);
+        let leading = || self.addresses.iter().filter(leads);
+        let longest = leading().map(|own| own.network.prefix()).max()?;
+        let mut best = leading().filter(|own| own.network.prefix() == longest);
+        let first = best.next()?.interface;
+        best.all(|own| own.interface == first).then_some(first)
+    }
+
     /// What the interface with the address `local` offers; without such an interface it is the
     /// address alone. Several may have the same link-local one.
     #[must_use]

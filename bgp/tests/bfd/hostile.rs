@@ -56,7 +56,14 @@ impl Peer {
                 ..Profile::default()
             };
             let hops = Hops::Only(Hop::Single);
-            sessions.add(SessionId(1), Wanted { key, hops, profile }, Instant::now());
+            let over = None;
+            let wanted = Wanted {
+                key,
+                hops,
+                over,
+                profile,
+            };
+            sessions.add(SessionId(1), wanted, Instant::now());
             receiver
                 .set_read_timeout(Some(Duration::from_millis(5)))
                 .unwrap();
@@ -115,7 +122,7 @@ struct Scene {
     daemon: Daemon,
     peer: Peer,
     there: Namespace,
-    _here: Namespace,
+    here: Namespace,
     _folder: tempfile::TempDir,
 }
 
@@ -136,7 +143,7 @@ fn up() -> Scene {
         daemon,
         peer,
         there,
-        _here: here,
+        here,
         _folder: folder,
     }
 }
@@ -233,6 +240,41 @@ fn wrong_packets_are_dropped_and_counted() {
     );
     let line = "rcni_bgp_bfd_packets_dropped_total{reason=\"length\"} 2";
     assert!(metrics.contains(line), "{metrics}");
+}
+
+/// A pod has a link to the node, too, and TTL 255 says nothing there.
+#[test]
+fn nobody_on_another_link_speaks_for_the_peer() {
+    let scene = up();
+    let pod = Namespace::new();
+    let link = format!("link add pod type veth peer name eth0 netns {}", pod.pid());
+    scene.here.ip(&link);
+    scene.here.ip("link set pod up");
+    pod.ip("address add 10.0.0.2/32 dev eth0");
+    pod.ip("link set eth0 up");
+    pod.ip("route add 10.0.0.1/32 dev eth0");
+    let socket = bound(&pod, "10.0.0.2:50001");
+    let down = Packet {
+        state: State::Down,
+        ..scene.peer.packet()
+    };
+    let begins = Packet {
+        your_discriminator: 0,
+        ..down
+    };
+    for packet in [begins, down] {
+        let reason = Discard::WrongPeer;
+        let before = dropped(&scene.daemon.json().unwrap(), reason);
+        socket.send_to(&packet.encode(), "10.0.0.1:3784").unwrap();
+        wait("it is counted", || {
+            let status = scene.daemon.json()?;
+            (dropped(&status, reason) == before + 1).then_some(())
+        });
+    }
+    let status = scene.daemon.json().unwrap();
+    let bfd = &status["peers"][0]["bfd"];
+    assert_eq!((&bfd["state"], &bfd["downs"]), (&"Up".into(), &0.into()));
+    assert_eq!(scene.peer.downs(), 0);
 }
 
 /// For three seconds as much as a thread can send, from the peer's address and from a stranger's.

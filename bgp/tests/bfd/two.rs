@@ -272,3 +272,31 @@ fn the_file_changes() {
         );
     }
 }
+
+/// The address that a session comes from is another one when the link has an address, too: so is BFD's, or
+/// the peer would drop its packets.
+#[test]
+fn the_address_of_the_link_comes_later_than_that_of_the_node() {
+    let (a, b) = pair();
+    a.ip("address del 10.0.0.1/24 dev eth0");
+    a.ip("address add 10.9.9.9/32 dev lo");
+    let internal = |asn, address: &str, more: &str| {
+        let peer = format!("peerIP: {address}, asNumber: internal, localASNumber: 64999{more}");
+        config(asn, &peer, &times(100), "")
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let ours = internal(65001, "10.0.0.2", "");
+    let ours = ours.replace("networks: []", "nodeAddresses: [10.9.9.9]");
+    let first = Daemon::start(&a, folder.path(), "a", &ours);
+    let theirs = internal(65002, "10.0.0.1", ", passive: true");
+    let second = Daemon::start(&b, folder.path(), "b", &theirs);
+    wait_bfd(&first, "it cannot send", |bfd| {
+        bfd["packets"]["unsent"].as_u64() > Some(0)
+    });
+    a.ip("address add 10.0.0.1/24 dev eth0");
+    for daemon in [&first, &second] {
+        let bfd = wait_up(daemon);
+        assert_eq!(bfd["multihop"], false);
+        daemon.established();
+    }
+}

@@ -54,7 +54,12 @@ impl World {
         } else {
             Hops::First(hop)
         };
-        let wanted = Wanted { key, hops, profile };
+        let wanted = Wanted {
+            key,
+            hops,
+            over: None,
+            profile,
+        };
         let added = self.sessions.add(id, wanted, self.now);
         assert_eq!(added, !self.watched.contains_key(&(end % 4)));
         if added {
@@ -166,7 +171,9 @@ pub fn run(data: &[u8]) {
             3 => {
                 let id = world.watched.get(&(end % 4)).copied();
                 if let Some(id) = id {
-                    world.sessions.change(id, profile(what ^ end), world.now);
+                    world
+                        .sessions
+                        .change(id, profile(what ^ end), None, world.now);
                 }
                 after
             }

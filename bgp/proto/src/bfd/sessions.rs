@@ -1,7 +1,8 @@
 //! All sessions: which one a packet is for (RFC 5880 §6.3, RFC 5881 §3), and whose turn it is to send.
 //!
 //! A packet belongs to the session that Your Discriminator names, and must come from its peer; without
-//! one, to the session with the address (and interface, where the address says nothing without it).
+//! one, to the session with the address (and interface, where the address says nothing without it). Where it
+//! is known over which link the peer is reached, what comes over another is not from it.
 //! Nobody else is answered.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -61,6 +62,8 @@ pub struct Wanted {
     pub key: Key,
     /// How.
     pub hops: Hops,
+    /// Index of the interface that packets come in on, if they do not come over routers and it is known.
+    pub over: Option<u32>,
     /// With which times.
     pub profile: Profile,
 }
@@ -144,6 +147,7 @@ struct Entry {
     key: Key,
     hops: Hops,
     hop: Hop,
+    over: Option<u32>,
     discards: Discards,
     /// When it is looked at next, as it stands in `due`.
     due: Option<Instant>,
@@ -199,6 +203,7 @@ impl Sessions {
                 key: wanted.key,
                 hops: wanted.hops,
                 hop,
+                over: wanted.over,
                 discards: Discards::default(),
                 due: None,
                 leaving: None,
@@ -209,9 +214,10 @@ impl Sessions {
         true
     }
 
-    /// Other times, while it goes on.
-    pub fn change(&mut self, id: SessionId, profile: Profile, now: Instant) {
+    /// Other times, and over another link, while it goes on.
+    pub fn change(&mut self, id: SessionId, profile: Profile, over: Option<u32>, now: Instant) {
         if let Some(entry) = self.entries.get_mut(&id) {
+            entry.over = over;
             entry.session.set_profile(profile, now);
             self.requeue(id);
         }
@@ -283,7 +289,10 @@ impl Sessions {
             .entries
             .get_mut(&id)
             .ok_or(Discard::YourDiscriminator)?;
-        if entry.key != key {
+        // TTL 255 is what a neighbour on any link can say, a pod of this node for one, in the name of another.
+        let elsewhere =
+            meta.hop == Hop::Single && entry.over.is_some_and(|it| it != meta.interface);
+        if entry.key != key || elsewhere {
             return Err(Discard::WrongPeer);
         }
         let session = &mut entry.session;

@@ -63,6 +63,12 @@ impl Speaker {
         })
     }
 
+    /// Who is watched, and whether there is a session.
+    pub fn watched(&self) -> impl Iterator<Item = (PeerId, Watch, bool)> + '_ {
+        let all = self.neighbors.iter();
+        all.filter_map(|peer| Some((peer.id, peer.watch?, peer.session().is_some())))
+    }
+
     /// Looks at a peer that something has happened to.
     pub(super) fn watch(&mut self, id: PeerId, now: Instant) {
         let Some(neighbor) = self.neighbors.get(id.index()) else {

@@ -108,3 +108,17 @@ fn one_link_local_address_may_be_on_several_links() {
         assert_eq!(own.v6, Some(global.parse().unwrap()));
     }
 }
+
+#[test]
+fn the_link_to_an_address_is_that_of_its_longest_network_if_it_is_one() {
+    let mut machine = machine();
+    assert_eq!(machine.link_to(ip("10.0.1.1")), Some(0xffff));
+    assert_eq!(machine.link_to(ip("fd00:1::1")), Some(0xffff));
+    assert_eq!(machine.link_to(ip("10.0.2.1")), None);
+    machine.addresses.push(address(4, "10.0.1.0/31", true));
+    assert_eq!(machine.link_to(ip("10.0.1.1")), Some(4));
+    assert_eq!(machine.link_to(ip("10.0.1.2")), Some(0xffff));
+    // A second one in the same network.
+    machine.addresses.push(address(5, "10.0.1.13/24", true));
+    assert_eq!(machine.link_to(ip("10.0.1.2")), None);
+}

@@ -40,7 +40,16 @@ impl Net {
                 interface: 0,
             };
             let hops = Hops::Only(Hop::Single);
-            assert!(ends[end].add(ID, Wanted { key, hops, profile }, now));
+            assert!(ends[end].add(
+                ID,
+                Wanted {
+                    key,
+                    hops,
+                    over: None,
+                    profile
+                },
+                now
+            ));
         }
         Self {
             ends,
@@ -189,9 +198,9 @@ fn times_change_while_it_is_up_on_either_side_and_on_both_at_once() {
     let times = [20, 50, 1000, 300, 2000, 10];
     for (index, (a, b)) in times.into_iter().zip(times.into_iter().rev()).enumerate() {
         let now = net.now;
-        net.ends[0].change(ID, profile(a, b, 3), now);
+        net.ends[0].change(ID, profile(a, b, 3), None, now);
         if index % 2 == 0 {
-            net.ends[1].change(ID, profile(b, a, 4), now);
+            net.ends[1].change(ID, profile(b, a, 4), None, now);
         }
         net.run(ms(15_000));
         assert_eq!(net.states(), [State::Up; 2]);
@@ -237,7 +246,7 @@ proptest! {
         let mut net = Net::new([profile(100, 100, 3); 2], seed.into());
         for (end, transmit, receive, multiplier, a, b, delay) in changes {
             let now = net.now;
-            net.ends[end].change(ID, profile(transmit, receive, multiplier), now);
+            net.ends[end].change(ID, profile(transmit, receive, multiplier), None, now);
             net.loss = [a, b];
             net.delay = ms(delay);
             net.run(ms(1700));

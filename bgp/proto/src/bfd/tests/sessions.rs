@@ -14,6 +14,7 @@ fn wanted(key: Key, hop: Hop) -> Wanted {
     Wanted {
         key,
         hops: Hops::Only(hop),
+        over: None,
         profile: Profile::default(),
     }
 }
@@ -159,6 +160,37 @@ fn over_routers_the_ttl_may_be_lower() {
     sessions.receive(&packet(State::Down, 0).encode(), &meta(254), now);
     assert_eq!(news(&mut sessions), [News::Heard]);
     assert_eq!(sessions.poll_transmit(now).unwrap().hop, Hop::Multi);
+}
+
+#[test]
+fn a_peer_on_a_link_comes_over_that_link() {
+    let now = Instant::now();
+    let mut sessions = Sessions::new(1);
+    let on_link = Wanted {
+        over: Some(2),
+        ..wanted(key(PEER, 0), Hop::Single)
+    };
+    sessions.add(SessionId(1), on_link, now);
+    let on = |interface| Meta {
+        interface,
+        ..from(PEER)
+    };
+    let begins = packet(State::Down, 0).encode();
+    sessions.receive(&begins, &on(3), now);
+    assert_eq!(sessions.discards().of(Discard::WrongPeer), 1);
+    sessions.receive(&begins, &on(2), now);
+    assert_eq!(news(&mut sessions), [News::Heard]);
+    // Its network is elsewhere now.
+    sessions.change(SessionId(1), Profile::default(), Some(3), now);
+    let own = discriminator(&sessions);
+    let up = packet(State::Up, own).encode();
+    sessions.receive(&up, &on(2), now);
+    assert_eq!(sessions.discards().of(Discard::WrongPeer), 2);
+    sessions.receive(&up, &on(3), now);
+    assert_eq!(news(&mut sessions), [News::Up]);
+    sessions.change(SessionId(1), Profile::default(), None, now);
+    sessions.receive(&up, &on(4), now);
+    assert_eq!(sessions.discards().total(), 2);
 }
 
 #[test]
