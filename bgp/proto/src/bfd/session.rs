@@ -317,6 +317,8 @@ impl Session {
         }
         if before.min_rx != self.remote.min_rx
             || before.demand != self.remote.demand
+            // In demand mode it is silence only while the peer is up, too.
+            || before.state != self.remote.state
             || before.discriminator == 0
         {
             self.schedule(now, false);

@@ -243,3 +243,24 @@ fn forged_changes_of_state_cause_no_flood() {
     // In 100 ms.
     assert!(sent <= 12, "{sent}");
 }
+
+#[test]
+fn who_wants_no_packets_gets_them_while_it_is_not_up() {
+    let (mut session, now) = up(profile(100, 100, 3));
+    let demand = |state| Packet {
+        demand: true,
+        state,
+        ..talkative()
+    };
+    let answered = Packet {
+        final_: true,
+        ..demand(State::Up)
+    };
+    let _ = session.receive(&answered, now);
+    let quiet = sends(&mut session, now, ms(1000));
+    assert!(quiet.len() <= 1, "{quiet:?}");
+    // It was away and hears us, without a word that it was down: it waits for a packet.
+    let again = now + ms(1000);
+    assert_eq!(session.receive(&demand(State::Init), again), Ok(None));
+    assert!(sends(&mut session, again, ms(1000)).len() >= 9);
+}
