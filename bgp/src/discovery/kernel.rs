@@ -15,6 +15,8 @@ const LINK_HEADER: usize = 16;
 /// `IFLA_ADDRESS`, `IFLA_IFNAME`, `IFA_ADDRESS`, `IFA_FLAGS`.
 const LINK_LAYER: u16 = 1;
 const NAME: u16 = 3;
+/// `IFLA_CARRIER_CHANGES`.
+const CARRIER_CHANGES: u16 = 35;
 const ADDRESS: u16 = 1;
 const FLAGS: u16 = 8;
 /// `IFA_F_DADFAILED`, `IFA_F_TENTATIVE`: others may have it.
@@ -32,6 +34,8 @@ pub struct KernelLink {
     pub up: bool,
     /// Something comes through.
     pub running: bool,
+    /// How often its carrier came or went, for as long as it is there: it may have between two readings.
+    pub carrier_changes: u32,
     /// Its Ethernet address, if it has one.
     pub link_layer: Option<[u8; 6]>,
     /// The first that can be used.
@@ -151,13 +155,17 @@ fn parse_link(answer: &RawMessage<'_>) -> Option<(u32, KernelLink)> {
     if is(libc::IFF_LOOPBACK) || is_pod_link(&name) {
         return None;
     }
-    let mut all = message::attributes(attributes);
-    let link_layer = all.find(|(kind, _)| *kind == LINK_LAYER);
+    let attribute = |wanted: u16| {
+        let mut all = message::attributes(attributes);
+        all.find_map(|(kind, bytes)| (kind == wanted).then_some(bytes))
+    };
+    let changes = attribute(CARRIER_CHANGES).and_then(|bytes| message::u32_at(bytes, 0));
     let link = KernelLink {
         name,
         up: is(libc::IFF_UP),
         running: is(libc::IFF_RUNNING),
-        link_layer: link_layer.and_then(|(_, bytes)| bytes.try_into().ok()),
+        carrier_changes: changes.unwrap_or_default(),
+        link_layer: attribute(LINK_LAYER).and_then(|bytes| bytes.try_into().ok()),
         link_local: None,
         unsure: false,
         default_route: false,

@@ -28,6 +28,8 @@ const LONG: Duration = Duration::from_secs(3600);
 pub struct Own {
     /// Its link-local address, if it is up and has one.
     pub address: Option<Ipv6Addr>,
+    /// How often its carrier came or went.
+    pub carrier_changes: u32,
     /// Its Ethernet address.
     pub link_layer: Option<[u8; 6]>,
     /// The neighbour with whom there is a session.
@@ -118,7 +120,7 @@ impl Watched {
         loop {
             let now = Instant::now();
             let own = *self.own.borrow_and_update();
-            self.link.set_own(own.address, now);
+            self.link.set_own(own.address, own.carrier_changes, now);
             self.link.set_established(own.established);
             self.send(socket, own, now);
             if self.tell().await.is_err() {

@@ -161,6 +161,7 @@ impl Discovery {
             looked.accepting = accepting;
             let own = Own {
                 address: link.link_local.filter(|_| link.up && link.running),
+                carrier_changes: link.carrier_changes,
                 link_layer: link.link_layer,
                 established: established(&interest, *index),
             };

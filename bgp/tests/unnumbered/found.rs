@@ -175,3 +175,28 @@ fn another_pattern_is_taken_over_while_the_daemon_runs() {
     });
     assert!(a.own_routes().is_empty());
 }
+
+/// A cable is put into another router: the session with the one before has not expired.
+#[test]
+fn another_router_at_the_end_of_the_link_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = two();
+    let c = namespace();
+    let at_a = Daemon::start(&a, folder.path(), "a", &config(1, BY_LINK));
+    let _at_b = Daemon::start(&b, folder.path(), "b", &config(2, BY_LINK));
+    let _at_c = Daemon::start(&c, folder.path(), "c", &config(3, BY_LINK));
+    assert_eq!(at_a.established()["peers"][0]["asn"], 65002);
+    b.ip(&format!("link set eth0 netns {}", c.pid()));
+    c.ip("link set eth0 address 02:00:00:00:00:33");
+    c.ip("link set eth0 up");
+    let json = wait("the other one", || {
+        let json = at_a.json()?;
+        let peer = &json["peers"][0];
+        (peer["asn"] == 65003 && peer["state"] == "Established").then_some(json)
+    });
+    assert_eq!(json["peers"][0]["address"], link_local(&c, "eth0").as_str());
+    wait("its routes alone", || {
+        let routes = a.own_routes();
+        (routes.len() == 1 && routes[0].starts_with("10.244.3.0/24")).then_some(())
+    });
+}

@@ -4,7 +4,8 @@
 //!  nobody heard            --> Waiting
 //!  one router              --> Neighbor: it stays so when it falls silent; its session says if it lives
 //!  two, no session         --> Several: a link has one neighbour, and which of them is not for us to guess
-//!  two, a session with one --> Neighbor, with the others beside it
+//!  two, a session with one --> Neighbor, with the others beside it; not when the link was down and the
+//!                              others alone were heard since, for the time of [`ASKED`]
 //! ```
 //!
 //! Who has not been heard for [`PRESENT`] does not count any more beside another: a router that was
@@ -21,6 +22,9 @@ use super::message::Message;
 
 /// Who was heard within this is there.
 pub const PRESENT: Duration = Duration::from_secs(30);
+/// Who has a session is asked for so long after the link was down, before another counts in its place: a cable
+/// has another router at its end, and the session with the one before is still to expire.
+const ASKED: Duration = Duration::from_secs(10);
 /// From one advertisement to the next at most (`MaxRtrAdvInterval`, RFC 4861 §6.2.1); three quarters of it
 /// at least, which is the most that `MinRtrAdvInterval` may be.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -107,6 +111,9 @@ pub struct Link {
     /// While the link is up and has an address.
     up: Option<(Schedule, Schedule)>,
     own: Option<Ipv6Addr>,
+    carrier_changes: u32,
+    /// Since when the link has been up without a break.
+    since: Option<Instant>,
     routers: Vec<Router>,
     established: Option<Ipv6Addr>,
     numbers: u64,
@@ -120,6 +127,8 @@ impl Link {
         Self {
             up: None,
             own: None,
+            carrier_changes: 0,
+            since: None,
             routers: Vec::new(),
             established: None,
             numbers: 0,
@@ -127,18 +136,21 @@ impl Link {
         }
     }
 
-    /// The link is up with this own address, or (`None`) is not. Who was there before may not be any more.
-    pub fn set_own(&mut self, own: Option<Ipv6Addr>, now: Instant) {
-        if self.own == own {
+    /// The link is up with this own address, or (`None`) is not. Who was there before may not be any more,
+    /// also where it was down too shortly to be seen so: its carrier has changed so often.
+    pub fn set_own(&mut self, own: Option<Ipv6Addr>, carrier_changes: u32, now: Instant) {
+        let flapped = self.carrier_changes != carrier_changes;
+        if self.own == own && !flapped {
             return;
         }
-        self.own = own;
-        self.up = own.map(|_| (Schedule::new(now), Schedule::new(now)));
-        if own.is_none() {
+        if self.own.is_none() || own.is_none() || flapped {
+            self.since = own.map(|_| now);
             for router in &mut self.routers {
                 router.heard = None;
             }
         }
+        (self.own, self.carrier_changes) = (own, carrier_changes);
+        self.up = own.map(|_| (Schedule::new(now), Schedule::new(now)));
     }
 
     /// With whom there is a session.
@@ -196,7 +208,8 @@ impl Link {
         let present = routers.filter(|router| is_present(router, now));
         let mut present: Vec<Ipv6Addr> = present.map(|router| router.address).collect();
         present.sort_unstable();
-        if let Some(established) = self.established {
+        let established = self.established.filter(|_| !self.was_exchanged(now));
+        if let Some(established) = established {
             present.retain(|address| *address != established);
             return Verdict::Neighbor(established, present);
         }
@@ -213,11 +226,24 @@ impl Link {
         }
     }
 
+    /// Whether the one with the session has not been heard since the link was down, and another has.
+    fn was_exchanged(&self, now: Instant) -> bool {
+        let is_unheard = |router: &&Router| router.heard.is_none();
+        let routers = self.routers.iter();
+        let mut with_session = routers.filter(|router| Some(router.address) == self.established);
+        let asked = self.since.is_some_and(|since| since + ASKED <= now);
+        let others = self.routers.iter().any(|router| is_present(router, now));
+        asked && others && with_session.any(|router| is_unheard(&router))
+    }
+
     /// What is due, once.
     pub fn due(&mut self, now: Instant) -> Option<Send> {
         let lonely = match self.verdict(now) {
             Verdict::Waiting | Verdict::Several(_) => true,
-            Verdict::Neighbor(_, others) => !others.is_empty(),
+            Verdict::Neighbor(_, others) => {
+                // Whoever was there before the link was down may not be any more.
+                !others.is_empty() || self.routers.iter().all(|router| router.heard.is_none())
+            }
         };
         let rng = &mut self.rng;
         let (advertise, solicit) = self.up.as_mut()?;
@@ -246,7 +272,9 @@ impl Link {
         let sends = self.up.map(|(a, b)| a.next.min(b.next));
         let leaves = self.routers.iter().filter_map(|router| router.heard);
         let leaves = leaves.map(|heard| heard + PRESENT).filter(|at| *at > now);
-        sends.into_iter().chain(leaves).min()
+        let asked = self.since.map(|since| since + ASKED);
+        let asked = asked.filter(|at| *at > now);
+        sends.into_iter().chain(leaves).chain(asked).min()
     }
 }
 
@@ -297,7 +325,7 @@ mod tests {
         for seed in 0..20 {
             let (mut link, mut now) = (Link::new(seed), Instant::now());
             assert!(run(&mut link, &mut now, secs(60)).is_empty(), "not up");
-            link.set_own(Some(OWN), now);
+            link.set_own(Some(OWN), 2, now);
             let sent = run(&mut link, &mut now, secs(300));
             let advertised = of(&sent, Send::Advertisement);
             assert_eq!(advertised[0], Duration::ZERO);
@@ -317,7 +345,7 @@ mod tests {
     #[test]
     fn a_crowd_that_asks_is_answered_once_a_second() {
         let (mut link, mut now) = (Link::new(1), Instant::now());
-        link.set_own(Some(OWN), now);
+        link.set_own(Some(OWN), 2, now);
         run(&mut link, &mut now, secs(60));
         let mut sent = Vec::new();
         let begin = now;
@@ -337,7 +365,7 @@ mod tests {
     fn two_routers_are_refused_until_one_falls_silent() {
         let (mut link, mut now) = (Link::new(1), Instant::now());
         let (a, b) = (address(1), address(2));
-        link.set_own(Some(OWN), now);
+        link.set_own(Some(OWN), 2, now);
         link.hear(OWN, RA, now);
         assert_eq!(link.verdict(now), Verdict::Waiting, "oneself");
         link.hear(a, RA, now);
@@ -360,7 +388,7 @@ mod tests {
     fn a_session_is_kept_and_the_other_one_named() {
         let (mut link, mut now) = (Link::new(1), Instant::now());
         let (a, b) = (address(1), address(2));
-        link.set_own(Some(OWN), now);
+        link.set_own(Some(OWN), 2, now);
         link.hear(b, RA, now);
         link.set_established(Some(b));
         now += secs(100);
@@ -376,20 +404,61 @@ mod tests {
     #[test]
     fn another_router_after_the_link_was_down_is_no_second_one() {
         let (mut link, mut now) = (Link::new(1), Instant::now());
-        link.set_own(Some(OWN), now);
+        link.set_own(Some(OWN), 2, now);
         link.hear(address(1), RA, now);
         now += secs(1);
-        link.set_own(None, now);
+        link.set_own(None, 2, now);
         assert_eq!(link.verdict(now).neighbor(), Some(address(1)), "a flap");
-        link.set_own(Some(OWN), now);
+        link.set_own(Some(OWN), 2, now);
         link.hear(address(2), RA, now);
         assert_eq!(link.verdict(now).neighbor(), Some(address(2)));
+        // It was down between two looks at it.
+        link.set_own(Some(OWN), 4, now);
+        assert_eq!(link.verdict(now).neighbor(), Some(address(2)));
+        link.hear(address(3), RA, now);
+        assert_eq!(link.verdict(now).neighbor(), Some(address(3)));
+    }
+
+    #[test]
+    fn a_session_does_not_keep_a_router_that_is_not_at_the_other_end_any_more() {
+        let (a, b) = (address(1), address(2));
+        for answers in [false, true] {
+            let (mut link, mut now) = (Link::new(1), Instant::now());
+            link.set_own(Some(OWN), 2, now);
+            link.hear(a, RA, now);
+            link.set_established(Some(a));
+            now += secs(60);
+            link.set_own(Some(OWN), 4, now);
+            let sent = run(&mut link, &mut now, secs(60));
+            assert!(!of(&sent, Send::Solicitation).is_empty(), "who is there?");
+            // Nobody else: it may be slow to advertise itself.
+            assert_eq!(link.verdict(now), Verdict::Neighbor(a, vec![]));
+            // The carrier is there before the link is said to be up.
+            link.set_own(None, 6, now);
+            link.set_own(Some(OWN), 6, now);
+            now += secs(1);
+            link.hear(b, RA, now);
+            assert_eq!(link.verdict(now), Verdict::Neighbor(a, vec![b]));
+            let sent = run(&mut link, &mut now, secs(8));
+            assert!(!of(&sent, Send::Solicitation).is_empty(), "it is asked");
+            if answers {
+                link.hear(a, RA, now);
+            }
+            let before = now;
+            run(&mut link, &mut now, secs(2));
+            assert!(
+                link.next_timeout(before) <= Some(now),
+                "it is looked at again"
+            );
+            let (who, others) = if answers { (a, vec![b]) } else { (b, vec![]) };
+            assert_eq!(link.verdict(now), Verdict::Neighbor(who, others));
+        }
     }
 
     #[test]
     fn a_flood_of_routers_takes_no_memory_and_no_session() {
         let (mut link, now) = (Link::new(1), Instant::now());
-        link.set_own(Some(OWN), now);
+        link.set_own(Some(OWN), 2, now);
         link.hear(address(1), RA, now);
         link.set_established(Some(address(1)));
         for stranger in 2..5000 {
