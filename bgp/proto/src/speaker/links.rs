@@ -41,6 +41,7 @@ impl Speaker {
         for (id, key) in self.on_links() {
             match found.remove(&key) {
                 None => {
+                    self.remember_order(id, key.0);
                     let words = Notification::cease(cease_subcode::PEER_DECONFIGURED);
                     self.retire(id, &words, now);
                 }
@@ -89,15 +90,36 @@ impl Speaker {
         let Some(pattern) = self.neighbors.links_mut(links) else {
             return;
         };
+        let held = pattern.shut_down.remove(&interface.name);
         let Some(peer) = on_link(&pattern.config, address, interface) else {
             return;
         };
         let id = self.neighbors.find_on_link(links, &peer, &self.config, now);
         let Some(id) = id else { return };
         self.rib.make_room(self.neighbors.len());
+        if held {
+            let words = Notification::shutdown("");
+            self.feed_peer(id.index(), PeerInput::HoldDown(words), now);
+        }
         if self.deferral != Deferral::Stopped && self.drain != DrainState::Closed {
             self.hold_back(id, now);
             self.feed_peer(id.index(), PeerInput::Start, now);
+        }
+    }
+
+    /// It is about to go. The order was about its link, on which another router, or the same one with
+    /// another address, may be next.
+    fn remember_order(&mut self, id: PeerId, links: PeerId) {
+        if !self.is_shut_down(id) {
+            return;
+        }
+        let neighbor = self.neighbors.get(id.index());
+        let name = neighbor.and_then(Neighbor::interface);
+        let Some(name) = name.map(|interface| interface.name.clone()) else {
+            return;
+        };
+        if let Some(links) = self.neighbors.links_mut(links) {
+            links.shut_down.insert(name);
         }
     }
 

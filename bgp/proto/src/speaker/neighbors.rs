@@ -17,7 +17,7 @@
 //! nobody out. A place is free again when the peer's session is gone, no path of it is left, and
 //! nothing waits for a decision: no number is given away that anything still refers to.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -72,6 +72,8 @@ pub(super) struct Links {
     pub(super) config: PeerConfig,
     /// So many have no neighbour yet.
     pub(super) waiting: usize,
+    /// Where the neighbour was shut down by an order, and is not there now: whoever is there next is, too.
+    pub(super) shut_down: BTreeSet<String>,
 }
 
 /// Why a peer is there.
@@ -129,6 +131,7 @@ impl Neighbors {
             Remote::Link { .. } => Place::Links(Box::new(Links {
                 config: peer.clone(),
                 waiting: 0,
+                shut_down: BTreeSet::new(),
             })),
             Remote::Range { network, limit } => Place::Range(Box::new(Range {
                 id,

@@ -13,8 +13,8 @@ use crate::policy::Policy;
 use crate::rib::{Graceful, Knobs, Target, Who};
 use crate::speaker::restart::BOUND;
 use crate::speaker::{
-    ConnId, ConnectError, Input, Interface, LinkState, NextHop, Output, OwnAddresses, PeerConfig,
-    PeerId, Remote, RemoteAs, Speaker, SpeakerConfig,
+    ConnId, ConnectError, Input, Interface, LinkState, NextHop, Order, Output, OwnAddresses,
+    PeerConfig, PeerId, Remote, RemoteAs, Speaker, SpeakerConfig,
 };
 
 const TOR: &str = "fe80::1";
@@ -157,6 +157,35 @@ fn who_is_not_there_any_more_is_lost_with_its_link() {
     assert_eq!(names(&solo), ["tor/eth1", "tor/eth2"]);
     let status = solo.speaker.status(solo.now);
     assert_eq!(status.peers[0].address, v6("fe80::2"));
+}
+
+#[test]
+fn who_is_shut_down_stays_so_with_another_address_and_when_the_link_comes_back() {
+    let mut solo = Solo::with(config(&[on_links("tor", "eth*")]));
+    let is = |at: &str| vec![state("tor", 1, Some(at)), state("tor", 2, Some(TOR))];
+    solo.input(Input::Links(is(TOR)));
+    let shut_down = |solo: &Solo| {
+        let status = solo.speaker.status(solo.now);
+        let peers = status.peers.into_iter();
+        let peers = peers.map(|peer| (peer.address.to_string(), peer.kind.held_down));
+        peers.collect::<Vec<_>>()
+    };
+    let peer = solo.speaker.find("tor/eth1").unwrap();
+    let order = Order::Shutdown("another router".to_owned());
+    solo.input(Input::Order { peer, order });
+    let other = |held| [("fe80::2".to_owned(), held), (TOR.to_owned(), false)];
+    // Another router, then none, then that one again.
+    assert!(dialled(&mut solo, Input::Links(is("fe80::2"))).is_empty());
+    assert_eq!(shut_down(&solo), other(true));
+    for links in [vec![state("tor", 2, Some(TOR))], is("fe80::2")] {
+        assert!(dialled(&mut solo, Input::Links(links)).is_empty());
+    }
+    assert_eq!(shut_down(&solo), other(true));
+    // Until it is started, which is not forgotten either.
+    let peer = solo.speaker.find("tor/eth1").unwrap();
+    let order = Order::Start;
+    assert_eq!(dialled(&mut solo, Input::Order { peer, order }).len(), 1);
+    assert_eq!(dialled(&mut solo, Input::Links(is("fe80::3"))).len(), 1);
 }
 
 #[test]
