@@ -1,6 +1,7 @@
 //! The task that owns kernel routes: takes what the speaker wants, writes the difference, repairs
 //! what others change.
 
+mod heard;
 mod next_hops;
 mod pump;
 mod resync;
@@ -16,13 +17,11 @@ use tracing::{debug, info, warn};
 use self::next_hops::NextHopWork;
 use self::told::Told;
 use super::change::{Change, Outcome, Reason};
-use super::drift::{Cause, Doer};
 use super::former::{Former, Leftovers};
 use super::monitor::{Monitor, Observed};
 use super::netlink::{Netlink, Step};
 use super::reconcile::Table;
-use super::resolve::Link;
-use super::rivals::{Foreign, News, Others};
+use super::rivals::{Foreign, Others};
 use super::{FibStatus, NextHop, NextHops, Ownership, Prefix, Settings};
 use crate::jitter::jitter;
 use crate::log::Quiet;
@@ -33,8 +32,6 @@ const AUDIT: Duration = Duration::from_secs(60);
 const SETTLE: Duration = Duration::from_millis(50);
 /// Dumps that were caused by hints are at least so far apart.
 const DUMP_APART: Duration = Duration::from_secs(1);
-/// Notifications that are heard before a batch at most.
-const HEARD: usize = 4096;
 /// First and longest pause after a dump that failed.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_MOST: Duration = Duration::from_secs(16);
@@ -274,22 +271,6 @@ impl Fib {
         Ok(())
     }
 
-    /// What others did until now: the kernel lets us replace a route whosever it is, so one that has
-    /// come into the place of ours must be known before. False: there is more.
-    async fn hear(&mut self) -> io::Result<bool> {
-        for _ in 0..HEARD {
-            match self.monitor.now().await {
-                Some(Ok(observed)) => self.observe(observed),
-                Some(Err(error)) => {
-                    self.deaf(error).await?;
-                    return Ok(false);
-                }
-                None => return Ok(true),
-            }
-        }
-        Ok(false)
-    }
-
     fn log_outcome(&mut self, change: &Change, outcome: Outcome) {
         let prefix = change.prefix();
         match outcome {
@@ -307,112 +288,6 @@ impl Fib {
                 }
             }
             _ => debug!(%prefix, ?change, ?outcome, "route written"),
-        }
-    }
-
-    fn observe(&mut self, observed: Observed) {
-        match observed {
-            Observed::OwnGone(prefix, gone, doer) => {
-                if self.table.vanished(prefix, &gone) {
-                    self.lost(prefix, doer);
-                }
-            }
-            Observed::OwnSeen(prefix, target, doer) => {
-                if self.table.appeared(prefix, &target) {
-                    let what = "another program wrote a route with our marks; putting it right";
-                    self.note(Cause::Changed, prefix, doer, what);
-                }
-            }
-            Observed::ForeignSeen {
-                prefix,
-                replaced,
-                doer,
-            } => {
-                if self.table.foreign_appeared(prefix, replaced) {
-                    let what = "another program put a route of its own in the place of this one; \
-                                that is left alone, ours waits";
-                    self.note(Cause::Changed, prefix, doer, what);
-                }
-            }
-            Observed::Rival(news) => self.rival(news),
-            Observed::ForeignGone(prefix) => self.table.foreign_vanished(prefix),
-            Observed::Link { index, now } => {
-                self.table.link(index, now);
-                self.look_at_objects_now();
-                if now == Link::Up {
-                    self.table.retry_all();
-                }
-                // A link that went down and up between two reads took its routes with it.
-                self.moved();
-            }
-            Observed::Reachable => {
-                self.table.retry_all();
-                self.moved();
-            }
-            Observed::Connected(network) => self.table.retry_within(&network),
-            Observed::Object { own_gone } => {
-                // Others' routes lead elsewhere with it; without compatibility mode they are not told.
-                self.table.suspect_recursive();
-                self.look_at_objects_now();
-                if own_gone {
-                    self.resync_soon();
-                }
-            }
-            Observed::Flushed => self.moved(),
-            Observed::Lost => {
-                if self.may_log() {
-                    info!("notifications were lost; asking the kernel for all own routes");
-                }
-                // One of them may have been about what is missing.
-                self.table.miss();
-                self.table.retry_all();
-                self.table.forget_links();
-                if let Err(error) = self.monitor.ask_for_links() {
-                    warn!(%error, "cannot ask the kernel for its links");
-                }
-                self.look_at_objects_now();
-                self.resync_soon();
-            }
-        }
-    }
-
-    /// Something happened to a link or an address.
-    fn moved(&mut self) {
-        self.next_hops.ask_about_sources();
-        self.table.suspect_all();
-        self.told.moved = true;
-        // The kernel may still be about it when the first look is taken.
-        self.look_again = true;
-        self.resync_soon();
-    }
-
-    fn lost(&mut self, prefix: Prefix, doer: Doer) {
-        let (cause, what) = if doer.is_kernel() {
-            let what = "this route went with a link, an address or a lifetime; putting it back";
-            (Cause::Link, what)
-        } else {
-            let what = "another program deleted this route; putting it back";
-            (Cause::Deleted, what)
-        };
-        self.note(cause, prefix, doer, what);
-    }
-
-    fn note(&mut self, cause: Cause, prefix: Prefix, doer: Doer, what: &str) {
-        self.told.repairs.add(cause, 1);
-        if self.may_log() {
-            warn!(%prefix, by = %doer, "{what}");
-        }
-    }
-
-    fn rival(&mut self, news: News) {
-        let prefix = news.prefix();
-        let ours = self.table.knows(prefix);
-        self.table.suspect_within(&prefix);
-        self.told.rivals.heard(news, ours);
-        self.told.keep_out(&self.owner, [prefix], &mut self.table);
-        // Of several with the same marks (IPv6 routers that announce themselves) others may be left.
-        if ours && prefix.prefix() == 0 && matches!(news, News::Gone(_)) {
-            self.resync_soon();
         }
     }
 
