@@ -27,12 +27,12 @@ const SPREAD: usize = 100_000;
 /// Address, length, mark: 32, 8 and [`MARK_BITS`] bits.
 #[derive(Clone, Copy, Debug)]
 struct V4Key(u64);
-/// Address in two halves; length and mark.
+/// Address; length and mark. Words of 32 bits: halves of 64 would be padded to 24 bytes, a fifth more.
 #[derive(Clone, Copy, Debug)]
-struct V6Key([u64; 2], u32);
+struct V6Key([u32; 4], u32);
 
 const _: () = assert!(size_of::<(V4Key, u64)>() == 16 && size_of::<(V4Key, ())>() == 8);
-const _: () = assert!(size_of::<V6Key>() == 24);
+const _: () = assert!(size_of::<V6Key>() == 20 && size_of::<(V6Key, [u32; 2])>() == 28);
 
 /// Bits of a [mark](PrefixMap::mark).
 const MARK_BITS: u32 = 24;
@@ -64,8 +64,10 @@ impl Key for V4Key {
 }
 
 impl V6Key {
+    /// To compare them a half of the address at a time.
     fn unmarked(self) -> ([u64; 2], u32) {
-        (self.0, self.1 >> MARK_BITS)
+        let [a, b, c, d] = self.0.map(u64::from);
+        ([a << 32 | b, c << 32 | d], self.1 >> MARK_BITS)
     }
 }
 
@@ -129,9 +131,9 @@ fn v4_key(prefix: Ipv4Network) -> V4Key {
 
 fn v6_key(prefix: Ipv6Network) -> V6Key {
     let bits = prefix.ip().to_bits();
-    #[expect(clippy::cast_possible_truncation, reason = "the two halves")]
-    let halves = [(bits >> 64) as u64, bits as u64];
-    V6Key(halves, u32::from(prefix.prefix()) << MARK_BITS)
+    #[expect(clippy::cast_possible_truncation, reason = "the four quarters")]
+    let quarters = [96, 64, 32, 0].map(|shift| (bits >> shift) as u32);
+    V6Key(quarters, u32::from(prefix.prefix()) << MARK_BITS)
 }
 
 #[expect(clippy::expect_used, reason = "keys are made of prefixes only")]
@@ -142,9 +144,12 @@ fn v4_prefix(key: V4Key) -> Prefix {
 }
 
 #[expect(clippy::expect_used, reason = "keys are made of prefixes only")]
-fn v6_prefix(V6Key([high, low], length): V6Key) -> Prefix {
+fn v6_prefix(V6Key(quarters, length): V6Key) -> Prefix {
     let [length, ..] = length.to_be_bytes();
-    let address = Ipv6Addr::from_bits(u128::from(high) << 64 | u128::from(low));
+    let bits = quarters
+        .iter()
+        .fold(0, |bits, quarter| bits << 32 | u128::from(*quarter));
+    let address = Ipv6Addr::from_bits(bits);
     let prefix = Ipv6Network::new_checked(address, length);
     IpNetwork::V6(prefix.expect("a length of 128 at most"))
 }
@@ -289,7 +294,7 @@ impl<V> PrefixMap<V> {
         };
         let v6 = match last {
             Some(IpNetwork::V6(prefix)) => self.v6.iter_from(v6_key(prefix)),
-            _ => self.v6.iter_from(V6Key([0; 2], 0)),
+            _ => self.v6.iter_from(V6Key([0; 4], 0)),
         };
         let v4 = v4.into_iter().flatten();
         v4.map(|(key, value)| (v4_prefix(*key), value))
