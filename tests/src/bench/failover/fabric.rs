@@ -183,7 +183,8 @@ impl Fabric {
     }
 
     fn has_routes(&self, node: &str) -> Result<()> {
-        let count = "ip route show root 100.64.0.0/10 | wc -l";
+        // A plain multipath route has more lines, that begin with a tab.
+        let count = "ip route show root 100.64.0.0/10 | grep -c ^100 || :";
         let count: u32 = self.node(node)?.shell(count)?.trim().parse()?;
         let wanted = self.setup.routes;
         ensure!(count == wanted, "{count} of {wanted} routes on {node}");
