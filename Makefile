@@ -83,7 +83,7 @@ test-long: packages-test ## newer routers (Debian's trixie and sid), and BFD und
 	"$$RCNI_BIN_DIR/rcni-lab" peers
 	for tree in trixie sid; do "$$RCNI_BIN_DIR/rcni-lab" peers --tree $$tree; done
 	# Three times 50 ms while 100,000 routes come and go.
-	RCNI_BFD_ROUTES=100000 RCNI_BFD_SECONDS=180 $(CARGO) test --locked -p rcni-bgp --test bfd load
+	RCNI_BFD_ROUTES=100000 RCNI_BFD_SECONDS=120 $(CARGO) test --locked -p rcni-bgp --test bfd load
 	if $(CARGO) nextest --version >/dev/null 2>&1; then
 		$(CARGO) nextest run --locked --workspace --all-features --test routers_long $(if $(CI),--profile ci)
 	else
