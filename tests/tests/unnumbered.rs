@@ -20,3 +20,8 @@ fn a_link_flaps_and_a_daemon_restarts() -> Result<()> {
 fn bird_with_the_neighbours_address_written() -> Result<()> {
     fabric::bird("2.0.12")
 }
+
+#[test]
+fn bfd_watches_neighbours_that_were_found() -> Result<()> {
+    fabric::bfd::silence("v8.4.0")
+}

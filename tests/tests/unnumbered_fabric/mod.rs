@@ -1,6 +1,8 @@
 //! What is tested of `containerlab/unnumbered`, with whatever FRR and BIRD there is.
 #![allow(dead_code, reason = "every test file uses another part")]
 
+pub(crate) mod bfd;
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
