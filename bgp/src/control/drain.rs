@@ -84,7 +84,7 @@ pub struct DrainStatus {
     /// Since it began, or began to return, across restarts of the daemon.
     pub since_seconds: Option<u64>,
     /// Peers with a session to which not everything has been handed over yet; on the way back, peers
-    /// whose routes are waited for (none: the kernel is). The first twenty.
+    /// whose routes are waited for, ranges and links that others may come from (none: the kernel is). The first twenty.
     pub waiting: Vec<String>,
 }
 

@@ -1,6 +1,6 @@
 //! In use, on the way out, out of use, or on the way back; and the marks that tell the next start of it.
 
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use rcni_bgp_proto::speaker::{Drain, DrainState, Input};
 use tracing::{info, warn};
@@ -132,6 +132,7 @@ impl Core {
     /// How far it is.
     pub(super) fn drain_status(&self) -> DrainStatus {
         let since = self.marks.mark.as_ref().map(|mark| mark.since);
-        DrainStatus::new(self.speaker.drain_state(), since, &self.speaker.unready())
+        let unready = self.speaker.unready(Instant::now());
+        DrainStatus::new(self.speaker.drain_state(), since, &unready)
     }
 }

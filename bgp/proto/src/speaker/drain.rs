@@ -189,21 +189,23 @@ impl Speaker {
 
     /// Who has to take or to tell something before the next step: the names of peers with a session to
     /// which not everything has been handed over yet; on the way back, of those whose routes are
-    /// waited for.
+    /// waited for, and of ranges and links where others may come from.
     #[must_use]
-    pub fn unready(&self) -> Vec<&str> {
-        let peers: Vec<&Neighbor> = match self.drain {
+    pub fn unready(&self, now: Instant) -> Vec<&str> {
+        match self.drain {
             DrainState::Returning(Return::Learning(since)) => {
-                self.unlearned(since).map(|(peer, _)| peer).collect()
+                let awaited = self.unlearned(since).filter(|(_, until)| *until > now);
+                let awaited = awaited.map(|(peer, _)| peer.config.name.as_str());
+                let others = self.others_until(since).filter(|until| *until > now);
+                let others = others.into_iter().flat_map(|_| self.neighbors.expecting());
+                awaited.chain(others).collect()
             }
             DrainState::Returning(Return::Installing(_)) => Vec::new(),
             _ => {
-                let all = self.neighbors.iter();
-                all.filter(|peer| !self.is_told(peer)).collect()
+                let untold = self.neighbors.iter().filter(|peer| !self.is_told(peer));
+                untold.map(|peer| peer.config.name.as_str()).collect()
             }
-        };
-        let names = peers.into_iter().map(|peer| peer.config.name.as_str());
-        names.collect()
+        }
     }
 
     /// Is there nothing left to be sent to the peer?

@@ -189,7 +189,14 @@ impl Neighbors {
 
     /// May there be others yet that routes were learned from?
     pub(super) fn expects_others(&self) -> bool {
-        self.ranges().next().is_some() || self.links().any(|(_, links)| links.waiting > 0)
+        self.expecting().next().is_some()
+    }
+
+    /// Of which ranges and links, by their names.
+    pub(super) fn expecting(&self) -> impl Iterator<Item = &str> {
+        let ranges = self.ranges().map(|range| range.config.name.as_str());
+        let links = self.links().filter(|(_, links)| links.waiting > 0);
+        ranges.chain(links.map(|(_, links)| links.config.name.as_str()))
     }
 
     /// A peer that was found on a link, with a number of its own.

@@ -7,7 +7,7 @@ use super::routing::fabric;
 use super::{peer, prefix, speaker, transit};
 use crate::fsm::{CauseClass, State};
 use crate::iana::community::GRACEFUL_SHUTDOWN;
-use crate::speaker::{Drain, DrainState, EventKind, Input, Order, PeerId, RouteStatus};
+use crate::speaker::{Drain, DrainState, EventKind, Input, Order, PeerId, Remote, RouteStatus};
 
 const N1: &str = "10.1.0.11";
 const N2: &str = "10.2.0.12";
@@ -58,9 +58,9 @@ fn is_marked(route: &RouteStatus) -> bool {
 #[test]
 fn what_is_announced_carries_the_community_and_is_there_until_the_end() {
     let mut net = anycast(65000);
-    assert!(net.speaker(0).unready().is_empty());
+    assert!(net.unready(0).is_empty());
     net.input(0, Input::Drain(Drain::Announce));
-    let unready = net.speaker(0).unready();
+    let unready = net.unready(0);
     assert!(unready.is_empty(), "handed over at once here");
     net.run(Duration::from_millis(50));
     assert_eq!(net.status(0).drain, DrainState::Announcing);
@@ -282,11 +282,11 @@ fn who_comes_back_is_the_last_resort_until_the_kernel_has_what_peers_told() {
     net.nodes[0].stuck = true;
     net.input(0, Input::Drain(Drain::Off));
     assert!(is_returning(&net, 0));
-    assert_eq!(net.speaker(0).unready().len(), 1);
+    assert_eq!(net.unready(0).len(), 1);
     assert!(until_announced(&mut net));
     net.run_secs(5);
     // All was told, but the kernel has not said that it has it.
-    assert!(net.speaker(0).unready().is_empty());
+    assert!(net.unready(0).is_empty());
     assert!(is_returning(&net, 0));
     assert!(is_marked(&from(&net, 2, 0)));
     assert_eq!(net.fib(2), ["192.0.2.1/32 via 10.2.0.12"]);
@@ -324,12 +324,33 @@ fn a_peer_that_is_down_is_waited_for_as_long_as_after_a_restart() {
     assert!(until_announced(&mut net));
     net.run_secs(5);
     assert!(is_returning(&net, 0));
-    assert_eq!(net.speaker(0).unready().len(), 1);
+    assert_eq!(net.unready(0).len(), 1);
     net.run_secs(60);
     assert!(!is_marked(&from(&net, 2, 0)));
     let said = returned(&net, 0);
     assert_eq!(said.len(), 1);
     assert_eq!((said[0].0.len(), said[0].1), (1, true));
+}
+
+/// Nobody knows who else will come from a range.
+#[test]
+fn a_range_is_waited_for_and_named() {
+    let mut net = coming_back();
+    net.reconfigure(0, |config| {
+        let mut others = peer("10.7.0.0", 65007);
+        others.name = "others".to_owned();
+        others.remote = Remote::Range {
+            network: prefix("10.7.0.0/16"),
+            limit: 10,
+        };
+        config.peers.push(others);
+    });
+    net.input(0, Input::Drain(Drain::Off));
+    assert!(until_announced(&mut net));
+    net.run_secs(1);
+    assert_eq!(net.unready(0), ["others"]);
+    net.run_secs(20);
+    assert_eq!(returned(&net, 0), [(vec![], true)]);
 }
 
 /// Who is shut down by an order is not waited for.

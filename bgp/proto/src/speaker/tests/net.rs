@@ -277,6 +277,10 @@ impl Net {
         }
     }
 
+    pub(super) fn unready(&self, node: usize) -> Vec<&str> {
+        self.speaker(node).unready(self.now)
+    }
+
     pub(super) fn run_secs(&mut self, secs: u64) {
         self.run(Duration::from_secs(secs));
     }
