@@ -212,6 +212,8 @@ impl Core {
         self.spare_the_unheard();
         self.log.tick(Instant::now());
         self.input(Input::Tick);
+        // The time to come back may be over for a neighbour.
+        self.tell_of_sessions();
     }
 
     /// Something happened on the network.
@@ -411,15 +413,19 @@ impl Core {
             Output::FibSynced => self.fib.synced = true,
             Output::Settle => self.fib.settle(),
             Output::Event(event) => {
-                match event.kind {
-                    EventKind::StateChange { from, to, .. } => {
-                        self.changed(event.peer, from, to);
-                    }
-                    EventKind::Returned { .. } => self.returned(),
-                    _ => {}
-                }
+                self.follow(event.peer, &event.kind);
                 self.log.event(&event);
             }
+        }
+    }
+
+    /// What of the speaker's news is of interest beside the log.
+    fn follow(&mut self, peer: Option<PeerId>, news: &EventKind) {
+        match news {
+            EventKind::StateChange { from, to, .. } => self.changed(peer, *from, *to),
+            EventKind::Returned { .. } => self.returned(),
+            EventKind::StaleFlushed(_) => self.tell_of_sessions(),
+            _ => {}
         }
     }
 
@@ -458,11 +464,16 @@ impl Core {
     /// What has been done, or the names that there are.
     fn order(&mut self, name: &str, order: Order) -> Result<String, Vec<String>> {
         let Some(peer) = self.speaker.find(name) else {
+            if order == Order::Start && self.speaker.start_absent(name) {
+                info!(peer = name, "by command: {order}, when it is found");
+                return Ok(orders::started_absent(name));
+            }
             return Err(self.speaker.names().map(str::to_owned).collect());
         };
         info!(peer = name, "by command: {order}");
         let done = orders::done(name, &order, self.speaker.is_shut_down(peer));
         self.input(Input::Order { peer, order });
+        self.tell_of_sessions();
         Ok(done)
     }
 

@@ -90,7 +90,8 @@ Examples:
         subcommand,
         after_help = "\
 What is shut down stays down until it is started, or the daemon is. Its routes go at once, here and
-at the peer. `rcni-bgp status` shows the names.
+at the peer. `rcni-bgp status` shows the names. A peer of `peerInterface` that is not there at the
+moment can be started as well: it is not shut down when it is found.
 
 Exit code: 0 done; 2 there is no such peer, or the daemon cannot be asked.
 

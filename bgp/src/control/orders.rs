@@ -88,6 +88,15 @@ pub fn done(peer: &str, order: &Order, shut_down: bool) -> String {
     }
 }
 
+/// What `start` has done where nobody is found on the peer's link.
+#[must_use]
+pub fn started_absent(peer: &str) -> String {
+    format!(
+        "{peer} is not shut down; it is not there at the moment, and starts when it is found on its \
+         link (`rcni-bgp status`)\n"
+    )
+}
+
 /// For people: which peers there are.
 #[must_use]
 pub fn no_such_peer(peer: &str, names: &[String]) -> String {

@@ -76,15 +76,16 @@ impl Core {
         });
     }
 
-    /// The task that looks at links keeps those with whom there are sessions.
+    /// The task that looks at links keeps those with whom there are sessions, or may be again soon.
     pub(super) fn tell_of_sessions(&mut self) {
         let Some(interest) = &self.links.interest else {
             return;
         };
         let established: BTreeSet<NextHop> = self.speaker.established_on_links().collect();
+        let restarting: BTreeSet<NextHop> = self.speaker.restarting_on_links().collect();
         interest.send_if_modified(|interest| {
-            let differs = interest.established != established;
-            interest.established = established;
+            let differs = interest.established != established || interest.restarting != restarting;
+            (interest.established, interest.restarting) = (established, restarting);
             differs
         });
     }

@@ -32,7 +32,7 @@ pub struct Own {
     pub carrier_changes: u32,
     /// Its Ethernet address.
     pub link_layer: Option<[u8; 6]>,
-    /// The neighbour with whom there is a session.
+    /// The neighbour with whom there is a session, or that may be restarting.
     pub established: Option<Ipv6Addr>,
 }
 

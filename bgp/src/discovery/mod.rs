@@ -1,7 +1,7 @@
 //! Who is at the other end of links: `peerInterface`, and `peerIP` with a zone.
 //!
 //! ```text
-//!  configuration, established sessions --Interest--> task (one) <-- kernel: links, addresses
+//!  configuration, sessions, restarts ----Interest--> task (one) <-- kernel: links, addresses
 //!                                                      |   ^
 //!                                      own address, …  v   | Seen: who is there
 //!                                                    link (one per link that is looked at)
@@ -76,6 +76,8 @@ pub struct Interest {
     pub peers: Vec<LinkPeer>,
     /// With whom there is a session: that one is kept.
     pub established: BTreeSet<NextHop>,
+    /// With whom one was, and may be again soon (graceful restart): kept as well, with its routes.
+    pub restarting: BTreeSet<NextHop>,
 }
 
 /// How it is about the neighbour of a link.

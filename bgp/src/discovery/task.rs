@@ -1,7 +1,8 @@
 //! Follows the links of the kernel, has those looked at that are meant, and tells who is there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use rcni_bgp_proto::discovery::Verdict;
@@ -163,7 +164,7 @@ impl Discovery {
                 address: link.link_local.filter(|_| link.up && link.running),
                 carrier_changes: link.carrier_changes,
                 link_layer: link.link_layer,
-                established: established(&interest, *index),
+                established: on(&interest.established, *index).or(on(&interest.restarting, *index)),
             };
             looked.own.send_if_modified(|before| {
                 let differs = *before != own;
@@ -178,7 +179,8 @@ impl Discovery {
         let mut reports = Vec::new();
         for (index, link) in &self.links {
             for peer in on_link(interest.peers.iter(), &link.name) {
-                reports.push(self.report_link(peer, *index, link));
+                let restarting = on(&interest.restarting, *index);
+                reports.push(self.report_link(peer, *index, link, restarting));
             }
         }
         // A name that nobody has; a pattern may mean nothing for now.
@@ -205,11 +207,17 @@ impl Discovery {
         }
     }
 
-    fn report_link(&self, peer: &LinkPeer, index: u32, link: &KernelLink) -> Report {
+    fn report_link(
+        &self,
+        peer: &LinkPeer,
+        index: u32,
+        link: &KernelLink,
+        restarting: Option<Ipv6Addr>,
+    ) -> Report {
         let looked = self.looked.get(&index);
         let seen = looked.map(|looked| looked.seen.clone()).unwrap_or_default();
         let neighbor = peer.address.or(seen.verdict.neighbor());
-        let (state, text) = state(peer, link, &seen);
+        let (state, text) = state(peer, link, &seen, restarting);
         let others = match &seen.verdict {
             _ if peer.address.is_some() => Vec::new(),
             Verdict::Neighbor(_, others) | Verdict::Several(others) => others.clone(),
@@ -283,10 +291,11 @@ fn begin(index: u32, name: &str, tell: &mpsc::Sender<News>) -> Looked {
     }
 }
 
-fn established(interest: &Interest, index: u32) -> Option<std::net::Ipv6Addr> {
-    let mut on_link = interest.established.iter();
-    on_link.find_map(|neighbor: &NextHop| match neighbor.address {
-        std::net::IpAddr::V6(address) if neighbor.interface == Some(index) => Some(address),
+/// Who of them is on the link.
+fn on(neighbors: &BTreeSet<NextHop>, index: u32) -> Option<Ipv6Addr> {
+    let mut neighbors = neighbors.iter();
+    neighbors.find_map(|neighbor: &NextHop| match neighbor.address {
+        IpAddr::V6(address) if neighbor.interface == Some(index) => Some(address),
         _ => None,
     })
 }
@@ -311,7 +320,12 @@ fn absent(peer: &LinkPeer) -> Report {
     }
 }
 
-fn state(peer: &LinkPeer, link: &KernelLink, seen: &Seen) -> (State, String) {
+fn state(
+    peer: &LinkPeer,
+    link: &KernelLink,
+    seen: &Seen,
+    restarting: Option<Ipv6Addr>,
+) -> (State, String) {
     let name = &link.name;
     if !link.up {
         let text = format!("{name} is switched off: `ip link set dev {name} up`");
@@ -341,8 +355,13 @@ fn state(peer: &LinkPeer, link: &KernelLink, seen: &Seen) -> (State, String) {
         }
         Verdict::Neighbor(_, others) if others.is_empty() => (State::Found, String::new()),
         Verdict::Neighbor(neighbor, others) => {
+            let why = if restarting == Some(*neighbor) {
+                format!("keeps the routes of {neighbor}, which may be restarting")
+            } else {
+                format!("has a session with {neighbor}")
+            };
             let text = format!(
-                "{name} has a session with {neighbor}, and {} advertises itself there, too: a link has one \
+                "{name} {why}, and {} advertises itself there, too: a link has one \
                  neighbour; find out who it is, or write both as peerIP with %{name}",
                 listed(others)
             );
@@ -360,7 +379,7 @@ fn state(peer: &LinkPeer, link: &KernelLink, seen: &Seen) -> (State, String) {
     }
 }
 
-fn listed(addresses: &[std::net::Ipv6Addr]) -> String {
+fn listed(addresses: &[Ipv6Addr]) -> String {
     let all: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     all.join(" and ")
 }

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv6Addr, SocketAddrV6};
 
+use rustix::process::Signal;
 use serde_json::Value;
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -146,6 +147,65 @@ fn two_neighbours_on_one_link_are_refused_until_one_is_silent() {
     let said = format!("has a session with {at_b}, and {at_c} advertises itself there, too");
     assert!(notes(&json).contains(&said), "{}", notes(&json));
     drop(router);
+}
+
+/// An advertisement of a third one while the neighbour restarts: its routes are kept for it.
+#[test]
+fn who_restarts_is_the_neighbour_until_its_routes_are_given_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_switch, [a, b, c]) = three();
+    let (at_b, at_c) = (link_local(&b, "eth0"), link_local(&c, "eth0"));
+    let daemon = Daemon::start(&a, folder.path(), "a", &config(1, BY_LINK));
+    // Longer than what is looked at here takes; with the time since it was heard less than 30 s.
+    let short = "gracefulRestart: {restartTimeSeconds: 15}\n  networks";
+    let router = config(2, BY_LINK).replacen("networks", short, 1);
+    let mut at_router = Daemon::start(&b, folder.path(), "b", &router);
+    daemon.established();
+    let learned = || (a.own_routes().len() == 1).then_some(());
+    wait("its routes", learned);
+    let lose = |router: &mut Daemon| {
+        router.signal(Signal::KILL);
+        router.ended();
+        wait("it is gone", || {
+            let json = daemon.json()?;
+            (json["peers"][0]["state"] != "Established").then_some(())
+        });
+        send(&c, &at_c, 255, &ADVERTISEMENT, 1);
+        wait("the other one is named", || {
+            let json = daemon.json()?;
+            let others = json["links"][0]["others"].as_array()?;
+            others.contains(&Value::from(at_c.as_str())).then_some(json)
+        })
+    };
+    let json = lose(&mut at_router);
+    assert_eq!(state(&json), "found");
+    assert_eq!(json["peers"][0]["address"], at_b.as_str());
+    let said =
+        format!("keeps the routes of {at_b}, which may be restarting, and {at_c} advertises");
+    assert!(notes(&json).contains(&said), "{}", notes(&json));
+    learned().expect("kept as stale");
+    let mut at_router = Daemon::start(&b, folder.path(), "b", &router);
+    let json = wait("it is back", || {
+        let json = daemon.json()?;
+        let peer = &json["peers"][0];
+        (peer["state"] == "Established").then_some(json)
+    });
+    assert_eq!(json["peers"][0]["established"], 2, "the same peer");
+    // It does not come back: when its routes go there are two, and none is preferred.
+    let json = lose(&mut at_router);
+    assert_eq!(state(&json), "found");
+    let json = wait_long("two neighbours", || {
+        daemon.json().filter(|json| state(json) == "several")
+    });
+    assert_eq!(json["links"][0]["others"], {
+        let mut both = [at_b, at_c].map(|address| address.parse::<Ipv6Addr>().unwrap());
+        both.sort_unstable();
+        serde_json::json!(both.map(|address| address.to_string()))
+    });
+    wait("nothing is left of it", || {
+        let json = daemon.json()?;
+        (json["peers"] == serde_json::json!([]) && a.own_routes().is_empty()).then_some(())
+    });
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Links that are not there yet, or cannot be used.
 
-use super::common::{Daemon, wait};
-use super::{config, namespace, notes, state};
+use super::common::{Daemon, PROGRAM, wait};
+use super::{config, join, link_local, namespace, notes, state, two};
 
 #[test]
 fn a_link_is_waited_for_and_every_reason_is_said() {
@@ -61,4 +61,37 @@ fn a_link_is_waited_for_and_every_reason_is_said() {
     wait("its routes, too", || {
         (a.own_routes().len() == 1).then_some(())
     });
+}
+
+#[test]
+fn who_was_shut_down_can_be_started_while_it_is_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = two();
+    let at_a = Daemon::start(&a, folder.path(), "a", &config(1, "peerInterface: eth*"));
+    let _at_b = Daemon::start(&b, folder.path(), "b", &config(2, "peerInterface: eth0"));
+    at_a.established();
+    at_a.orders(&["shutdown", "other/eth0"]);
+    a.ip("link delete eth0");
+    wait("its peer goes with its link", || {
+        let json = at_a.json()?;
+        (json["peers"] == serde_json::json!([])).then_some(())
+    });
+    let start = |name: &str| {
+        let mut command = std::process::Command::new(PROGRAM);
+        command.args(["peer", "start", name, "--socket"]);
+        let output = command.arg(&at_a.socket).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(said).unwrap())
+    };
+    for unknown in ["eth0", "other", "other/eth1", "another/eth0"] {
+        let (code, said) = start(unknown);
+        assert_eq!(code, Some(2), "{unknown}: {said}");
+        assert!(said.contains("there is no peer"), "{unknown}: {said}");
+    }
+    let (code, said) = start("other/eth0");
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("not there at the moment"), "{said}");
+    join((&a, "eth0"), (&b, "eth0"));
+    let json = at_a.established();
+    assert_eq!(json["peers"][0]["address"], link_local(&b, "eth0").as_str());
 }

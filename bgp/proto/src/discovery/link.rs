@@ -4,7 +4,8 @@
 //!  nobody heard            --> Waiting
 //!  one router              --> Neighbor: it stays so when it falls silent; its session says if it lives
 //!  two, no session         --> Several: a link has one neighbour, and which of them is not for us to guess
-//!  two, a session with one --> Neighbor, with the others beside it; not when the link was down and the
+//!  two, a session with one --> Neighbor, with the others beside it, also while that one may be
+//!                              restarting and its routes are kept for it; not when the link was down and the
 //!                              others alone were heard since, for the time of [`ASKED`]
 //! ```
 //!
@@ -153,7 +154,7 @@ impl Link {
         self.up = own.map(|_| (Schedule::new(now), Schedule::new(now)));
     }
 
-    /// With whom there is a session.
+    /// With whom there is a session, or was: it may be restarting, and its routes are kept for it.
     pub fn set_established(&mut self, established: Option<Ipv6Addr>) {
         self.established = established;
     }

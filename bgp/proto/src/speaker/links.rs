@@ -12,6 +12,7 @@ use super::api::{LinkState, NextHop, PeerConfig, PeerId, Remote};
 use super::difference::Field;
 use super::drain::DrainState;
 use super::neighbor::Neighbor;
+use super::neighbors::Links;
 use super::own::Interface;
 use super::restart::Deferral;
 use crate::error::Notification;
@@ -64,6 +65,28 @@ impl Speaker {
             .filter(|peer| peer.interface().is_some());
         let up = on_links.filter(|peer| peer.session().is_some() && !peer.is_gone());
         up.map(Neighbor::as_hop)
+    }
+
+    /// Those with whom one was, and that may be restarting: their routes are kept as stale. Not those
+    /// whose routes are left as the last resort (long-lived), for which nobody need wait.
+    pub fn restarting_on_links(&self) -> impl Iterator<Item = NextHop> + '_ {
+        let adj_in = self.rib.adj_in();
+        let on_links = self
+            .neighbors
+            .iter()
+            .filter(|peer| peer.interface().is_some() && !peer.is_gone());
+        let restarting = on_links.filter(|peer| peer.may_be_restarting(adj_in));
+        restarting.map(Neighbor::as_hop)
+    }
+
+    /// Whoever has this name is not there now; is not shut down when it is found. False: the name can
+    /// only be that of a peer that is there, or of nobody.
+    pub fn start_absent(&mut self, name: &str) -> bool {
+        let patterns: Vec<PeerId> = self.neighbors.links().map(|(id, _)| id).collect();
+        patterns.into_iter().any(|id| {
+            let links = self.neighbors.links_mut(id);
+            links.is_some_and(|links| forget_order(links, name))
+        })
     }
 
     /// All peers on links, each with its pattern, link and address.
@@ -161,6 +184,24 @@ fn on_link(pattern: &PeerConfig, address: Ipv6Addr, interface: Interface) -> Opt
         },
         ..pattern.clone()
     })
+}
+
+/// Who is found on its link is not shut down. False: it is none of the pattern's, or, where that means
+/// several links, none that was shut down.
+fn forget_order(pattern: &mut Links, name: &str) -> bool {
+    let Remote::Link { links, .. } = &pattern.config.remote else {
+        return false;
+    };
+    if links.contains('*') {
+        let link = name.strip_prefix(&pattern.config.name);
+        let link = link.and_then(|link| link.strip_prefix('/'));
+        return link.is_some_and(|link| pattern.shut_down.remove(link));
+    }
+    let is_its = pattern.config.name == name;
+    if is_its {
+        pattern.shut_down.remove(links);
+    }
+    is_its
 }
 
 /// The same peer by another pattern.

@@ -184,6 +184,13 @@ impl Neighbor {
         self.up.as_ref().map(|up| &up.session)
     }
 
+    /// It has no session, and is given time to come back. Also if it had no routes.
+    pub(super) fn may_be_restarting(&self, adj_in: &AdjRibIn) -> bool {
+        let counts = adj_in.counts(self.id);
+        let is_last_resort = counts.long_lived > 0 && counts.stale == counts.long_lived;
+        self.session().is_none() && self.helper.stale_until().is_some() && !is_last_resort
+    }
+
     fn kept(&self, adj_in: &AdjRibIn) -> KeptStatus {
         let counts = adj_in.counts(self.id);
         let families = [Family::IPV4_UNICAST, Family::IPV6_UNICAST];

@@ -1,11 +1,12 @@
 //! Peers that are found on links, by link-local addresses.
 
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::solo::{Solo, open};
+use super::solo::{Solo, announcement, open, options};
 use super::{prefix, speaker, transit};
 use crate::attr;
+use crate::capability::GracefulRestartCapability;
 use crate::fsm::State;
 use crate::iana::Family;
 use crate::message;
@@ -13,9 +14,10 @@ use crate::policy::Policy;
 use crate::rib::{Graceful, Knobs, Target, Who};
 use crate::speaker::restart::BOUND;
 use crate::speaker::{
-    ConnId, ConnectError, Input, Interface, LinkState, NextHop, Order, Output, OwnAddresses,
-    PeerConfig, PeerId, Remote, RemoteAs, Speaker, SpeakerConfig,
+    CloseCause, ConnId, ConnectError, Input, Interface, LinkState, NextHop, Order, Output,
+    OwnAddresses, PeerConfig, PeerId, Remote, RemoteAs, Speaker, SpeakerConfig,
 };
+use crate::validate::{LocalOpen, Offer};
 
 const TOR: &str = "fe80::1";
 
@@ -94,8 +96,12 @@ fn accept(solo: &mut Solo, address: &str, link: u32) -> ConnId {
 }
 
 fn establish(solo: &mut Solo, address: &str, link: u32, asn: u32) -> ConnId {
+    establish_with(solo, address, link, &open(asn, 90))
+}
+
+fn establish_with(solo: &mut Solo, address: &str, link: u32, open: &[u8]) -> ConnId {
     let conn = accept(solo, address, link);
-    solo.send(conn, &open(asn, 90));
+    solo.send(conn, open);
     solo.send(conn, &message::keepalive());
     solo.hear(conn);
     assert!(!solo.closed.contains(&conn));
@@ -186,6 +192,109 @@ fn who_is_shut_down_stays_so_with_another_address_and_when_the_link_comes_back()
     let order = Order::Start;
     assert_eq!(dialled(&mut solo, Input::Order { peer, order }).len(), 1);
     assert_eq!(dialled(&mut solo, Input::Links(is("fe80::3"))).len(), 1);
+}
+
+#[test]
+fn who_is_not_there_can_be_started_as_well() {
+    let patterns = [on_links("tor", "eth*"), on_links("spine", "swp1")];
+    let mut solo = Solo::with(config(&patterns));
+    solo.input(Input::Links(vec![state("tor", 1, Some(TOR))]));
+    let peer = solo.speaker.find("tor/eth1").unwrap();
+    let order = Order::Shutdown(String::new());
+    solo.input(Input::Order { peer, order });
+    solo.input(Input::Links(vec![]));
+    for nobody in ["tor", "eth1", "tor/", "tor/eth2", "tors/eth1", "spine/swp1"] {
+        assert!(!solo.speaker.start_absent(nobody), "{nobody}");
+    }
+    assert!(solo.speaker.start_absent("tor/eth1"));
+    assert!(!solo.speaker.start_absent("tor/eth1"), "forgotten");
+    let links = vec![state("tor", 1, Some(TOR))];
+    assert_eq!(dialled(&mut solo, Input::Links(links)).len(), 1);
+    // One that means a single link has its name always.
+    assert!(solo.speaker.start_absent("spine"));
+}
+
+/// An OPEN of 65002 with graceful restart, for IPv4.
+fn graceful_open() -> bytes::Bytes {
+    let local = LocalOpen {
+        asn: 65002,
+        bgp_id: [10, 255, 0, 2].into(),
+        hold_time: 90,
+        families: vec![Family::IPV4_UNICAST],
+        graceful_restart: Some(GracefulRestartCapability {
+            restart: false,
+            notification: false,
+            time_secs: 60,
+            families: vec![(Family::IPV4_UNICAST, true)],
+        }),
+        long_lived_secs: None,
+        extended_next_hop: false,
+        offer: Offer::default(),
+    };
+    let mut out = bytes::BytesMut::new();
+    let open = message::Message::Open(local.to_open());
+    message::encode(&open, &options(), &mut out).unwrap();
+    out.freeze()
+}
+
+/// Who counts as the neighbour of its link: by a session, and as restarting.
+fn neighbors(solo: &Solo) -> [usize; 2] {
+    let restarting = solo.speaker.restarting_on_links();
+    [
+        solo.speaker.established_on_links().count(),
+        restarting.count(),
+    ]
+}
+
+#[test]
+fn who_restarts_is_the_neighbour_of_its_link_as_long_as_its_routes_are_kept() {
+    let mut solo = Solo::with(config(&[PeerConfig {
+        passive: true,
+        ..on_links("tor", "eth1")
+    }]));
+    solo.input(Input::Links(vec![state("tor", 1, Some(TOR))]));
+    let lose = |solo: &mut Solo, conn| {
+        let cause = CloseCause::Eof;
+        solo.input(Input::Closed { conn, cause });
+    };
+    let up = |solo: &mut Solo, has_routes: bool| {
+        let conn = establish_with(solo, TOR, 1, &graceful_open());
+        if has_routes {
+            let updates = announcement("192.0.2.0/24", |_| {});
+            updates.iter().for_each(|update| solo.send(conn, update));
+        }
+        assert_eq!(neighbors(solo), [1, 0]);
+        conn
+    };
+    for has_routes in [true, false] {
+        // Its time is over.
+        let conn = up(&mut solo, has_routes);
+        lose(&mut solo, conn);
+        assert_eq!(neighbors(&solo), [0, 1]);
+        let over = solo.now + Duration::from_secs(60);
+        while let Some(at) = solo.speaker.poll_timeout().filter(|at| *at < over) {
+            solo.now = at;
+            solo.input(Input::Tick);
+            assert_eq!(neighbors(&solo), [0, 1]);
+        }
+        solo.now = over;
+        solo.input(Input::Tick);
+        assert_eq!(neighbors(&solo), [0, 0]);
+        // It is shut down meanwhile.
+        let conn = up(&mut solo, has_routes);
+        lose(&mut solo, conn);
+        let peer = solo.speaker.find("tor").unwrap();
+        let order = Order::Shutdown(String::new());
+        solo.input(Input::Order { peer, order });
+        assert_eq!(neighbors(&solo), [0, 0]);
+        let order = Order::Start;
+        solo.input(Input::Order { peer, order });
+    }
+    // A session that ends otherwise leaves nothing to wait for.
+    let conn = establish(&mut solo, TOR, 1, 65002);
+    assert_eq!(neighbors(&solo), [1, 0]);
+    lose(&mut solo, conn);
+    assert_eq!(neighbors(&solo), [0, 0]);
 }
 
 #[test]
