@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use futures_util::FutureExt;
 use netlink_sys::{AsyncSocket, AsyncSocketExt, SocketAddr, TokioSocket};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::fib::message::{self, RawMessage, flag, kind};
 
@@ -27,6 +27,8 @@ pub struct Reader {
     dumps: TokioSocket,
     sequence: u32,
     buffer: BytesMut,
+    /// Something has changed, and nobody was told yet: when the pause after it ends.
+    due: Option<Instant>,
 }
 
 impl Reader {
@@ -49,6 +51,7 @@ impl Reader {
             dumps,
             sequence: 0,
             buffer: BytesMut::with_capacity(DATAGRAM),
+            due: None,
         })
     }
 
@@ -88,17 +91,22 @@ impl Reader {
     }
 
     /// Until something changes that counts, or may have: lost notifications (ENOBUFS) mean the same. Then
-    /// for a pause: one reading after it covers what came meanwhile.
+    /// for a pause: one reading after it covers what came meanwhile. Cancel safe: what was heard by a call
+    /// that was given up is what the next one tells.
     pub async fn changed(&mut self, counts: impl Fn(&RawMessage<'_>) -> bool, pause: Duration) {
-        loop {
+        let due = loop {
+            if let Some(due) = self.due {
+                break due;
+            }
             self.buffer.clear();
             self.buffer.reserve(DATAGRAM);
             let heard = self.news.recv(&mut self.buffer).await;
             if heard.is_err() || message::split(&self.buffer).any(|news| counts(&news)) {
-                break;
+                self.due = Some(Instant::now() + pause);
             }
-        }
-        sleep(pause).await;
+        };
+        sleep_until(due).await;
+        self.due = None;
         loop {
             self.buffer.clear();
             self.buffer.reserve(DATAGRAM);
