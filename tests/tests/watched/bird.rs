@@ -90,7 +90,10 @@ fn with_bird(
     }
     let lab = Lab::deploy(&file, &Options::default())?;
     // Its sockets want the address, which came after it had begun.
-    lab.node("tor")?.check(&["birdc", "restart", "watch"])?;
+    let tor = lab.node("tor")?;
+    wait_until(DEADLINE, "BIRD to listen", || {
+        tor.check(&["birdc", "restart", "watch"]).map(drop)
+    })?;
     test(&lab).with_context(|| lab.report())
 }
 
