@@ -183,7 +183,7 @@ impl Attributes {
         let clusters = attributes.cluster_list().iter();
         Self {
             next_hop: attributes.next_hop.map(|next_hop| next_hop.to_string()),
-            local_preference: attributes.local_pref.unwrap_or(LOCAL_PREF),
+            local_preference: attributes.local_pref.get().unwrap_or(LOCAL_PREF),
             med: attributes.med,
             origin: attributes.origin.to_string(),
             as_path: attributes.as_path.to_string(),

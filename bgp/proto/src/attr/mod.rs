@@ -3,6 +3,7 @@
 pub mod as_path;
 pub mod mp;
 pub mod next_hop;
+mod optional;
 pub mod table;
 mod values;
 mod write;
@@ -14,6 +15,7 @@ use bytes::Bytes;
 
 pub use as_path::{AsPath, SegmentKind};
 pub use next_hop::NextHop;
+pub use optional::OptionalU32;
 
 use crate::iana::AttributeCode;
 
@@ -75,12 +77,15 @@ pub struct PathAttributes {
     /// MULTI_EXIT_DISC.
     pub med: Option<u32>,
     /// LOCAL_PREF; received only from internal peers.
-    pub local_pref: Option<u32>,
+    pub local_pref: OptionalU32,
     /// COMMUNITIES (RFC 1997) in the order of the wire.
     pub communities: Box<[u32]>,
     /// Attributes that few paths have; read it through the accessors.
     pub rare: Option<Box<RareAttributes>>,
 }
+
+// With its counters and the allocator's word that is 112 octets; one octet more would be 128.
+const _: () = assert!(size_of::<PathAttributes>() <= 88);
 
 /// The tail of [`PathAttributes`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

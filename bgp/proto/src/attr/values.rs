@@ -88,7 +88,7 @@ pub(super) fn med(value: &[u8], _: &SessionOptions, into: &mut Parsed) -> Outcom
 
 /// RFC 7606 §7.5.
 pub(super) fn local_pref(value: &[u8], _: &SessionOptions, into: &mut Parsed) -> Outcome {
-    into.attributes.local_pref = Some(u32_value(value)?);
+    into.attributes.local_pref = u32_value(value)?.into();
     Ok(())
 }
 

@@ -62,7 +62,7 @@ pub(super) fn local_pref(
     _: &SessionOptions,
     out: &mut BytesMut,
 ) -> bool {
-    put_u32(attributes.local_pref, out)
+    put_u32(attributes.local_pref.get(), out)
 }
 
 pub(super) fn atomic_aggregate(

@@ -66,7 +66,7 @@ impl Changes {
 
     /// All that means the same in both directions: LOCAL_PREF, MED, communities.
     pub fn apply(&self, to: &mut PathAttributes) {
-        to.local_pref = self.local_pref.or(to.local_pref);
+        to.local_pref = self.local_pref.or(to.local_pref.get()).into();
         to.med = self.med.or(to.med);
         self.communities.apply(to);
     }

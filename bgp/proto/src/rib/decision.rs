@@ -243,7 +243,7 @@ pub fn decide(candidates: &[Candidate<'_>], multipath: Multipath) -> Decision {
         u32::from(is_long_lived_stale(c.attributes))
     });
     field.keep_least(Step::LocalPref, |c| {
-        u32::MAX - c.attributes.local_pref.unwrap_or(DEFAULT_LOCAL_PREF)
+        u32::MAX - c.attributes.local_pref.get().unwrap_or(DEFAULT_LOCAL_PREF)
     });
     field.keep_least(Step::AsPathLength, |c| {
         u32::try_from(c.attributes.as_path.path_len()).unwrap_or(u32::MAX)

@@ -39,7 +39,7 @@ use super::knobs::RemovePrivate;
 use super::leak;
 use super::loc::{LocRoute, Source};
 use crate::attr::as_path::is_private;
-use crate::attr::{AsPath, PathAttributes};
+use crate::attr::{AsPath, OptionalU32, PathAttributes};
 use crate::iana::{Family, community};
 use crate::policy::{Changes, DecidedBy, Informant, Memo, Subject, Verdict};
 use crate::validate::Role;
@@ -199,7 +199,7 @@ pub fn transform(
         out.as_path = out.as_path.prepend(to.local_asn, 1);
         // RFC 4271 §5.1.4 and §5.1.5: neither MED nor LOCAL_PREF of others crosses the border.
         out.med = None;
-        out.local_pref = None;
+        out.local_pref = OptionalU32::NONE;
         if let Some(rare) = &mut out.rare {
             // Non-transitive, for the inside of an AS (RFC 4456 §8).
             rare.originator_id = None;
@@ -214,7 +214,8 @@ pub fn transform(
             leak::mark_out(role, to.local_asn, &mut out);
         }
     } else {
-        out.local_pref = Some(out.local_pref.unwrap_or(DEFAULT_LOCAL_PREF));
+        let local_pref = out.local_pref.get();
+        out.local_pref = local_pref.unwrap_or(DEFAULT_LOCAL_PREF).into();
         // RFC 4456 §8: who told it first, and which clusters it has been through.
         if let Some(told_by) = told_by {
             let rare = out.rare_mut();
@@ -224,7 +225,9 @@ pub fn transform(
     }
     if let Some(set) = set {
         set.apply(&mut out);
-        out.local_pref = out.local_pref.filter(|_| !to.external());
+        if to.external() {
+            out.local_pref = OptionalU32::NONE;
+        }
     }
     be_graceful(&mut out, to);
     out
@@ -234,13 +237,13 @@ pub fn transform(
 fn be_graceful(out: &mut PathAttributes, to: &Target) {
     if to.graceful.draining {
         out.add_community(community::GRACEFUL_SHUTDOWN);
-        out.local_pref = out.local_pref.map(|_| 0);
+        out.local_pref = out.local_pref.get().map(|_| 0).into();
     }
     // RFC 9494 §4.6: an internal peer that does not know what the community means takes it for
     // the last resort, too, and keeps it within the AS.
     if is_long_lived_stale(out) && !to.graceful.long_lived {
         out.add_community(community::NO_EXPORT);
-        out.local_pref = out.local_pref.map(|_| 0);
+        out.local_pref = out.local_pref.get().map(|_| 0).into();
     }
 }
 

@@ -140,7 +140,7 @@ impl Judge {
         }
         let leaves = out.communities.contains(&GRACEFUL_SHUTDOWN);
         if leaves && self.knobs.honor_graceful_shutdown && out.local_pref != Some(0) {
-            out.to_mut().local_pref = Some(0);
+            out.to_mut().local_pref = 0.into();
             by = Some(match by {
                 Some(rule) => format!("{rule}, {SHUTTING_DOWN}").into(),
                 None => SHUTTING_DOWN.into(),

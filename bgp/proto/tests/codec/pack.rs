@@ -92,7 +92,7 @@ fn v6_octets_have_mp_reach_first() {
 fn attributes_ascend_by_code() {
     let mut attributes = attributes(&[65000], "10.0.0.1");
     attributes.med = Some(5);
-    attributes.local_pref = Some(100);
+    attributes.local_pref = 100.into();
     attributes.atomic_aggregate = true;
     attributes.communities = [0xfde8_0001].into();
     let rare = attributes.rare_mut();

@@ -273,7 +273,7 @@ fn attributes(v6: bool) -> impl Strategy<Value = PathAttributes> {
                     as_path,
                     next_hop: Some(next_hop),
                     med,
-                    local_pref,
+                    local_pref: local_pref.into(),
                     communities,
                     rare,
                 }

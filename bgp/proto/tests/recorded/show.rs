@@ -24,7 +24,7 @@ pub(crate) fn attributes(of: &PathAttributes) -> String {
     if let Some(med) = of.med {
         let _ = write!(out, " med {med}");
     }
-    if let Some(local_pref) = of.local_pref {
+    if let Some(local_pref) = of.local_pref.get() {
         let _ = write!(out, " local_pref {local_pref}");
     }
     if of.atomic_aggregate {

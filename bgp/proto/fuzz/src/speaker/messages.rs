@@ -125,7 +125,7 @@ pub fn announcement(asn: u32, peer: u8, script: &mut Script<'_>) -> Vec<u8> {
         as_path: AsPath::from_sequence(&asns),
         next_hop: Some(next_hop),
         med: (kind & 16 != 0).then_some(u32::from(kind)),
-        local_pref: (kind & 32 != 0).then_some(100 + u32::from(which)),
+        local_pref: (kind & 32 != 0).then_some(100 + u32::from(which)).into(),
         ..PathAttributes::default()
     };
     let opts = SessionOptions {
@@ -198,7 +198,7 @@ pub fn route(asn: u32, peer: u8, prefix: Prefix) -> Vec<u8> {
     let attributes = PathAttributes {
         as_path: AsPath::from_sequence(&asns),
         next_hop: Some(NextHop::V4([10, 0, 0, peer].into())),
-        local_pref: (asn == 65001).then_some(100),
+        local_pref: (asn == 65001).then_some(100).into(),
         ..PathAttributes::default()
     };
     let opts = SessionOptions {

@@ -44,14 +44,14 @@ fn each_step_decides_and_is_the_reason() {
         (plain(), a),
     );
     let preferred = with(&|p| {
-        p.local_pref = Some(101);
+        p.local_pref = 101.into();
         p.as_path = AsPath::from_sequence(&[1, 2, 3, 4]);
     });
     loses(Step::LocalPref, (preferred, b), (plain(), a));
     // 100 is what is meant where nothing is said.
     loses(
         Step::BgpId,
-        (with(&|p| p.local_pref = Some(100)), a),
+        (with(&|p| p.local_pref = 100.into()), a),
         (plain(), b),
     );
     let short = with(&|p| {
@@ -246,7 +246,7 @@ fn any_path() -> impl Strategy<Value = (PathAttributes, Option<bool>, u32)> {
         .prop_map(
             |(path, local_pref, med, origin, external, (originator, clusters, id, hop))| {
                 let mut attributes = PathAttributes {
-                    local_pref,
+                    local_pref: local_pref.into(),
                     med,
                     origin: [Origin::Igp, Origin::Egp, Origin::Incomplete][usize::from(origin)],
                     ..via(hop, attributes(&path))

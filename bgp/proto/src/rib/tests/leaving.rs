@@ -303,7 +303,7 @@ fn what_is_reflected_says_where_it_came_from_and_what_it_went_through() {
     );
     let (first, second) = ([10, 255, 0, 7], [10, 255, 0, 8]);
     let mut learned = PathAttributes {
-        local_pref: Some(250),
+        local_pref: 250.into(),
         med: Some(7),
         communities: [65000 << 16 | 1].into(),
         ..attributes(&[65001])

@@ -363,7 +363,10 @@ fn what_import_rules_made_of_a_path_goes_on() {
     set_rules(&mut solo, 0, rules(vec![rule]), Policy::accept_all());
     let heard = hear(&mut solo, to, 65001);
     let told = &heard.announced[&prefix("10.9.0.0/16")];
-    assert_eq!((told.local_pref, &*told.communities), (Some(300), &[6][..]));
+    assert_eq!(
+        (told.local_pref.get(), &*told.communities),
+        (Some(300), &[6][..])
+    );
     // Another mark, which the rule takes away: the peer sees no difference, and hears nothing.
     let other = PathAttributes {
         communities: [7].into(),

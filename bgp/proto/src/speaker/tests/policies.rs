@@ -209,7 +209,7 @@ fn a_changed_path_keeps_what_was_received_and_the_rule() {
     let changed = route(&solo.speaker, "10.9.0.0/16", 0);
     assert_eq!(changed.status, PathStatus::Best);
     let in_use = &changed.attributes;
-    assert_eq!((in_use.local_pref, in_use.med), (Some(200), Some(7)));
+    assert_eq!((in_use.local_pref.get(), in_use.med), (Some(200), Some(7)));
     assert_eq!(in_use.as_path.to_string(), "65002 65002 65002 65009");
     assert!(in_use.communities.is_empty());
     assert_eq!(in_use.large_communities(), [[65001, 1, 2]]);
