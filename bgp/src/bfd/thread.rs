@@ -43,7 +43,8 @@ struct Thread {
     /// Also of those that say that they are switched off.
     watched: BTreeMap<SessionId, Watched>,
     receivers: Receivers,
-    surplus: u64,
+    /// Over the bound: each begins when another has ended.
+    surplus: BTreeMap<SessionId, Wish>,
     totals: Totals,
 }
 
@@ -55,7 +56,7 @@ impl Thread {
             sessions: Sessions::new(seed),
             watched: BTreeMap::new(),
             receivers: Receivers::default(),
-            surplus: 0,
+            surplus: BTreeMap::new(),
             totals: Totals::default(),
         }
     }
@@ -85,7 +86,11 @@ impl Thread {
 
     fn wish(&mut self, id: SessionId, wish: Option<Wish>, now: Instant) {
         let Some(wish) = wish else {
+            self.surplus.remove(&id);
             self.sessions.remove(id, now);
+            if let Some((next, wish)) = self.surplus.pop_first() {
+                self.begin(next, wish, now);
+            }
             return;
         };
         if let Some(watched) = self.watched.get_mut(&id) {
@@ -93,6 +98,10 @@ impl Thread {
             self.sessions.change(id, wish.profile, wish.over, now);
             return;
         }
+        self.begin(id, wish, now);
+    }
+
+    fn begin(&mut self, id: SessionId, wish: Wish, now: Instant) {
         let key = Key {
             peer: wish.peer,
             interface: wish.interface,
@@ -105,7 +114,7 @@ impl Thread {
             profile,
         };
         if !self.sessions.add(id, wanted, now) {
-            self.surplus += 1;
+            self.surplus.insert(id, wish);
             return;
         }
         let ipv4 = wish.peer.is_ipv4();
@@ -160,7 +169,7 @@ impl Thread {
                 ..self.totals
             },
             troubles: self.receivers.troubles(),
-            surplus: self.surplus,
+            surplus: u64::try_from(self.surplus.len()).unwrap_or(u64::MAX),
         }
     }
 

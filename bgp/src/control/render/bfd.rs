@@ -40,6 +40,9 @@ pub(super) fn path(out: &mut String, peer: &Peer) {
 
 fn why(bfd: &Bfd) -> String {
     match (bfd.packets.received, bfd.remote_state.as_str()) {
+        (0, _) if bfd.packets.sent == 0 && bfd.trouble.is_none() => {
+            "waits for the peer to begin (passive), and the peer has not said anything".to_owned()
+        }
         (0, _) => "the peer has not said anything".to_owned(),
         (_, "AdminDown") => "the peer has switched it off".to_owned(),
         _ => bfd.diagnostic.clone(),
