@@ -1,6 +1,7 @@
 //! The one owner of the [`Speaker`]: inputs in, outputs carried out.
 
 mod bfd;
+mod connections;
 mod drain;
 mod fib;
 mod hint;
@@ -9,17 +10,14 @@ mod links;
 mod work;
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rcni_bgp_proto::fsm::State;
 use rcni_bgp_proto::speaker::{
-    ConnId, ConnectError, EventKind, Input, NextHop, Order, Output, OwnAddresses, PeerId, Speaker,
-    StopMode,
+    ConnId, EventKind, Input, NextHop, Order, Output, PeerId, Speaker, StopMode,
 };
 use rcni_config::Security;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tracing::info;
@@ -32,14 +30,13 @@ use crate::log::Log;
 use crate::reload::plan::Plan;
 use crate::tasks::{self, Wire};
 use crate::transport::Event;
-use crate::transport::connection::Handle;
 use crate::transport::dialler::Dial;
-use crate::transport::gate::{Gate, Place, Visit};
+use crate::transport::gate::Gate;
 use crate::transport::interfaces::Interfaces;
-use crate::transport::mtu::{self, Sizes};
 use crate::transport::origin::Origin;
 use crate::transport::silence;
-use crate::transport::socket::{self, Options};
+use crate::transport::socket::Options;
+use connections::Connection;
 pub use drain::Marks;
 use fib::ForFib;
 pub use home::Home;
@@ -96,24 +93,6 @@ impl PeerSettings {
     fn patience(&self) -> Duration {
         DIAL_PATIENCE.min(self.connect_retry * 3 / 5)
     }
-}
-
-struct Connection {
-    handle: Handle,
-    /// Own end.
-    local: NextHop,
-    /// The peer's.
-    remote: NextHop,
-    /// Of packets at both ends, as they were when it was made.
-    sizes: Option<Sizes>,
-    /// What the speaker was told of it.
-    own: Option<OwnAddresses>,
-    /// The speaker has closed it; it ends when its last message is queued.
-    closing: bool,
-    /// Of an accepted one, until the peer's OPEN was found valid.
-    visit: Option<Visit>,
-    /// It waits for its turn to be sent routes.
-    waits: bool,
 }
 
 /// The state; one method per input, `carry_out` for the outputs.
@@ -241,98 +220,6 @@ impl Core {
                     self.connections.remove(&conn);
                 }
             }
-        }
-    }
-
-    fn dialled(&mut self, conn: ConnId, result: Result<TcpStream, ConnectError>) {
-        // Given up meanwhile: the stream is closed by being dropped.
-        let Some((_, address)) = self.dials.remove(&conn) else {
-            return;
-        };
-        let ends = result.and_then(|stream| match (stream.local_addr(), stream.peer_addr()) {
-            (Ok(local), Ok(remote)) => Ok((stream, local, remote)),
-            (Err(error), _) | (_, Err(error)) => Err(socket::connect_error(&error)),
-        });
-        match ends {
-            Ok((stream, local, remote)) => {
-                self.connect(conn, stream, (local, remote), None);
-                self.input(Input::Connected {
-                    conn,
-                    local,
-                    remote,
-                });
-                self.tell_own(conn);
-            }
-            Err(cause) => {
-                let cause = self.explained(cause, address);
-                self.input(Input::ConnectFailed { conn, cause });
-            }
-        }
-    }
-
-    fn accepted(&mut self, stream: TcpStream, place: Place) {
-        // Gone again before it was looked at.
-        let (Ok(local), Ok(remote)) = (stream.local_addr(), stream.peer_addr()) else {
-            return;
-        };
-        let conn = self.speaker.new_conn();
-        self.connect(conn, stream, (local, remote), Some(place));
-        self.input(Input::Accepted {
-            conn,
-            local,
-            remote,
-        });
-        self.tell_own(conn);
-    }
-
-    fn connect(
-        &mut self,
-        conn: ConnId,
-        stream: TcpStream,
-        (local, remote): (SocketAddr, SocketAddr),
-        place: Option<Place>,
-    ) {
-        let settings = self.settings_at(remote.into());
-        let send_hold = settings.map_or(SEND_HOLD, |settings| settings.send_hold);
-        let place = place.map(|place| (place.visit, (place.seat, place.evicted)));
-        let (visit, place) = place.unzip();
-        let events = self.events.clone();
-        let sizes = mtu::measure(&stream, remote.ip());
-        let handle = self.wire.spawn(conn, stream, place, events, send_hold);
-        self.connections.insert(
-            conn,
-            Connection {
-                handle,
-                local: local.into(),
-                remote: remote.into(),
-                sizes,
-                own: None,
-                closing: false,
-                visit,
-                waits: false,
-            },
-        );
-    }
-
-    fn readdress(&mut self, interfaces: Interfaces) {
-        self.interfaces = interfaces;
-        self.look_at_home();
-        self.watch_anew(None);
-        let conns: Vec<ConnId> = self.connections.keys().copied().collect();
-        for conn in conns {
-            self.tell_own(conn);
-        }
-    }
-
-    /// Tells the speaker what a connection's own end offers, if that is news.
-    fn tell_own(&mut self, conn: ConnId) {
-        let Some(connection) = self.connections.get_mut(&conn) else {
-            return;
-        };
-        let own = self.interfaces.own(connection.local);
-        if connection.own.as_ref() != Some(&own) {
-            connection.own = Some(own.clone());
-            self.input(Input::OwnAddresses { conn, own });
         }
     }
 

@@ -3,7 +3,7 @@
 mod common;
 mod tor;
 
-tor::tests_of!(bookworm, Suite::Bookworm);
+tor::suites::tests_of!(bookworm, Suite::Bookworm);
 
 /// Where the router has static routes for what we learn.
 mod statics {

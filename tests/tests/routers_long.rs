@@ -9,8 +9,8 @@ mod tor;
 mod unnumbered_fabric;
 mod watched;
 
-tor::tests_of!(trixie, Suite::Trixie);
-tor::tests_of!(sid, Suite::Sid);
+tor::suites::tests_of!(trixie, Suite::Trixie);
+tor::suites::tests_of!(sid, Suite::Sid);
 
 /// `containerlab/unnumbered` with newer routers.
 mod unnumbered {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use rcni_tests::lab::node::ExecOptions;
 use rcni_tests::lab::process::check;
-use rcni_tests::status::{ESTABLISHED, Status};
+use rcni_tests::status::{ESTABLISHED, Peer, Status};
 use rcni_tests::traffic::Transfer;
 use rcni_tests::{Lab, Node, Options, Pod, containerlab, ready, runtime, wait_until};
 use tempfile::TempDir;
@@ -173,6 +173,22 @@ pub(crate) fn wait_established_within(deadline: Duration, node: &Node, peer: &st
             Ok(())
         },
     )
+}
+
+/// Waits until BFD and BGP of `node` with its peer `peer` are up and stay so. FRR 8.4 begins its session of
+/// BFD anew, and ends that of BGP, when that has come up for the first time.
+pub(crate) fn wait_watched(node: &Node, peer: &str) -> Result<Peer> {
+    wait_until(DEADLINE, "both to be up for a while", || -> Result<Peer> {
+        let status = Status::of(node)?;
+        let peer = status.peer(peer)?;
+        let bfd = peer.bfd.as_ref().context("not watched")?;
+        let up = bfd.state == "Up" && bfd.since_seconds >= 3;
+        ensure!(
+            up && peer.state == ESTABLISHED && peer.since_seconds >= 3.0,
+            "{peer:?}"
+        );
+        Ok(peer.clone())
+    })
 }
 
 /// Kernel routes of the node for exactly `prefix`, each with its next hops.

@@ -7,7 +7,7 @@ use rcni_tests::status::{ESTABLISHED, Peer, Status};
 use rcni_tests::{Lab, Node, wait_until};
 
 use super::{Family, UPLINKS, link_local, node, wait_fabric, wait_ways};
-use crate::common::{DEADLINE, in_patched_lab};
+use crate::common::{DEADLINE, in_patched_lab, wait_watched};
 
 const FILTERS: &str = "  filters: [from-fabric]\n";
 const WATCHED: &str = "  filters: [from-fabric]\n  bfdProfile: fast\n---\n\
@@ -41,19 +41,9 @@ fn peer(node: &Node, uplink: &str) -> Result<Peer> {
     Ok(Status::of(node)?.peer(&name)?.clone())
 }
 
-/// BFD and BGP are up, and have been for a while: FRR 8.4 begins its session of BFD anew, and ends that of BGP,
-/// when that has come up for the first time.
+/// BFD and BGP are up, and have been for a while.
 fn settle(node: &Node, uplink: &str) -> Result<Peer> {
-    wait_until(DEADLINE, "both to be up for a while", || -> Result<Peer> {
-        let peer = peer(node, uplink)?;
-        let bfd = peer.bfd.as_ref().context("not watched")?;
-        let up = bfd.state == "Up" && bfd.since_seconds >= 3;
-        ensure!(
-            up && peer.state == ESTABLISHED && peer.since_seconds >= 3.0,
-            "{peer:?}"
-        );
-        Ok(peer)
-    })
+    wait_watched(node, &format!("tor/{uplink}"))
 }
 
 /// Nothing gets through node1's link to tor-a, and it stays up.

@@ -5,10 +5,10 @@ pub(crate) mod bird;
 pub(crate) mod frr;
 
 use anyhow::{Context, Result, ensure};
-use rcni_tests::status::{Bfd, ESTABLISHED, Peer, Status};
+use rcni_tests::status::{Bfd, Peer, Status};
 use rcni_tests::{Lab, Node, wait_until};
 
-use crate::common::DEADLINE;
+use crate::common::{DEADLINE, wait_watched};
 
 pub(super) fn tor(node: &Node) -> Result<Peer> {
     let peers = Status::of(node)?.peers;
@@ -34,20 +34,9 @@ pub(super) fn wait_up(node: &Node) -> Result<Bfd> {
     wait_bfd(node, "BFD up", |bfd| bfd.state == "Up")
 }
 
-/// Both are up and stay so. FRR 8.4 begins its session of BFD anew, and ends that of BGP, when that has come
-/// up for the first time.
+/// Both are up and stay so.
 pub(super) fn settle(lab: &Lab) -> Result<Peer> {
-    let node1 = lab.node("node1")?;
-    wait_until(DEADLINE, "both to be up for a while", || -> Result<Peer> {
-        let peer = tor(node1)?;
-        let bfd = peer.bfd.as_ref().context("not watched")?;
-        let up = bfd.state == "Up" && bfd.since_seconds >= 3;
-        ensure!(
-            up && peer.state == ESTABLISHED && peer.since_seconds >= 3.0,
-            "{peer:?}"
-        );
-        Ok(peer)
-    })
+    wait_watched(lab.node("node1")?, "tor")
 }
 
 /// Nothing gets through node1's uplink any more, and nobody is told.

@@ -232,29 +232,20 @@ async fn auto_goes_where_the_other_rules_are() {
 
 #[tokio::test]
 async fn own_rules_do_not_count_but_are_stayed_with() {
+    let own = in_place()
+        .replace("-A FORWARD -s", "# ")
+        .replace("-A POSTROUTING -s", "# ");
     let choice = auto(&[
         ("iptables", NFT, ""),
         ("iptables-nft", NFT, EMPTY),
-        (
-            "iptables-legacy",
-            LEGACY,
-            &in_place()
-                .replace("-A FORWARD -s", "# ")
-                .replace("-A POSTROUTING -s", "# "),
-        ),
+        ("iptables-legacy", LEGACY, &own),
     ])
     .await;
     assert_eq!(choice.backend.store, Store::Legacy);
     let choice = auto(&[
         ("iptables", NFT, ""),
         ("iptables-nft", NFT, USED),
-        (
-            "iptables-legacy",
-            LEGACY,
-            &in_place()
-                .replace("-A FORWARD -s", "# ")
-                .replace("-A POSTROUTING -s", "# "),
-        ),
+        ("iptables-legacy", LEGACY, &own),
     ])
     .await;
     assert_eq!(choice.backend.store, Store::Nft);

@@ -3,13 +3,12 @@
 use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::time::{Duration, Instant};
 
-use super::solo::{Solo, announcement, open, options};
+use super::solo::{Solo, announcement, encode, graceful_open, open};
 use super::{prefix, speaker, transit};
 use crate::attr;
-use crate::capability::GracefulRestartCapability;
 use crate::fsm::State;
 use crate::iana::Family;
-use crate::message;
+use crate::message::{self, Message};
 use crate::policy::Policy;
 use crate::rib::{Graceful, Knobs, Target, Who};
 use crate::speaker::restart::BOUND;
@@ -17,7 +16,6 @@ use crate::speaker::{
     CloseCause, ConnId, ConnectError, Input, Interface, LinkState, NextHop, Order, Output,
     OwnAddresses, PeerConfig, PeerId, Remote, RemoteAs, Speaker, SpeakerConfig,
 };
-use crate::validate::{LocalOpen, Offer};
 
 const TOR: &str = "fe80::1";
 
@@ -214,29 +212,6 @@ fn who_is_not_there_can_be_started_as_well() {
     assert!(solo.speaker.start_absent("spine"));
 }
 
-/// An OPEN of 65002 with graceful restart, for IPv4.
-fn graceful_open() -> bytes::Bytes {
-    let local = LocalOpen {
-        asn: 65002,
-        bgp_id: [10, 255, 0, 2].into(),
-        hold_time: 90,
-        families: vec![Family::IPV4_UNICAST],
-        graceful_restart: Some(GracefulRestartCapability {
-            restart: false,
-            notification: false,
-            time_secs: 60,
-            families: vec![(Family::IPV4_UNICAST, true)],
-        }),
-        long_lived_secs: None,
-        extended_next_hop: false,
-        offer: Offer::default(),
-    };
-    let mut out = bytes::BytesMut::new();
-    let open = message::Message::Open(local.to_open());
-    message::encode(&open, &options(), &mut out).unwrap();
-    out.freeze()
-}
-
 /// Who counts as the neighbour of its link: by a session, and as restarting.
 fn neighbors(solo: &Solo) -> [usize; 2] {
     let restarting = solo.speaker.restarting_on_links();
@@ -257,8 +232,10 @@ fn who_restarts_is_the_neighbour_of_its_link_as_long_as_its_routes_are_kept() {
         let cause = CloseCause::Eof;
         solo.input(Input::Closed { conn, cause });
     };
+    let restarting = graceful_open(false, 60, &[Family::IPV4_UNICAST]);
+    let restarting = encode(&Message::Open(restarting));
     let up = |solo: &mut Solo, has_routes: bool| {
-        let conn = establish_with(solo, TOR, 1, &graceful_open());
+        let conn = establish_with(solo, TOR, 1, &restarting);
         if has_routes {
             let updates = announcement("192.0.2.0/24", |_| {});
             updates.iter().for_each(|update| solo.send(conn, update));

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-
 use super::net::Net;
-use super::solo::{PEER, Solo, raw};
+use super::solo::{PEER, Solo, encode, graceful_open, raw};
 use super::{peer, speaker};
 use crate::Notification;
-use crate::capability::{Capability, GracefulRestartCapability};
+use crate::capability::Capability;
 use crate::fsm::{CauseClass, State};
 use crate::iana::Family;
 use crate::message::{self, Message};
@@ -16,7 +14,6 @@ use crate::speaker::{
     CloseCause, ConnId, EventKind, GracefulRestartConfig, Input, Order, PeerId, PeerStatus,
     StopMode,
 };
-use crate::validate::{LocalOpen, Offer, SessionOptions};
 
 const LEFT: &str = "10.0.0.1";
 const RIGHT: &str = "10.0.0.2";
@@ -137,31 +134,10 @@ fn a_shutdown_takes_out_what_was_kept_before() {
     assert_eq!(status(&solo).prefixes.received, 0);
 }
 
-fn encode(message: &Message) -> Bytes {
-    let mut out = BytesMut::new();
-    message::encode(message, &SessionOptions::default(), &mut out).unwrap();
-    out.freeze()
-}
-
 /// 65002 with graceful restart of 120 s.
 fn hello(notification: bool) -> Vec<u8> {
-    let open = LocalOpen {
-        asn: 65002,
-        bgp_id: [10, 255, 0, 2].into(),
-        hold_time: 90,
-        families: vec![Family::IPV4_UNICAST],
-        graceful_restart: Some(GracefulRestartCapability {
-            restart: false,
-            notification,
-            time_secs: 120,
-            families: vec![(Family::IPV4_UNICAST, true)],
-        }),
-        long_lived_secs: None,
-        extended_next_hop: false,
-        offer: Offer::default(),
-    };
-    let open = encode(&Message::Open(open.to_open()));
-    [&open[..], &message::keepalive()].concat()
+    let open = graceful_open(notification, 120, &[Family::IPV4_UNICAST]);
+    [&encode(&Message::Open(open))[..], &message::keepalive()].concat()
 }
 
 fn announcement(network: u8) -> Vec<u8> {

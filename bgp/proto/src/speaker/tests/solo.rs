@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::{prefix, speaker, transit};
 use crate::attr::{AsPath, NextHop, PathAttributes, UnknownAttribute};
+use crate::capability::GracefulRestartCapability;
 use crate::fsm::{CauseClass, State};
 use crate::iana::{AttributeCode, Family, attribute_flag};
 use crate::message::{self, Message, Open, pack_announcements};
@@ -127,7 +128,7 @@ pub(super) fn options() -> SessionOptions {
     }
 }
 
-fn encode(message: &Message) -> Bytes {
+pub(super) fn encode(message: &Message) -> Bytes {
     let mut out = BytesMut::new();
     message::encode(message, &options(), &mut out).unwrap();
     out.freeze()
@@ -138,20 +139,44 @@ pub(super) fn open(asn: u32, hold_time: u16) -> Bytes {
 }
 
 fn their_open(asn: u32, hold_time: u16) -> Open {
-    let local = LocalOpen {
+    let offer = Offer {
+        extended_messages: false,
+        ..Offer::default()
+    };
+    LocalOpen {
+        offer,
+        ..plain(asn, hold_time)
+    }
+    .to_open()
+}
+
+/// What a peer offers by itself, for IPv4.
+fn plain(asn: u32, hold_time: u16) -> LocalOpen {
+    LocalOpen {
         asn,
-        bgp_id: "10.255.0.2".parse().unwrap(),
+        bgp_id: [10, 255, 0, 2].into(),
         hold_time,
         families: vec![Family::IPV4_UNICAST],
         graceful_restart: None,
         long_lived_secs: None,
         extended_next_hop: false,
-        offer: Offer {
-            extended_messages: false,
-            ..Offer::default()
-        },
-    };
-    local.to_open()
+        offer: Offer::default(),
+    }
+}
+
+/// The OPEN of 65002 with graceful restart; its forwarding state of `families` is preserved.
+pub(super) fn graceful_open(notification: bool, time_secs: u16, families: &[Family]) -> Open {
+    let graceful_restart = Some(GracefulRestartCapability {
+        restart: false,
+        notification,
+        time_secs,
+        families: families.iter().map(|&family| (family, true)).collect(),
+    });
+    LocalOpen {
+        graceful_restart,
+        ..plain(65002, 90)
+    }
+    .to_open()
 }
 
 /// An announcement of 192.0.2.0/24.

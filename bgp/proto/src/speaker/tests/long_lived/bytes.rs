@@ -1,33 +1,18 @@
 //! The same against bytes.
 
-use super::super::solo::{PEER, Solo, raw};
+use super::super::solo::{PEER, Solo, encode, graceful_open, options, raw};
 use super::super::{peer, policies, prefix, speaker, transit};
 use super::{HOUR, is_last_resort, lasting};
 use crate::attr::{AsPath, NextHop, PathAttributes};
-use crate::capability::{Capability, GracefulRestartCapability, LongLivedFamily};
+use crate::capability::{Capability, LongLivedFamily};
 use crate::fsm::State;
 use crate::iana::Family;
 use crate::iana::community::{LLGR_STALE, NO_LLGR};
 use crate::message::{self, Message, Open, pack_announcements};
 use crate::rib::PathStatus;
 use crate::speaker::{CloseCause, ConnId, Input, PeerConfig, PeerStatus, Speaker, SpeakerConfig};
-use crate::validate::{LocalOpen, Offer, SessionOptions};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use std::time::{Duration, Instant};
-
-fn options() -> SessionOptions {
-    SessionOptions {
-        four_octet_as: true,
-        families: vec![Family::IPV4_UNICAST],
-        ..SessionOptions::default()
-    }
-}
-
-fn encode(message: &Message) -> Bytes {
-    let mut out = BytesMut::new();
-    message::encode(message, &options(), &mut out).unwrap();
-    out.freeze()
-}
 
 /// What 65002 says of itself.
 #[derive(Clone, Copy)]
@@ -51,22 +36,8 @@ const THEY: They = They {
 impl They {
     fn open(self) -> Open {
         let family = Family::IPV4_UNICAST;
-        let local = LocalOpen {
-            asn: 65002,
-            bgp_id: [10, 255, 0, 2].into(),
-            hold_time: 90,
-            families: vec![family],
-            graceful_restart: Some(GracefulRestartCapability {
-                restart: false,
-                notification: self.notification,
-                time_secs: self.restart_secs,
-                families: self.in_both.then_some((family, true)).into_iter().collect(),
-            }),
-            long_lived_secs: None,
-            extended_next_hop: false,
-            offer: Offer::default(),
-        };
-        let mut open = local.to_open();
+        let ordinary = if self.in_both { &[family][..] } else { &[] };
+        let mut open = graceful_open(self.notification, self.restart_secs, ordinary);
         let entry = LongLivedFamily {
             family,
             forwarding: self.forwarding,

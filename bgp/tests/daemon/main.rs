@@ -8,14 +8,17 @@
     reason = "a test that cannot go on fails, also in its helpers"
 )]
 
+#[path = "../common/mod.rs"]
 mod common;
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::path::Path;
+mod refused;
+mod strangers;
+
+use std::io::Read;
 use std::time::{Duration, Instant};
 
 use common::{Daemon, Namespace, PROGRAM, SOON, pair, wait};
+use refused::one_line;
 use rustix::process::Signal;
 
 /// The file of a speaker with one peer; `peer` and `networks` are YAML flow items.
@@ -240,96 +243,6 @@ fn adopted_routes_that_nobody_announces_are_swept_after_end_of_rib() {
     assert!(a.ip("route show").contains("10.99.0.0/24"));
 }
 
-/// Talks to the daemon in `namespace` as 10.0.0.1 would: sends `bytes`, returns all that comes.
-fn converse(namespace: &Namespace, bytes: &[u8]) -> Vec<u8> {
-    let bytes = bytes.to_vec();
-    namespace.run(move || async move {
-        let mut stream = TcpStream::connect("10.0.0.2:179").unwrap();
-        stream.set_read_timeout(Some(SOON)).unwrap();
-        stream.write_all(&bytes).unwrap();
-        let mut heard = Vec::new();
-        stream.read_to_end(&mut heard).unwrap();
-        heard
-    })
-}
-
-/// Code and subcode of the NOTIFICATION that the messages end with.
-fn notification(mut messages: &[u8]) -> Option<(u8, u8)> {
-    while messages.len() >= 19 {
-        let length = usize::from(u16::from_be_bytes([messages[16], messages[17]]));
-        let (message, rest) = messages.split_at(length);
-        if message[18] == 3 {
-            assert!(rest.is_empty(), "something after the NOTIFICATION");
-            return Some((message[19], message[20]));
-        }
-        messages = rest;
-    }
-    None
-}
-
-#[test]
-fn garbage_gets_its_notification_and_the_daemon_goes_on() {
-    let folder = tempfile::tempdir().unwrap();
-    let (a, b) = pair();
-    let passive = config(
-        65002,
-        "10.0.0.2",
-        "",
-        "peerIP: 10.0.0.1, asNumber: 65001, passive: true",
-    );
-    let daemon = Daemon::start(&b, folder.path(), "b", &passive);
-    wait("it runs", || daemon.json());
-    // Connection Not Synchronized, Bad Message Length, Bad Message Type, and an FSM error for a
-    // KEEPALIVE before OPEN.
-    assert_eq!(
-        notification(&converse(&a, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")),
-        Some((1, 1))
-    );
-    assert_eq!(notification(&converse(&a, &message(18, 1))), Some((1, 2)));
-    assert_eq!(notification(&converse(&a, &message(19, 9))), Some((1, 3)));
-    assert_eq!(
-        notification(&converse(&a, &message(19, 4))).map(|(code, _)| code),
-        Some(5)
-    );
-
-    // A stranger on the same node as the peer is reset at once.
-    a.ip("address add 10.0.0.77/24 dev eth0");
-    let heard = a.run(|| async {
-        let socket = tokio::net::TcpSocket::new_v4().unwrap();
-        socket.bind("10.0.0.77:0".parse().unwrap()).unwrap();
-        // The reset may come before the handshake is looked at.
-        let mut stream = match socket.connect("10.0.0.2:179".parse().unwrap()).await {
-            Ok(stream) => stream,
-            Err(error) => return (vec![], error.kind()),
-        };
-        let mut heard = Vec::new();
-        let end = tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut heard).await;
-        (heard, end.unwrap_err().kind())
-    });
-    assert_eq!(heard, (vec![], std::io::ErrorKind::ConnectionReset));
-    let listener = &daemon.json().unwrap()["listener"];
-    assert_eq!(listener["refusedStrangers"], 1);
-    assert_eq!(listener["accepted"], 4);
-    let shown = String::from_utf8(daemon.status(&[]).stdout).unwrap();
-    assert!(
-        shown.contains("turned away: 1 from addresses that no peer has"),
-        "{shown}"
-    );
-
-    // And the real peer gets its session.
-    let _real = Daemon::start(&a, folder.path(), "a", &config_a());
-    daemon.established();
-}
-
-/// A header of a message of this length and type.
-fn message(length: u8, kind: u8) -> [u8; 19] {
-    let mut bytes = [0xff; 19];
-    bytes[16] = 0;
-    bytes[17] = length;
-    bytes[18] = kind;
-    bytes
-}
-
 #[test]
 fn status_tells_people_and_scripts() {
     let folder = tempfile::tempdir().unwrap();
@@ -377,144 +290,4 @@ fn status_tells_people_and_scripts() {
         &absent.stderr,
         &["is not running", "/nonexistent/bgp.sock", "--socket"],
     );
-}
-
-fn one_line(stderr: &[u8], parts: &[&str]) {
-    let text = String::from_utf8_lossy(stderr);
-    assert_eq!(text.lines().count(), 1, "{text}");
-    for part in parts {
-        assert!(text.contains(part), "{part:?} is not in: {text}");
-    }
-}
-
-/// Runs the daemon, which must end by itself with `code` and one line that has all `parts`.
-fn refused(namespace: &Namespace, folder: &Path, config: &str, code: i32, parts: &[&str]) {
-    let file = folder.join("refused.yaml");
-    std::fs::write(&file, config).unwrap();
-    let output = namespace
-        .command(PROGRAM)
-        .args(["run", "--log-level", "error", "--config"])
-        .arg(&file)
-        .arg("--socket")
-        .arg(folder.join("refused.sock"))
-        .output()
-        .unwrap();
-    assert_eq!(
-        output.status.code(),
-        Some(code),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    one_line(&output.stderr, parts);
-    assert!(!folder.join("refused.sock").exists());
-}
-
-#[test]
-fn what_prevents_a_start_is_one_line() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path();
-    let namespace = Namespace::new();
-    let good = config_a();
-
-    let taken = namespace.run(|| async { std::net::TcpListener::bind("0.0.0.0:179").unwrap() });
-    refused(
-        &namespace,
-        path,
-        &good,
-        1,
-        &["TCP port 179 is taken", "spec.listenPort"],
-    );
-    drop(taken);
-
-    // nobody, in a folder that it may write.
-    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
-    let nobody = [
-        "setpriv",
-        "--reuid=65534",
-        "--regid=65534",
-        "--clear-groups",
-    ];
-    // The program may lie where nobody may not look.
-    let program = path.join("rcni-bgp");
-    std::fs::copy(PROGRAM, &program).unwrap();
-    let bind = ["CAP_NET_BIND_SERVICE"];
-    unprivileged(&namespace, &nobody, path, &good, &bind);
-    let high = good.replace("networks:", "listenPort: 1790, networks:");
-    unprivileged(
-        &namespace,
-        &nobody,
-        path,
-        &high,
-        &["CAP_NET_ADMIN", "spec.kernel.install"],
-    );
-
-    // A file where the socket should be.
-    std::fs::write(path.join("file"), "").unwrap();
-    let output = namespace
-        .command(PROGRAM)
-        .args(["run", "--log-level", "error", "--config"])
-        .arg(path.join("refused.yaml"))
-        .arg("--socket")
-        .arg(path.join("file").join("bgp.sock"))
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    one_line(&output.stderr, &["control socket", "--socket"]);
-
-    let reserved = good.replace("asNumber: 65001", "asNumber: 0");
-    refused(
-        &namespace,
-        path,
-        &reserved,
-        2,
-        &["refused.yaml:4", "spec.asNumber", "AS 0"],
-    );
-    let check = std::process::Command::new(PROGRAM)
-        .arg("check")
-        .arg(path.join("refused.yaml"))
-        .output()
-        .unwrap();
-    assert_eq!(check.status.code(), Some(2));
-    one_line(&check.stderr, &["spec.asNumber"]);
-}
-
-/// As [`refused`] with code 1, by the copy of the program in `folder`.
-fn unprivileged(namespace: &Namespace, wrap: &[&str], folder: &Path, config: &str, parts: &[&str]) {
-    let file = folder.join("unprivileged.yaml");
-    std::fs::write(&file, config).unwrap();
-    let (program, arguments) = wrap.split_first().unwrap();
-    let output = namespace
-        .command(program)
-        .args(arguments)
-        .arg(folder.join("rcni-bgp"))
-        .args(["run", "--log-level", "error", "--config"])
-        .arg(&file)
-        .arg("--socket")
-        .arg(folder.join("unprivileged.sock"))
-        .output()
-        .unwrap();
-    assert_eq!(
-        output.status.code(),
-        Some(1),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    one_line(&output.stderr, parts);
-}
-
-#[test]
-fn two_daemons_with_one_socket_are_told_apart() {
-    let folder = tempfile::tempdir().unwrap();
-    let namespace = Namespace::new();
-    let first = Daemon::start(&namespace, folder.path(), "a", &config_a());
-    wait("it runs", || first.json());
-    let elsewhere = Namespace::new();
-    let mut second = Daemon::start(&elsewhere, folder.path(), "a", &config_a());
-    assert_eq!(second.ended(), Some(1));
-    assert!(
-        second.log().contains("another rcni-bgp answers"),
-        "{}",
-        second.log()
-    );
-    assert!(first.json().is_some(), "the first one still answers");
 }
