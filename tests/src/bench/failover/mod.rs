@@ -80,7 +80,7 @@ pub struct Scale {
 }
 
 /// After an event, until what it does to traffic has shown, beyond what is waited for.
-const SETTLE: Duration = Duration::from_millis(1_500);
+const SETTLE: Duration = Duration::from_secs(1);
 
 /// Measures what is not in the file yet.
 ///
