@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use rcni_bgp_proto::speaker::Speaker;
 use rcni_config::{Remote, SpeakerConfig};
+use rcni_control::events::Events;
+use rcni_control::log::Levels;
+use rcni_control::socket::{self, SocketError};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -15,8 +18,8 @@ use tokio::time::{sleep_until, timeout};
 use tracing::{debug, info, warn};
 
 use crate::bfd::{Changes, Distance};
+use crate::control::PROGRAM;
 use crate::control::asker::{Asker, CoreQuery};
-use crate::control::socket::{self, SocketError};
 use crate::core::{Core, FoundLinks, Home, Marks, PeerSettings, Whence, with_found};
 use crate::discovery::before::Before;
 use crate::discovery::task::Discovery;
@@ -25,7 +28,6 @@ use crate::drained::Drained;
 use crate::fib::Ownership;
 use crate::fib::former::Former;
 use crate::fib::task::{Command, Fib};
-use crate::jitter::random;
 use crate::marker::Marker;
 use crate::reload::state::State;
 use crate::reload::{Change, Reloader};
@@ -35,6 +37,7 @@ use crate::transport::listener::ListenError;
 use crate::transport::listening::{Listening, Wanted};
 use crate::transport::socket::Options;
 use crate::{convert, memory, tasks};
+use rcni_control::jitter::random;
 
 /// For last words at a stop.
 const STOP: Duration = Duration::from_secs(3);
@@ -73,6 +76,19 @@ pub enum DaemonError {
     Signals(io::Error),
 }
 
+/// What a daemon has beside its configuration.
+#[derive(Debug)]
+pub struct Own<'a> {
+    /// Where it is asked; marks are beside it.
+    pub socket: &'a Path,
+    /// Who but root may ask there: a group's name or number.
+    pub group: Option<&'a str>,
+    /// What is logged.
+    pub levels: Levels,
+    /// What was.
+    pub events: Events,
+}
+
 /// All that ends up in the core's one `select!`.
 struct Inlets {
     events: mpsc::Receiver<Event>,
@@ -100,8 +116,8 @@ struct Door {
 /// NOTIFICATION and kernel routes stay, so that traffic flows until the next start adopts them.
 ///
 /// `config` was read from `file`, which is watched from now on.
-pub async fn run(config: &SpeakerConfig, file: &Path, socket: &Path) -> Result<(), DaemonError> {
-    let (mut core, mut inlets) = start(config, file, socket).await?;
+pub async fn run(config: &SpeakerConfig, file: &Path, own: Own<'_>) -> Result<(), DaemonError> {
+    let (mut core, mut inlets) = start(config, file, own).await?;
     core.start();
     if let Err(error) = memory::forget_start() {
         debug!(%error, "pages of the program that only a start needs stay");
@@ -126,13 +142,18 @@ pub async fn run(config: &SpeakerConfig, file: &Path, socket: &Path) -> Result<(
 async fn start(
     config: &SpeakerConfig,
     file: &Path,
-    socket: &Path,
+    Own {
+        socket,
+        group,
+        levels,
+        events: kept,
+    }: Own<'_>,
 ) -> Result<(Core, Inlets), DaemonError> {
     let started = Instant::now();
     let (terminate, interrupt, hangup) = signals().map_err(DaemonError::Signals)?;
     let side = tasks::Side::start("rcni-bgp-side").map_err(DaemonError::Thread)?;
     let wire = tasks::Side::start(tasks::WIRE).map_err(DaemonError::Thread)?;
-    let control = side.within(|| socket::bind(socket))?;
+    let control = side.within(|| socket::bind(socket, PROGRAM, group))?;
     raise_descriptors();
     let settings = settings(config);
     let (found, link_inlet) = look_at_links(config, socket)
@@ -173,6 +194,8 @@ async fn start(
         install: config.kernel.install,
         started,
         gate,
+        events: kept,
+        levels,
     };
     tasks::spawn_control(&side, control, asker);
     say_what_runs(config, adopted, socket);

@@ -1,7 +1,7 @@
-//! Log lines: to stderr, one per event, with peer and prefix as fields.
+//! What the speaker tells, as log lines: one per event, the peer as a field. `rcni-control` writes them,
+//! and keeps them as events.
 
 use std::collections::HashMap;
-use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 use rcni_bgp_proto::bfd::News;
@@ -9,40 +9,24 @@ use rcni_bgp_proto::fsm::State;
 use rcni_bgp_proto::iana::{cease_subcode, error_code};
 use rcni_bgp_proto::speaker::{Event, EventKind, PeerId};
 use tracing::{debug, info, warn};
-use tracing_subscriber::EnvFilter;
 
-use crate::text::escape;
+use rcni_control::log::Quiet;
+use rcni_control::text::escape;
 
-mod writer;
-
-pub use writer::Flush;
-
-/// The variable that sets the level where no option does.
-pub const VARIABLE: &str = "RCNI_LOG";
-
-/// Begins to log. `level` is a level or directives like `rcni_bgp::fib=debug,info`; without,
-/// [`VARIABLE`] decides, and without that `info`.
-///
-/// # Errors
-/// What cannot be understood, as a sentence.
-pub fn begin(level: Option<&str>) -> Result<Flush, String> {
-    let variable = std::env::var(VARIABLE).ok();
-    let (source, directives) = match (level, variable.as_deref()) {
-        (Some(level), _) => ("--log-level", level),
-        (None, Some(level)) => (VARIABLE, level),
-        (None, None) => ("", "info"),
-    };
-    let filter = EnvFilter::try_new(directives)
-        .map_err(|error| format!("{source}: {error}; write error, warn, info, debug or trace"))?;
-    let (lines, flush) = writer::start().map_err(|error| format!("cannot log: {error}"))?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(lines)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .try_init()
-        .map_err(|error| error.to_string())?;
-    Ok(flush)
+/// What a part of the daemon records, by the path of its module: `rcni-bgp events` shows it.
+#[must_use]
+pub fn kind(module: &str) -> &'static str {
+    let inner = module.strip_prefix("rcni_bgp::").unwrap_or_default();
+    match inner.split("::").next().unwrap_or_default() {
+        "log" => "session",
+        "fib" => "kernel",
+        "reload" => "configuration",
+        "discovery" => "link",
+        "bfd" => "bfd",
+        "transport" => "connection",
+        // Orders, marks, what concerns the node as a whole.
+        _ => "daemon",
+    }
 }
 
 /// The events of the speaker as lines. Of what a peer can cause as often as it likes there is one
@@ -159,13 +143,14 @@ fn write(event: &Event) {
         | EventKind::Bfd(News::Down(_) | News::PeerOff)
         | EventKind::Limit(_)
         | EventKind::UpdateProblem(_) => warn!(peer, "{text}"),
-        EventKind::EndOfRib(_) | EventKind::Refreshed { .. } | EventKind::Refused(_) => {
+        EventKind::Refreshed { .. } | EventKind::Refused(_) => {
             debug!(peer, "{text}");
         }
         EventKind::StateChange { to, .. } if *to < State::Established => {
             debug!(peer, "{text}");
         }
         EventKind::StateChange { .. }
+        | EventKind::EndOfRib { .. }
         | EventKind::Bfd(_)
         | EventKind::StaleKept { .. }
         | EventKind::StaleFlushed(_)
@@ -174,88 +159,9 @@ fn write(event: &Event) {
     }
 }
 
-/// Keeps twenty thousand lines about twenty thousand prefixes out of the log.
-#[derive(Debug)]
-pub struct Quiet {
-    most: u32,
-    window: Duration,
-    begun: Option<Instant>,
-    lines: u32,
-    swallowed: u64,
-}
-
-impl Default for Quiet {
-    /// Ten lines in ten seconds.
-    fn default() -> Self {
-        Self::new(10, Duration::from_secs(10))
-    }
-}
-
-impl Quiet {
-    /// So many lines in one window; the rest is counted.
-    #[must_use]
-    pub fn new(most: u32, window: Duration) -> Self {
-        Self {
-            most,
-            window,
-            begun: None,
-            lines: 0,
-            swallowed: 0,
-        }
-    }
-
-    /// Whether one more line may be written.
-    pub fn allows(&mut self, now: Instant) -> bool {
-        if self
-            .begun
-            .is_none_or(|begun| now.duration_since(begun) >= self.window)
-        {
-            self.begun = Some(now);
-            self.lines = 0;
-        }
-        self.lines += 1;
-        let allowed = self.lines <= self.most;
-        self.swallowed += u64::from(!allowed);
-        allowed
-    }
-
-    /// How many lines were swallowed since the last call, once their window is over.
-    pub fn swallowed(&mut self, now: Instant) -> Option<u64> {
-        let over = self
-            .begun
-            .is_some_and(|begun| now.duration_since(begun) >= self.window);
-        (over && self.swallowed > 0).then(|| std::mem::take(&mut self.swallowed))
-    }
-
-    /// Nothing is left to be said, and the next line may be written.
-    #[must_use]
-    pub fn is_over(&self, now: Instant) -> bool {
-        let over = |begun: Instant| now.duration_since(begun) >= self.window;
-        self.swallowed == 0 && self.begun.is_none_or(over)
-    }
-
-    /// When [`Quiet::swallowed`] has something to say.
-    #[must_use]
-    pub fn due(&self) -> Option<Instant> {
-        (self.swallowed > 0).then_some(self.begun? + self.window)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ten_lines_then_a_number_then_ten_lines_again() {
-        let (mut quiet, start) = (Quiet::default(), Instant::now());
-        let window = Duration::from_secs(10);
-        let written = (0..1000).filter(|_| quiet.allows(start)).count();
-        assert_eq!((written, quiet.due()), (10, Some(start + window)));
-        assert_eq!(quiet.swallowed(start), None);
-        assert_eq!(quiet.swallowed(start + window), Some(990));
-        assert_eq!((quiet.swallowed(start + window), quiet.due()), (None, None));
-        assert!(quiet.allows(start + window));
-    }
 
     #[test]
     fn a_flood_is_a_line_a_second_and_a_number_and_the_others_are_not_concerned() {
@@ -272,7 +178,7 @@ mod tests {
         log.event(&event(2, 0));
         let left_out = |log: &Log, peer: u32| {
             let key = (Some(PeerId(peer)), Flood::UpdateProblem);
-            log.floods.get(&key).map(|(quiet, _)| quiet.swallowed)
+            log.floods.get(&key).map(|(quiet, _)| quiet.held_back())
         };
         assert_eq!((left_out(&log, 1), left_out(&log, 2)), (Some(999), Some(0)));
         let second = start + Duration::from_secs(1);
@@ -285,5 +191,18 @@ mod tests {
         );
         log.event(&event(1, 2));
         assert_eq!(left_out(&log, 1), Some(0));
+    }
+
+    #[test]
+    fn every_part_has_its_word() {
+        for (module, word) in [
+            ("rcni_bgp::log", "session"),
+            ("rcni_bgp::fib::task::told", "kernel"),
+            ("rcni_bgp::reload", "configuration"),
+            ("rcni_bgp::core::drain", "daemon"),
+            ("rcni_control::log", "daemon"),
+        ] {
+            assert_eq!(kind(module), word, "{module}");
+        }
     }
 }

@@ -40,14 +40,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rcni_bgp_proto::speaker::ConnId;
+use rcni_control::server::serve;
+use rcni_control::socket::ControlSocket;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::Signal;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
 use crate::control::asker::Asker;
-use crate::control::server::serve;
-use crate::control::socket::ControlSocket;
+use crate::control::server::router;
 use crate::discovery::Links;
 use crate::discovery::link::Watched;
 use crate::discovery::task::Discovery;
@@ -319,10 +320,5 @@ pub fn spawn_fib(
 
 /// The control socket.
 pub fn spawn_control(side: &Side, socket: ControlSocket, asker: Asker) {
-    side.tasks.spawn(serve(socket, asker));
-}
-
-/// One request on the control socket.
-pub fn spawn_client(request: impl Future<Output = ()> + Send + 'static) {
-    tokio::spawn(request);
+    side.tasks.spawn(serve(socket, router(Arc::new(asker))));
 }

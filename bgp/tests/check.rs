@@ -76,3 +76,21 @@ fn passwords_that_others_can_read_are_warned_of_and_never_shown() {
         assert!(!said.contains("hush-hush"), "{said}");
     }
 }
+
+#[test]
+fn completions_know_every_command() {
+    for shell in ["bash", "zsh", "fish"] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rcni-bgp"));
+        let output = command.args(["completions", shell]).output().unwrap();
+        let script = text(&output.stdout);
+        for word in ["rcni-bgp", "undrain", "events", "--covering"] {
+            // fish writes long options without their dashes.
+            let word = if shell == "fish" {
+                word.trim_start_matches('-')
+            } else {
+                word
+            };
+            assert!(script.contains(word), "{shell} knows no {word}");
+        }
+    }
+}

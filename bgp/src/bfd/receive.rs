@@ -11,8 +11,8 @@ use rcni_bgp_proto::bfd::{Hop, MULTIHOP_PORT, Meta, SINGLE_HOP_PORT, Sessions};
 use socket2::{Domain, Protocol, Socket, Type};
 use tracing::{info, warn};
 
-use crate::jitter::jitter;
 use crate::transport::option;
+use rcni_control::jitter::jitter;
 
 /// Until a socket that could not be had is tried again, before jitter.
 const PAUSE: Duration = Duration::from_secs(2);

@@ -7,8 +7,8 @@ use rcni_bgp_proto::bfd::{Hop, MULTIHOP_PORT, SINGLE_HOP_PORT};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::Wish;
-use crate::jitter::random;
 use crate::transport::option;
+use rcni_control::jitter::random;
 
 /// RFC 5881 §4.
 const PORTS: std::ops::RangeInclusive<u16> = 49152..=65535;

@@ -15,8 +15,8 @@ use tokio::time::timeout;
 use tracing::warn;
 
 use super::{ByPeer, Report, Wish, thread};
-use crate::jitter::random;
 use crate::tasks;
+use rcni_control::jitter::random;
 
 /// Questions that wait.
 const QUESTIONS: usize = 16;

@@ -32,7 +32,7 @@ pub(super) fn run(options: &Options) -> ExitCode {
     };
     let socket = &options.socket;
     match runtime.block_on(client::status(socket)) {
-        Err(AskError::Absent(_) | AskError::Dead(_)) => {}
+        Err(error) if error.is_no_daemon() => {}
         Err(AskError::Forbidden(path)) => {
             complain(format!(
                 "not allowed to open {}: clean as root",

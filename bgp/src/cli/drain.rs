@@ -13,7 +13,7 @@ use crate::control::client::{self, AskError};
 use crate::control::drain::{DrainOrder, DrainStatus, Step};
 use crate::control::model::Status;
 use crate::drained::{Drained, Mark};
-use crate::text::escape;
+use rcni_control::text::escape;
 
 /// For peers to take everything: who does not read for so long is not waited for.
 const TELLING: Duration = Duration::from_secs(30);
@@ -172,7 +172,7 @@ pub(super) fn undo(options: &Back) -> ExitCode {
     match runtime.block_on(back(options)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(AskError::Absent(_) | AskError::Dead(_)) if has_mark(socket) => {
+        Err(error) if error.is_no_daemon() && has_mark(socket) => {
             let returning = Mark {
                 step: Drain::Off,
                 since: SystemTime::now(),

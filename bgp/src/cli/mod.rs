@@ -11,11 +11,14 @@ mod run;
 mod status;
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use rcni_config::SpeakerConfig;
+use clap::{CommandFactory, Parser, Subcommand};
+use rcni_config::{SpeakerConfig, paths};
+use rcni_control::cli;
+
+use crate::control::PROGRAM;
 
 /// A refused configuration, or a question that cannot be asked.
 const REFUSED: u8 = 2;
@@ -39,6 +42,7 @@ Examples:
   rcni-bgp status                       sessions, since when, and what is wrong
   rcni-bgp status -o json | jq .peers   the same for programs
   rcni-bgp routes 10.244.2.0/24         every path of it, and why it is in use or not
+  rcni-bgp events --since 10m           what has happened
   rcni-bgp peer shutdown tor --message \"new line card, back at 5\"
 
 Exit codes: 0 fine; 2 configuration or order refused, or the daemon cannot be asked; 1 everything else
@@ -57,10 +61,15 @@ Examples:
     Run(run::Options),
     /// Show sessions and routes of a running daemon
     #[command(after_help = "\
-Exit code: 0 all sessions are established; 1 at least one is not; 2 the daemon cannot be asked.
+With PEER all that is known of it: its ends, what was agreed, capabilities of both sides, counts of
+each family, messages, BFD; --wide is the same for all.
+
+Exit code: 0 all sessions (that of PEER) are established; 1 at least one is not; 2 the daemon cannot be
+asked, or there is no such peer.
 
 Examples:
   rcni-bgp status
+  rcni-bgp status tor-a
   rcni-bgp status -o json | jq '.peers[] | select(.state != \"Established\")'")]
     Status(status::Options),
     /// Print the metrics of a running daemon, as Prometheus reads them
@@ -83,8 +92,44 @@ Examples:
   rcni-bgp routes 10.244.2.0/24
   rcni-bgp routes 10.244.2.17                    the prefix that this address belongs to
   rcni-bgp routes 10.244.0.0/16 --within --peer tor
+  rcni-bgp routes --rejected --family ipv6       what is not used, and by which rule
+  rcni-bgp routes --advertised --peer tor        what tor is told
+  rcni-bgp routes 10.244.2.17 --covering         all that could carry this address
   rcni-bgp routes -o json | jq '.routes[] | select(.state == \"rejected\")'")]
     Routes(routes::Options),
+    /// Show what has happened: sessions with the causes of their ends, kernel routes that were put back,
+    /// links, reloads
+    #[command(after_help = "\
+The daemon keeps the last 1,024 events of this run, from log level info on, whatever it writes to its
+log.
+
+Exit code: 0 fine; 2 the daemon cannot be asked.
+
+Examples:
+  rcni-bgp events --since 10m
+  rcni-bgp events --follow --peer tor
+  rcni-bgp events -o json | jq '.events[] | select(.severity != \"info\")'")]
+    Events {
+        #[command(flatten)]
+        options: cli::events::Options,
+        #[command(flatten)]
+        asked: Asked,
+    },
+    /// Show or change what the running daemon logs
+    #[command(after_help = "\
+Exit code: 0 fine; 2 that is no level, or the daemon cannot be asked.
+
+Examples:
+  rcni-bgp log
+  rcni-bgp log debug --for 10m
+  rcni-bgp log rcni_bgp::fib=debug,info
+  rcni-bgp log --reset")]
+    Log {
+        #[command(flatten)]
+        options: cli::log::Options,
+        #[command(flatten)]
+        asked: Asked,
+    },
     /// Shut a session down, start it again, reset it
     #[command(
         subcommand,
@@ -143,6 +188,14 @@ refused.
 Example:
   rcni-bgp clean --config /etc/rcni/bgp.yaml")]
     Clean(clean::Options),
+    /// Print completions for a shell
+    #[command(after_help = "\
+Example:
+  rcni-bgp completions bash > /etc/bash_completion.d/rcni-bgp")]
+    Completions {
+        /// Which
+        shell: clap_complete::Shell,
+    },
     /// Check a configuration file without using it
     #[command(after_help = "\
 Exit code: 0 it would be accepted; 2 it would be refused, each reason with file and line.
@@ -164,6 +217,13 @@ Example:
     Reload(reload::Options),
 }
 
+#[derive(Debug, clap::Args)]
+struct Asked {
+    /// The socket of the daemon
+    #[arg(long, value_name = "PATH", default_value = paths::BGP_SOCKET)]
+    socket: PathBuf,
+}
+
 /// All of `main`.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -172,13 +232,23 @@ pub fn main() -> ExitCode {
         Command::Status(options) => status::run(&options),
         Command::Metrics(options) => metrics::run(&options),
         Command::Routes(options) => routes::run(options),
+        Command::Events { options, asked } => options.run(PROGRAM, &asked.socket),
+        Command::Log { options, asked } => options.run(PROGRAM, &asked.socket),
         Command::Peer(options) => peer::run(options),
         Command::Drain(options) => drain::run(&options),
         Command::Undrain(options) => drain::undo(&options),
         Command::Clean(options) => clean::run(&options),
+        Command::Completions { shell } => completions(shell),
         Command::Check(options) => check::run(&options),
         Command::Reload(options) => reload::run(&options),
     }
+}
+
+fn completions(shell: clap_complete::Shell) -> ExitCode {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "rcni-bgp", &mut text);
+    print(&String::from_utf8_lossy(&text));
+    ExitCode::SUCCESS
 }
 
 /// A line to stderr, for whoever called.

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use rcni_config::paths;
 
-use super::status::Output;
 use super::{REFUSED, complain, print, runtime};
 use crate::control::client;
-use crate::control::routes::{RoutesPage, RoutesRequest, VERSION, text};
+use crate::control::routes::{FamilyName, Only, RoutesPage, RoutesRequest, VERSION, text};
+use rcni_control::cli::Output;
 
 /// There is nothing of what was asked for.
 const NONE: u8 = 1;
@@ -19,8 +19,16 @@ pub(super) struct Options {
     #[arg(value_name = "PREFIX")]
     prefix: Option<String>,
     /// Also all that lies in the prefix
-    #[arg(long, requires = "prefix")]
+    #[arg(long, visible_alias = "longer", requires = "prefix")]
     within: bool,
+    /// Also all that the prefix, or the address, lies in
+    #[arg(long, requires = "prefix", conflicts_with = "within")]
+    covering: bool,
+    #[command(flatten)]
+    only: OnlyOption,
+    /// Only prefixes of this family
+    #[arg(long, value_enum, value_name = "FAMILY")]
+    family: Option<Family>,
     /// Only what this peer told, as `rcni-bgp status` names it
     #[arg(long, value_name = "NAME")]
     peer: Option<String>,
@@ -35,14 +43,73 @@ pub(super) struct Options {
     socket: PathBuf,
 }
 
+#[derive(Clone, Copy, Debug, clap::Args)]
+#[group(multiple = false)]
+struct OnlyOption {
+    /// Only what peers have told
+    #[arg(long)]
+    received: bool,
+    /// Only what is usable and passed by the import rules
+    #[arg(long)]
+    accepted: bool,
+    /// Only what is rejected by a rule or unusable
+    #[arg(long)]
+    rejected: bool,
+    /// Only what is in use
+    #[arg(long)]
+    best: bool,
+    /// Only what the peer is told; with --peer or --to
+    #[arg(long)]
+    advertised: bool,
+}
+
+impl OnlyOption {
+    fn chosen(self) -> Option<Only> {
+        [
+            (self.received, Only::Received),
+            (self.accepted, Only::Accepted),
+            (self.rejected, Only::Rejected),
+            (self.best, Only::Best),
+            (self.advertised, Only::Advertised),
+        ]
+        .into_iter()
+        .find_map(|(is, only)| is.then_some(only))
+    }
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Family {
+    Ipv4,
+    Ipv6,
+}
+
+impl Options {
+    fn request(self) -> (RoutesRequest, Output, PathBuf) {
+        let only = self.only.chosen();
+        // What a peer is told is a question about who hears it, not about who told it here.
+        let (peer, to) = match (only, self.to) {
+            (Some(Only::Advertised), None) => (None, self.peer),
+            (_, to) => (self.peer, to),
+        };
+        let request = RoutesRequest {
+            prefix: self.prefix,
+            within: self.within.then_some(true),
+            covering: self.covering.then_some(true),
+            only,
+            family: self.family.map(|family| match family {
+                Family::Ipv4 => FamilyName::Ipv4,
+                Family::Ipv6 => FamilyName::Ipv6,
+            }),
+            peer,
+            to,
+            after: None,
+        };
+        (request, self.output, self.socket)
+    }
+}
+
 pub(super) fn run(options: Options) -> ExitCode {
-    let mut request = RoutesRequest {
-        prefix: options.prefix,
-        within: options.within.then_some(true),
-        peer: options.peer,
-        to: options.to,
-        after: None,
-    };
+    let (mut request, output, socket) = options.request();
     if let Err(text) = request.check() {
         complain(text.trim_end());
         return REFUSED.into();
@@ -50,9 +117,9 @@ pub(super) fn run(options: Options) -> ExitCode {
     let Some(runtime) = runtime() else {
         return REFUSED.into();
     };
-    let mut printer = Printer::new(options.output);
+    let mut printer = Printer::new(output);
     loop {
-        let page = match runtime.block_on(client::routes(&options.socket, &request)) {
+        let page = match runtime.block_on(client::routes(&socket, &request)) {
             Ok(page) => page,
             Err(error) => {
                 complain(error);

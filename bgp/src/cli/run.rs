@@ -4,9 +4,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use rcni_config::paths;
+use rcni_control::cli::LogOptions;
+use rcni_control::log::Begun;
 
 use super::{REFUSED, complain, load, runtime};
-use crate::{daemon, log, memory};
+use crate::daemon::{self, Own};
+use crate::{log, memory};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
@@ -16,16 +19,21 @@ pub(super) struct Options {
     /// Where `rcni-bgp status` asks
     #[arg(long, value_name = "PATH", default_value = paths::BGP_SOCKET)]
     socket: PathBuf,
-    /// error, warn, info, debug, trace, or directives like rcni_bgp::fib=debug,info
-    /// [default: $RCNI_LOG, else info]
-    #[arg(long, value_name = "LEVEL")]
-    log_level: Option<String>,
+    /// A group, by name or number, whose members may ask there as well as root, and order
+    #[arg(long, value_name = "GROUP")]
+    socket_group: Option<String>,
+    #[command(flatten)]
+    log: LogOptions,
 }
 
 pub(super) fn run(options: &Options) -> ExitCode {
     memory::share_heap();
-    let flush = match log::begin(options.log_level.as_deref()) {
-        Ok(flush) => flush,
+    let Begun {
+        levels,
+        events,
+        flush,
+    } = match options.log.begin("rcni-bgp-log", log::kind) {
+        Ok(begun) => begun,
         Err(text) => {
             complain(text);
             return REFUSED.into();
@@ -37,7 +45,13 @@ pub(super) fn run(options: &Options) -> ExitCode {
     let Some(runtime) = runtime() else {
         return ExitCode::FAILURE;
     };
-    let ended = runtime.block_on(daemon::run(&config, &options.config, &options.socket));
+    let own = Own {
+        socket: &options.socket,
+        group: options.socket_group.as_deref(),
+        levels,
+        events,
+    };
+    let ended = runtime.block_on(daemon::run(&config, &options.config, own));
     // Before the last words.
     drop(flush);
     match ended {

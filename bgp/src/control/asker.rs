@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rcni_bgp_proto::speaker::{Order, PeerId, SpeakerStatus};
+use rcni_control::events::Events;
+use rcni_control::log::Levels;
 use tokio::sync::{mpsc, oneshot};
 
 use super::drain::{DrainError, DrainOrder, DrainStatus};
 use super::metrics::{self, Exposition};
 use super::model::{Listener, Parts, Status};
 use super::orders::PeerOrder;
-use super::routes::{Found, NoRoutes, Route, RoutesPage, Wanted};
+use super::routes::{Found, NoRoutes, Route, RoutesPage, RoutesRequest, Wanted};
 use crate::bfd::{ByPeer, Changes};
 use crate::discovery::Links;
 use crate::fib::{self, FibStatus, Ownership, Prefix};
@@ -119,6 +121,10 @@ pub struct Asker {
     pub reload: mpsc::Sender<Request>,
     /// What it says of the file.
     pub configuration: Arc<FileState>,
+    /// What has happened.
+    pub events: Events,
+    /// What is logged.
+    pub levels: Levels,
 }
 
 impl Asker {
@@ -167,8 +173,7 @@ impl Asker {
     pub(super) async fn routes(
         &self,
         (wanted, mut after): (Wanted, Option<Prefix>),
-        peer: Option<String>,
-        to: Option<String>,
+        request: &RoutesRequest,
     ) -> Option<Result<RoutesPage, NoRoutes>> {
         let mut routes: Vec<Route> = Vec::new();
         let begun = Instant::now();
@@ -177,8 +182,8 @@ impl Asker {
             let query = CoreQuery::Routes(RoutesQuery {
                 wanted,
                 after,
-                peer: peer.clone(),
-                to: to.clone(),
+                peer: request.peer.clone(),
+                to: request.to.clone(),
                 answer,
             });
             self.core.send(query).await.ok()?;
@@ -186,7 +191,8 @@ impl Asker {
                 Ok(part) => part,
                 Err(none) => return Some(Err(none)),
             };
-            routes.extend(found.into_iter().map(Route::from));
+            let found = found.into_iter().map(Route::from);
+            routes.extend(found.filter(|route| request.wants(route)));
             after = next;
             if after.is_none() || routes.len() >= PAGE || begun.elapsed() >= PAGE_TIME {
                 return Some(Ok(RoutesPage {

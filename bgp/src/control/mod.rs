@@ -7,10 +7,18 @@
 //!                     render (table or JSON) <---- model <-----+
 //! ```
 //!
-//! `rcni-bgp metrics` asks `/v1/metrics`, which only the fib task answers for now.
-//! `rcni-bgp peer …` posts an order (`orders`) to `/v1/peer` on the same way.
+//! `rcni-bgp metrics` asks `/metrics`, `rcni-bgp events` `/v1/events`; `rcni-bgp peer …` posts an order
+//! (`orders`) to `/v1/peer`, `rcni-bgp log` a level to `/v1/log`. The transport is `rcni-control`.
 //!
-//! Whoever may open the socket (mode 0600: root) may ask and order.
+//! Whoever may open the socket (mode 0600: root; 0660 with `--socket-group`) may ask and order.
+
+use rcni_control::Program;
+
+/// This daemon.
+pub const PROGRAM: Program = Program {
+    name: "rcni-bgp",
+    start: "rcni-bgp run --config FILE",
+};
 
 pub mod asker;
 pub mod client;
@@ -21,4 +29,3 @@ pub mod orders;
 pub mod render;
 pub mod routes;
 pub mod server;
-pub mod socket;

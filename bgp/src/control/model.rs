@@ -15,6 +15,7 @@ use crate::discovery::Links;
 use crate::fib::{FibStatus, Ownership};
 
 mod bfd;
+mod capabilities;
 mod configuration;
 mod kernel;
 mod limits;
@@ -23,6 +24,7 @@ mod listener;
 mod session;
 
 pub use bfd::{Bfd, BfdSockets, Intervals};
+pub use capabilities::{Capability, Session};
 pub use configuration::{Configuration, Refused};
 pub use kernel::{Failed, ForeignRoute, Kernel, NextHops, Others, RepairedBy};
 pub use limits::{Limit, Limits};
@@ -159,6 +161,12 @@ impl Peer {
     #[must_use]
     pub fn is_up(&self) -> bool {
         self.state == State::Established.as_str()
+    }
+
+    /// Whether that is its name, or its address.
+    #[must_use]
+    pub fn is(&self, name: &str) -> bool {
+        self.name == name || self.place() == name || name.parse() == Ok(self.address)
     }
 
     /// Where it is: `10.0.1.1`, `fe80::1%eth0`.

@@ -3,7 +3,7 @@
 use rcni_bgp_proto::speaker::Order;
 use serde::{Deserialize, Serialize};
 
-use crate::text::escape;
+use rcni_control::text::escape;
 
 /// Octets of a shutdown communication at most (RFC 9003 §2).
 pub const MESSAGE_MAX: usize = 255;

@@ -5,11 +5,12 @@
 
 mod bfd;
 mod kernel;
+mod peer;
 
 use std::fmt::Write;
 
 use super::model::{Peer, Prefixes, Stale, Status};
-use crate::text::escape;
+use rcni_control::text::escape;
 
 /// Columns that a table may use.
 const WIDTH: usize = 80;
@@ -28,6 +29,26 @@ const HEAD: [&str; 9] = [
 /// Columns from here on are numbers.
 const COUNTS: usize = 5;
 const STATE: usize = 3;
+
+/// Everything about the peers of this name or address, or about all; `None`: there is none such.
+#[must_use]
+pub fn wide(status: &Status, name: Option<&str>, colour: bool) -> Option<String> {
+    let drained = status.operation.drain.is_drained();
+    let mut peers = status
+        .peers
+        .iter()
+        .filter(|peer| name.is_none_or(|name| peer.is(name)))
+        .peekable();
+    if name.is_some() {
+        peers.peek()?;
+    }
+    let blocks = peers.map(|peer| {
+        let mut out = String::new();
+        peer::whole(&mut out, peer, drained, colour);
+        out
+    });
+    Some(blocks.collect::<Vec<_>>().join("\n"))
+}
 
 /// The table. `colour` only for terminals.
 #[must_use]

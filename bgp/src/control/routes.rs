@@ -2,102 +2,23 @@
 //! socket is held up by a table of a million prefixes. Stable like `GET /v1/status`.
 
 mod render;
+mod request;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use rcni_bgp_proto::attr::PathAttributes;
 use rcni_bgp_proto::rib::{PathStatus, Withheld};
-use rcni_bgp_proto::speaker::{Listing, RouteStatus};
+use rcni_bgp_proto::speaker::RouteStatus;
 use rcni_config::Community;
 use serde::{Deserialize, Serialize};
 
-use crate::fib::Prefix;
-
 pub use render::text;
+pub use request::{FamilyName, Only, RoutesRequest, Wanted};
 
 /// The version of this shape.
 pub const VERSION: u32 = 1;
 /// LOCAL_PREF of a path that carries none.
 const LOCAL_PREF: u32 = 100;
-
-/// What is wanted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RoutesRequest {
-    /// `10.0.0.0/8`: this prefix; `10.1.2.3`: the most specific one that covers the address. Default:
-    /// all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prefix: Option<String>,
-    /// Also what lies in the prefix.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub within: Option<bool>,
-    /// Only of the peer with this name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub peer: Option<String>,
-    /// What the peer with this name is told, and why not the rest: of each prefix the best path, or
-    /// several where it takes several.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub to: Option<String>,
-    /// `next` of the page before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub after: Option<String>,
-}
-
-/// Which prefixes, as the core is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wanted {
-    /// As listed.
-    Listing(Listing),
-    /// The one that covers an address.
-    Covering(IpAddr),
-}
-
-impl RoutesRequest {
-    /// Which prefixes, and where to go on.
-    ///
-    /// # Errors
-    /// What is wrong with the request, for people.
-    pub fn check(&self) -> Result<(Wanted, Option<Prefix>), String> {
-        let after = self.after.as_deref().map(prefix).transpose()?;
-        let within = self.within == Some(true);
-        let wanted = match &self.prefix {
-            None if within => return Err("--within needs a PREFIX\n".to_owned()),
-            None => Wanted::Listing(Listing::All),
-            Some(text) if text.contains('/') => {
-                let prefix = prefix(text)?;
-                Wanted::Listing(match within {
-                    true => Listing::Within(prefix),
-                    false => Listing::Exact(prefix),
-                })
-            }
-            Some(text) => match text.parse::<IpAddr>() {
-                Ok(_) if within => {
-                    let text = format!("{text} is an address: --within needs a PREFIX\n");
-                    return Err(text);
-                }
-                Ok(address) => Wanted::Covering(address.to_canonical()),
-                Err(_) => return Err(no_prefix(text)),
-            },
-        };
-        Ok((wanted, after))
-    }
-}
-
-fn no_prefix(text: &str) -> String {
-    let text = crate::text::escape(text);
-    format!("{text} is no prefix: write one like 10.244.0.0/16 or fd00::/64, or an address\n")
-}
-
-fn prefix(text: &str) -> Result<Prefix, String> {
-    let prefix: Prefix = text.parse().map_err(|_| no_prefix(text))?;
-    if prefix.ip() == prefix.network() {
-        return Ok(prefix);
-    }
-    let (network, length) = (prefix.network(), prefix.prefix());
-    Err(format!(
-        "{text} has host bits: {network}/{length} is the prefix\n"
-    ))
-}
 
 /// The whole answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -288,48 +209,6 @@ impl Route {
             stale: route.stale,
             attributes,
             received: None,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn request(prefix: Option<&str>, within: bool) -> RoutesRequest {
-        RoutesRequest {
-            prefix: prefix.map(str::to_owned),
-            within: within.then_some(true),
-            ..RoutesRequest::default()
-        }
-    }
-
-    #[test]
-    fn a_prefix_an_address_or_all() {
-        let wanted = |prefix, within| request(prefix, within).check().map(|(wanted, _)| wanted);
-        assert_eq!(wanted(None, false), Ok(Wanted::Listing(Listing::All)));
-        let eight: Prefix = "10.0.0.0/8".parse().unwrap();
-        assert_eq!(
-            wanted(Some("10.0.0.0/8"), false),
-            Ok(Wanted::Listing(Listing::Exact(eight)))
-        );
-        assert_eq!(
-            wanted(Some("10.0.0.0/8"), true),
-            Ok(Wanted::Listing(Listing::Within(eight)))
-        );
-        assert_eq!(
-            wanted(Some("fd00::1"), false),
-            Ok(Wanted::Covering("fd00::1".parse().unwrap()))
-        );
-        for (text, within, said) in [
-            (Some("10.0.0.1/8"), false, "10.0.0.0/8 is the prefix"),
-            (Some("10.0.0.0/40"), false, "is no prefix"),
-            (Some("tor"), false, "is no prefix"),
-            (Some("10.0.0.1"), true, "is an address"),
-            (None, true, "needs a PREFIX"),
-        ] {
-            let error = wanted(text, within).unwrap_err();
-            assert!(error.contains(said), "{error}");
         }
     }
 }

@@ -1,7 +1,6 @@
-//! The daemon's end of the control socket.
+//! The daemon's answers on the control socket.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Query, State};
@@ -9,101 +8,69 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
-use tokio::net::UnixStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::error::Elapsed;
-use tokio::time::{sleep, timeout};
-use tracing::{debug, warn};
+use rcni_control::events::EventsRequest;
+use rcni_control::log::LevelOrder;
+use rcni_control::server::within;
+use rcni_control::text::escape;
 
 use super::asker::Asker;
 use super::drain::DrainOrder;
 use super::metrics;
 use super::orders::{self, PeerOrder};
 use super::routes::{NoRoutes, RoutesRequest};
-use super::socket::ControlSocket;
-use crate::jitter::jitter;
 use crate::reload::Request;
 use crate::reload::report::{Candidate, Report};
 
-/// Requests that are served at one time.
-const CLIENTS: usize = 16;
-/// For a whole request with its answer.
-const REQUEST: Duration = Duration::from_secs(10);
-/// For the request's head.
-const HEADER: Duration = Duration::from_secs(2);
-/// For core and fib task together; the kernel's own deadline is 5 s.
-const ANSWER: Duration = Duration::from_secs(6);
 /// Of a candidate in JSON: more than twice what a file may have.
 const CANDIDATE_BYTES: usize = 16 * 1024 * 1024;
-/// After a failed accept.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-/// Serves until the daemon ends.
-pub async fn serve(socket: ControlSocket, asker: Asker) {
-    let ControlSocket {
-        listener,
-        file: _file,
-    } = socket;
-    let router = Router::new()
+/// All that can be asked and ordered.
+pub fn router(asker: Arc<Asker>) -> Router {
+    Router::new()
         .route("/v1/status", get(status))
-        .route("/v1/metrics", get(metrics))
         .route("/v1/routes", get(routes))
+        .route("/v1/events", get(events))
         .route("/v1/peer", post(peer))
         .route("/v1/drain", post(drain))
         .route("/v1/reload", post(reload))
-        .route("/v1/compare", post(compare))
-        .layer(DefaultBodyLimit::max(CANDIDATE_BYTES))
-        .with_state(Arc::new(asker));
-    let places = Arc::new(Semaphore::new(CLIENTS));
-    loop {
-        // Closed only with the daemon.
-        let Ok(place) = places.clone().acquire_owned().await else {
-            return;
-        };
-        match listener.accept().await {
-            Ok((stream, _)) => crate::tasks::spawn_client(client(stream, router.clone(), place)),
-            Err(error) => {
-                warn!(%error, "cannot accept on the control socket");
-                sleep(jitter(ACCEPT_PAUSE)).await;
-            }
-        }
-    }
-}
-
-async fn client(stream: UnixStream, router: Router, _place: OwnedSemaphorePermit) {
-    let served = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER)
-        .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    match timeout(REQUEST, served).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => debug!(%error, "control request failed"),
-        Err(_) => debug!("control request took too long"),
-    }
+        .route(
+            "/v1/compare",
+            post(compare).layer(DefaultBodyLimit::max(CANDIDATE_BYTES)),
+        )
+        .route("/v1/log", get(level).post(set_level))
+        .route("/metrics", get(numbers))
+        .with_state(asker)
 }
 
 async fn status(State(asker): State<Arc<Asker>>) -> Response {
-    match timeout(ANSWER, asker.status()).await {
-        Ok(Some(status)) => Json(status).into_response(),
-        Ok(None) => (StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping\n").into_response(),
-        Err(_) => {
-            let text = "the daemon is busy: no answer within 6 s\n";
-            (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
-        }
+    match within(asker.status()).await {
+        Ok(status) => Json(status).into_response(),
+        Err(instead) => instead,
     }
 }
 
-async fn metrics(State(asker): State<Arc<Asker>>) -> Response {
-    match timeout(ANSWER, asker.numbers()).await {
-        Ok(Some(out)) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], out.into_text()).into_response(),
-        Ok(None) => (StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping\n").into_response(),
-        Err(_) => {
-            let text = "the daemon is busy: no answer within 6 s\n";
-            (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
-        }
+async fn numbers(State(asker): State<Arc<Asker>>) -> Response {
+    match within(asker.numbers()).await {
+        Ok(out) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], out.into_text()).into_response(),
+        Err(instead) => instead,
+    }
+}
+
+async fn events(State(asker): State<Arc<Asker>>, Query(request): Query<EventsRequest>) -> Response {
+    match asker.events.page(&request).await {
+        Ok(page) => Json(page).into_response(),
+        Err(text) => (StatusCode::BAD_REQUEST, text).into_response(),
+    }
+}
+
+async fn level(State(asker): State<Arc<Asker>>) -> Response {
+    Json(asker.levels.status()).into_response()
+}
+
+async fn set_level(State(asker): State<Arc<Asker>>, Json(order): Json<LevelOrder>) -> Response {
+    match asker.levels.order(&order) {
+        Ok(status) => Json(status).into_response(),
+        Err(text) => (StatusCode::BAD_REQUEST, text).into_response(),
     }
 }
 
@@ -112,27 +79,23 @@ async fn routes(State(asker): State<Arc<Asker>>, Query(request): Query<RoutesReq
         Ok(wanted) => wanted,
         Err(text) => return (StatusCode::BAD_REQUEST, text).into_response(),
     };
-    match timeout(ANSWER, asker.routes(wanted, request.peer, request.to)).await {
-        Ok(Some(Ok(page))) => Json(page).into_response(),
-        Ok(Some(Err(NoRoutes::NoPeer(name, names)))) => {
+    match within(asker.routes(wanted, &request)).await {
+        Ok(Ok(page)) => Json(page).into_response(),
+        Ok(Err(NoRoutes::NoPeer(name, names))) => {
             let text = orders::no_such_peer(&name, &names);
             (StatusCode::NOT_FOUND, text).into_response()
         }
-        Ok(Some(Err(NoRoutes::NoSession(name)))) => {
-            let name = crate::text::escape(&name);
+        Ok(Err(NoRoutes::NoSession(name))) => {
+            let name = escape(&name);
             let text = format!("{name} has no session: it is told nothing\n");
             (StatusCode::CONFLICT, text).into_response()
         }
-        Ok(None) => (StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping\n").into_response(),
-        Err(_) => {
-            let text = "the daemon is busy: no answer within 6 s\n";
-            (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
-        }
+        Err(instead) => instead,
     }
 }
 
 async fn reload(State(asker): State<Arc<Asker>>) -> Response {
-    outcome(timeout(ANSWER, asker.reload(|answer| Request::Reload { answer })).await)
+    outcome(within(asker.reload(|answer| Request::Reload { answer })).await)
 }
 
 async fn compare(
@@ -140,18 +103,14 @@ async fn compare(
     Json(Candidate { name, text }): Json<Candidate>,
 ) -> Response {
     let request = |answer| Request::Compare { name, text, answer };
-    outcome(timeout(ANSWER, asker.reload(request)).await)
+    outcome(within(asker.reload(request)).await)
 }
 
-fn outcome(outcome: Result<Option<Result<Report, String>>, Elapsed>) -> Response {
+fn outcome(outcome: Result<Result<Report, String>, Response>) -> Response {
     match outcome {
-        Ok(Some(Ok(report))) => Json(report).into_response(),
-        Ok(Some(Err(text))) => (StatusCode::BAD_REQUEST, text).into_response(),
-        Ok(None) => (StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping\n").into_response(),
-        Err(_) => {
-            let text = "the daemon is busy: no answer within 6 s\n";
-            (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
-        }
+        Ok(Ok(report)) => Json(report).into_response(),
+        Ok(Err(text)) => (StatusCode::BAD_REQUEST, text).into_response(),
+        Err(instead) => instead,
     }
 }
 
@@ -160,17 +119,13 @@ async fn peer(State(asker): State<Arc<Asker>>, Json(request): Json<PeerOrder>) -
         return (StatusCode::BAD_REQUEST, text).into_response();
     }
     let name = request.peer.clone();
-    match timeout(ANSWER, asker.order(request)).await {
-        Ok(Some(Ok(done))) => done.into_response(),
-        Ok(Some(Err(names))) => {
+    match within(asker.order(request)).await {
+        Ok(Ok(done)) => done.into_response(),
+        Ok(Err(names)) => {
             let text = orders::no_such_peer(&name, &names);
             (StatusCode::NOT_FOUND, text).into_response()
         }
-        Ok(None) => (StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping\n").into_response(),
-        Err(_) => {
-            let text = "the daemon is busy: no answer within 6 s\n";
-            (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
-        }
+        Err(instead) => instead,
     }
 }
 
@@ -178,13 +133,9 @@ async fn drain(State(asker): State<Arc<Asker>>, Json(order): Json<DrainOrder>) -
     if let Err(text) = order.check() {
         return (StatusCode::BAD_REQUEST, text).into_response();
     }
-    match timeout(ANSWER, asker.drain(order)).await {
-        Ok(Some(Ok(status))) => Json(status).into_response(),
-        Ok(Some(Err(error))) => (StatusCode::CONFLICT, format!("{error}\n")).into_response(),
-        Ok(None) => (StatusCode::SERVICE_UNAVAILABLE, "the daemon is stopping\n").into_response(),
-        Err(_) => {
-            let text = "the daemon is busy: no answer within 6 s\n";
-            (StatusCode::SERVICE_UNAVAILABLE, text).into_response()
-        }
+    match within(asker.drain(order)).await {
+        Ok(Ok(status)) => Json(status).into_response(),
+        Ok(Err(error)) => (StatusCode::CONFLICT, format!("{error}\n")).into_response(),
+        Err(instead) => instead,
     }
 }

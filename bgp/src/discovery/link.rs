@@ -10,7 +10,7 @@ use tokio::time::{sleep, sleep_until};
 use tracing::{debug, warn};
 
 use super::socket::{LinkSocket, Packet};
-use crate::jitter::{jitter, random};
+use rcni_control::jitter::{jitter, random};
 
 /// Messages that are read at a time.
 const BATCH: usize = 64;

@@ -17,8 +17,8 @@ use super::kernel::{Kernel, KernelLink, KernelLinks};
 use super::link::{News, Own, Seen, Watched};
 use super::router::{self, Accepting, Restored};
 use super::{Interest, LinkPeer, Links, Report, State, on_link};
-use crate::jitter::jitter;
 use crate::tasks;
+use rcni_control::jitter::jitter;
 
 /// What links have to say, before it is looked at.
 const SEEN: usize = 16;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::text::escape;
+use rcni_control::text::escape;
 
 /// Why an own route had to be put back or put right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -23,8 +23,8 @@ use super::netlink::{Netlink, Step};
 use super::reconcile::Table;
 use super::rivals::{Foreign, Others};
 use super::{FibStatus, NextHop, NextHops, Ownership, Prefix, Settings};
-use crate::jitter::jitter;
-use crate::log::Quiet;
+use rcni_control::jitter::jitter;
+use rcni_control::log::Quiet;
 
 /// Everything is looked at again so often, whatever was noticed.
 const AUDIT: Duration = Duration::from_secs(60);

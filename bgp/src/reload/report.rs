@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 
 use serde::{Deserialize, Serialize};
 
-use crate::text::escape;
+use rcni_control::text::escape;
 
 /// The version of this shape.
 pub const VERSION: u32 = 1;

@@ -18,7 +18,7 @@ use tracing::warn;
 use super::Event;
 use super::reader::{ADDRESS_HEADER, GET_ADDRESS, Reader, all_of};
 use crate::fib::message::kind;
-use crate::jitter::jitter;
+use rcni_control::jitter::jitter;
 
 /// From one reading to the next.
 const APART: Duration = Duration::from_millis(500);

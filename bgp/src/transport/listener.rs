@@ -15,7 +15,7 @@ use tracing::{debug, info, warn};
 use super::gate::{Gate, Place};
 use super::keys::{self, KeyError, KeyFor};
 use super::{Event, socket};
-use crate::jitter::jitter;
+use rcni_control::jitter::jitter;
 
 /// Connections that the kernel holds for us at most.
 const BACKLOG: i32 = 128;

@@ -13,6 +13,7 @@ mod common;
 
 mod refused;
 mod strangers;
+mod told;
 
 use std::io::Read;
 use std::time::{Duration, Instant};
@@ -270,6 +271,27 @@ fn status_tells_people_and_scripts() {
     assert_eq!(json["peers"][0]["keepaliveSeconds"], 30);
     assert_eq!(json["kernel"]["protocol"], 77);
     assert_eq!(daemon.status(&[]).status.code(), Some(0));
+    let whole = String::from_utf8(daemon.status(&["10.0.0.2"]).stdout).unwrap();
+    for line in [
+        "hold time 90 s, keepalive 30 s",
+        "four-octet-as                  yes  yes      yes",
+    ] {
+        assert!(whole.contains(line), "{whole}");
+    }
+    assert!(
+        whole.lines().all(|line| line.chars().count() <= 80),
+        "{whole}"
+    );
+    let one = daemon.status(&["other", "-o", "json"]).stdout;
+    let one: serde_json::Value = serde_json::from_slice(&one).unwrap();
+    let remote = one["peers"][0]["session"]["remote"].as_str().unwrap();
+    assert!(remote.starts_with("10.0.0.2:"), "{remote}");
+    let none = daemon.status(&["nobody"]);
+    assert_eq!(none.status.code(), Some(2));
+    one_line(
+        &none.stderr,
+        &["there is no peer \"nobody\"", "there are other"],
+    );
 
     // The socket is root's alone.
     let mode = std::os::unix::fs::PermissionsExt::mode(

@@ -54,7 +54,14 @@ pub enum EventKind {
     /// A malformed attribute was discarded or its routes were treated as withdrawn (RFC 7606).
     UpdateProblem(String),
     /// The peer's initial routes of this family are complete.
-    EndOfRib(Family),
+    EndOfRib {
+        /// Which.
+        family: Family,
+        /// Routes that it has told in this session.
+        received: usize,
+        /// Of these, rejected or unusable.
+        rejected: usize,
+    },
     /// The peer announces nearly too much, or too much.
     Limit(LimitNews),
     /// The session has ended in a way from which it may come back soon (RFC 4724 §4.2, RFC 8538 §4):
@@ -117,9 +124,7 @@ impl fmt::Display for EventKind {
                 from,
                 to,
                 cause: Some(cause),
-            } => {
-                write!(f, "{from} -> {to}: {cause}")
-            }
+            } => write!(f, "{from} -> {to}: {cause}"),
             Self::NotificationSent(n) => write!(f, "sent NOTIFICATION {n}"),
             Self::NotificationReceived(n) => write!(f, "received NOTIFICATION {n}"),
             Self::Conflict {
@@ -138,7 +143,11 @@ impl fmt::Display for EventKind {
                 )
             }
             Self::UpdateProblem(text) => write!(f, "malformed UPDATE: {text}"),
-            Self::EndOfRib(family) => write!(f, "End-of-RIB for {family}"),
+            Self::EndOfRib {
+                family,
+                received,
+                rejected,
+            } => end_of_rib(f, *family, *received, *rejected),
             Self::Limit(news) => news.fmt(f),
             Self::StaleKept { routes, secs } => {
                 write!(
@@ -173,6 +182,19 @@ impl fmt::Display for EventKind {
             Self::Synced { missing } => synced(f, missing),
             Self::Returned { missing, installed } => returned(f, missing, *installed),
         }
+    }
+}
+
+fn end_of_rib(
+    f: &mut fmt::Formatter<'_>,
+    family: Family,
+    received: usize,
+    rejected: usize,
+) -> fmt::Result {
+    write!(f, "End-of-RIB for {family}; routes received: {received}")?;
+    match rejected {
+        0 => Ok(()),
+        rejected => write!(f, ", of them rejected or unusable: {rejected}"),
     }
 }
 

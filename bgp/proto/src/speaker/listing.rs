@@ -22,6 +22,15 @@ pub enum Listing {
     Exact(Prefix),
     /// What lies in it, itself included.
     Within(Prefix),
+    /// What it lies in, itself included.
+    Covering(Prefix),
+}
+
+impl Listing {
+    /// So few prefixes that they are one part.
+    fn is_short(self) -> bool {
+        matches!(self, Self::Exact(_) | Self::Covering(_))
+    }
 }
 
 /// A part of what was asked for.
@@ -39,10 +48,11 @@ impl Speaker {
     pub fn list(&self, listing: Listing, after: Option<Prefix>, most: usize) -> Listed {
         let prefixes = match listing {
             Listing::Exact(prefix) => vec![prefix],
+            Listing::Covering(prefix) => wider(prefix.ip(), prefix.prefix()).collect(),
             Listing::All | Listing::Within(_) => self.prefixes(listing, after, most),
         };
         let mut listed = Listed::default();
-        let full = prefixes.len() >= most && !matches!(listing, Listing::Exact(_));
+        let full = prefixes.len() >= most && !listing.is_short();
         let last = prefixes.last().copied().filter(|_| full);
         for prefix in prefixes {
             if let Listing::Within(network) = listing
@@ -51,7 +61,7 @@ impl Speaker {
                 continue;
             }
             self.paths_of(prefix, &mut listed.routes);
-            if listed.routes.len() >= PATHS && !matches!(listing, Listing::Exact(_)) {
+            if listed.routes.len() >= PATHS && !listing.is_short() {
                 listed.next = Some(prefix);
                 return listed;
             }
@@ -114,10 +124,7 @@ impl Speaker {
     #[must_use]
     pub fn covering(&self, address: IpAddr) -> Option<Prefix> {
         let longest = if address.is_ipv4() { 32 } else { 128 };
-        let mut prefixes = (0..=longest).rev().filter_map(|length| {
-            let of_length = Prefix::new(address, length).ok()?;
-            Prefix::new(of_length.network(), length).ok()
-        });
+        let mut prefixes = wider(address, longest).rev();
         prefixes.find(|prefix| {
             self.rib.is_own(prefix) || self.rib.adj_in().paths(prefix).next().is_some()
         })
@@ -140,4 +147,12 @@ impl Speaker {
             status: path.status,
         }
     }
+}
+
+/// The prefixes up to this length that an address lies in, the widest first.
+fn wider(address: IpAddr, length: u8) -> impl DoubleEndedIterator<Item = Prefix> {
+    (0..=length).filter_map(move |length| {
+        let of_length = Prefix::new(address, length).ok()?;
+        Prefix::new(of_length.network(), length).ok()
+    })
 }

@@ -271,6 +271,7 @@ impl Up {
             notes: self.notes(config, own),
             capabilities_sent: session.sent.capabilities.clone(),
             capabilities_received: session.received.capabilities.clone(),
+            negotiated: session.negotiated.clone(),
         }
     }
 

@@ -275,7 +275,14 @@ impl Speaker {
             .map(|up| &up.session.negotiated.families);
         progress.initial_done |=
             negotiated.is_some_and(|all| all.iter().all(|f| progress.ended.contains(f)));
-        self.event(now, Some(id), EventKind::EndOfRib(family));
+        let counts = self.rib.adj_in().counts_of(id, family);
+        let received = counts.received.saturating_sub(counts.stale);
+        let kind = EventKind::EndOfRib {
+            family,
+            received,
+            rejected: received.saturating_sub(counts.accepted),
+        };
+        self.event(now, Some(id), kind);
         self.flush_stale(id, |stale| stale == family, now);
     }
 

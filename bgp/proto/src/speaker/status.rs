@@ -15,6 +15,7 @@ use crate::capability::Capability;
 use crate::fsm::{Counters, LastError, State};
 use crate::iana::Family;
 use crate::rib::PathStatus;
+use crate::validate::Negotiated;
 use crate::wire::Prefix;
 
 /// The speaker and all its peers.
@@ -152,6 +153,8 @@ pub struct SessionStatus {
     pub capabilities_sent: Vec<Capability>,
     /// What the peer offered.
     pub capabilities_received: Vec<Capability>,
+    /// What became of both.
+    pub negotiated: Arc<Negotiated>,
 }
 
 /// Route counts of one peer.

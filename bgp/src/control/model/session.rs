@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::Limits;
+use super::{Limits, Session};
 
 /// What kind of peer it is, and what was said so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,8 @@ pub struct Details {
     pub maximum_prefixes: Option<Limits>,
     /// Routes of an earlier session.
     pub stale: Stale,
+    /// Its ends and capabilities; null while not Established.
+    pub session: Option<Session>,
 }
 
 /// Routes that are kept although the session in which they came is over.
@@ -130,6 +132,7 @@ impl Details {
             },
             stale: Stale::new(peer, now),
             maximum_prefixes: limits.map(|limits| Limits::new(limits, now)),
+            session: peer.session.as_ref().map(Session::from),
         }
     }
 }

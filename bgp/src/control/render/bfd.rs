@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::{duration, wrapped};
 use crate::control::model::{Bfd, Peer, Status};
-use crate::text::escape;
+use rcni_control::text::escape;
 
 pub(super) fn path(out: &mut String, peer: &Peer) {
     let Some(bfd) = &peer.bfd else { return };

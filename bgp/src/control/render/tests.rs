@@ -1,8 +1,9 @@
 use super::*;
 use crate::control::drain::DrainStatus;
 use crate::control::model::{
-    BfdSockets, ByFamily, Configuration, Conflict, Details, Failed, ForeignRoute, Kernel,
-    LastError, Listener, Negotiated, Operation, Others, Prefixes, Range, Refused, VERSION,
+    BfdSockets, ByFamily, Capability, Configuration, Conflict, Details, Failed, ForeignRoute,
+    Kernel, LastError, Listener, Negotiated, Operation, Others, Prefixes, Range, Refused, Session,
+    VERSION,
 };
 
 fn peer(name: &str, address: &str) -> Peer {
@@ -388,4 +389,61 @@ routes of other programs for the same prefixes, which are left alone:
   and 136 more: `-o json` lists them
 ";
     assert_eq!(shown, expected);
+}
+
+#[test]
+fn all_about_one_peer_fits_too() {
+    let capability = |name: &str, sent: Option<&str>, received: Option<&str>, in_use| Capability {
+        name: name.to_owned(),
+        sent: sent.map(str::to_owned),
+        received: received.map(str::to_owned),
+        in_use,
+    };
+    let mut tor = peer("tor-a", "10.0.1.1");
+    tor.details = Details {
+        local_asn: 65001,
+        established: 2,
+        session: Some(Session {
+            local: "10.0.1.11:43210".to_owned(),
+            remote: "10.0.1.1:179".to_owned(),
+            router_id: [10, 255, 0, 1].into(),
+            capabilities: vec![
+                capability("multiprotocol ipv4 unicast", Some(""), Some(""), true),
+                capability("graceful-restart", Some("120 s"), None, false),
+            ],
+        }),
+        ..Details::default()
+    };
+    tor.last_error = Some(LastError {
+        class: "hold-expired".to_owned(),
+        text: "nothing was heard for 90 s".to_owned(),
+        age_seconds: 300,
+    });
+    tor.prefixes_by_family.ipv4 = tor.prefixes;
+    let status = status(vec![tor, down("tor-b", "10.0.2.1")]);
+    let expected = "\
+tor-a 10.0.1.1 AS 65000 (external), our AS 65001
+  Established for 3m12s; established 2 times since the daemon's start
+  10.0.1.11:43210 - 10.0.1.1:179, router id 10.255.0.1
+  hold time 90 s, keepalive 30 s
+  last error 5m00s ago: hold-expired: nothing was heard for 90 s
+  messages received 0 (0 UPDATEs), sent 0 (0 UPDATEs)
+  PREFIXES       RECEIVED ACCEPTED REJECTED BEST INSTALLED ADVERTISED
+  ipv4 unicast          2        2        0    2         2          1
+  CAPABILITIES                   SENT RECEIVED IN USE
+  multiprotocol ipv4 unicast     yes  yes      yes
+  graceful-restart               yes  -        -
+    sent: 120 s
+";
+    assert_eq!(
+        wide(&status, Some("10.0.1.1"), false).as_deref(),
+        Some(expected)
+    );
+    let all = wide(&status, None, true).unwrap();
+    assert!(
+        all.contains("\n\ntor-b 10.0.2.1") && all.contains("next attempt in 2s"),
+        "{all}"
+    );
+    assert!(all.contains(RED) && all.contains(GREEN), "{all}");
+    assert_eq!(wide(&status, Some("tor"), false), None);
 }

@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use super::{Attributes, LOCAL_PREF, Route};
-use crate::text::escape;
+use rcni_control::text::escape;
 
 /// `before`: the prefix of the last one, which is not said again.
 #[must_use]

@@ -16,7 +16,7 @@ use super::super::objects::{Mode, Object, Write};
 use super::super::resolve::Ways;
 use super::super::{Gateway, KernelRoute, NextHop, Ownership};
 use super::{Fib, Query, SETTLE, meanwhile};
-use crate::jitter::jitter;
+use rcni_control::jitter::jitter;
 
 /// Hops, then groups, then groups again of which another program had taken a number.
 const ROUNDS: usize = 4;

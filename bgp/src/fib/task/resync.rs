@@ -9,7 +9,7 @@ use tracing::{info, warn};
 use super::super::netlink::Step;
 use super::super::rivals::{Foreign, Others};
 use super::{Fib, Query, RETRY_FIRST, RETRY_MOST, meanwhile};
-use crate::jitter::jitter;
+use rcni_control::jitter::jitter;
 
 impl Fib {
     pub(super) async fn resync(&mut self, queries: &mut mpsc::Receiver<Query>) {

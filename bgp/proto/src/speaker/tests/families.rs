@@ -84,7 +84,12 @@ fn one_session_carries_both_families_over_either() {
                 (2, 2)
             );
             let ended = |family| {
-                let is = |event: &&EventKind| **event == EventKind::EndOfRib(family);
+                let event = EventKind::EndOfRib {
+                    family,
+                    received: 1,
+                    rejected: 0,
+                };
+                let is = |found: &&EventKind| **found == event;
                 net.nodes[0].events.iter().filter(is).count()
             };
             assert_eq!(BOTH.map(ended), [1, 1], "End-of-RIB of each family, once");

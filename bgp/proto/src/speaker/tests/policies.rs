@@ -511,6 +511,16 @@ fn routes_are_listed_in_parts() {
                 &["10.244.1.0/24 own", "10.244.1.0/24 learned"],
             ),
             (Listing::Exact(prefix("10.3.0.0/16")), &[]),
+            (
+                Listing::Covering(prefix("10.244.1.128/26")),
+                &[
+                    "0.0.0.0/0 learned",
+                    "10.244.0.0/16 learned",
+                    "10.244.1.0/24 own",
+                    "10.244.1.0/24 learned",
+                    "10.244.1.128/25 learned",
+                ],
+            ),
         ] {
             let (mut found, mut after) = (Vec::new(), None);
             loop {

@@ -336,7 +336,10 @@ fn both_families_flow_over_an_ipv6_session_and_ipv6_has_no_next_hop_on_an_ipv4_o
             vec!["10.1.0.0/24 via 10.0.0.1"]
         };
         assert_eq!(net.fib(b), expected);
-        let ended = |family| net.nodes[b].events.contains(&EventKind::EndOfRib(family));
+        let ended = |wanted| {
+            let is = |event: &EventKind| matches!(event, EventKind::EndOfRib { family, .. } if *family == wanted);
+            net.nodes[b].events.iter().any(is)
+        };
         assert!(
             both.iter().all(|family| ended(*family)),
             "End-of-RIB of both"

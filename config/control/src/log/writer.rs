@@ -37,11 +37,14 @@ impl Drop for Flush {
 }
 
 /// Starts the thread. It ends with the process.
-pub(super) fn start() -> io::Result<(Lines, Flush)> {
-    to(io::stderr)
+pub(super) fn start(name: &str) -> io::Result<(Lines, Flush)> {
+    to(name, io::stderr)
 }
 
-fn to<W: Write>(open: impl FnOnce() -> W + Send + 'static) -> io::Result<(Lines, Flush)> {
+fn to<W: Write>(
+    name: &str,
+    open: impl FnOnce() -> W + Send + 'static,
+) -> io::Result<(Lines, Flush)> {
     let (queue, lines) = sync_channel::<Vec<u8>>(LINES);
     let (done, flushed) = sync_channel(1);
     let lost = Arc::new(AtomicU64::new(0));
@@ -61,7 +64,7 @@ fn to<W: Write>(open: impl FnOnce() -> W + Send + 'static) -> io::Result<(Lines,
         }
     };
     std::thread::Builder::new()
-        .name("rcni-bgp-log".to_owned())
+        .name(name.to_owned())
         .spawn(write)?;
     let lines = Lines {
         queue: queue.clone(),
@@ -122,7 +125,7 @@ mod tests {
     #[test]
     fn a_reader_that_stands_still_costs_lines_and_nobody_waits_for_it() {
         let ((go, may), (written, read)) = (channel(), channel());
-        let (lines, flush) = to(move || Pipe { may, written }).unwrap();
+        let (lines, flush) = to("log", move || Pipe { may, written }).unwrap();
         let total = LINES + 500;
         for number in 0..total {
             (&lines)
