@@ -6,6 +6,8 @@ pub const BGP_CONFIG: &str = "/etc/rcni/bgp.yaml";
 pub const FELIX_CONFIG: &str = "/etc/rcni/felix.yaml";
 /// `rcni-bgp`'s control socket.
 pub const BGP_SOCKET: &str = "/run/rcni/bgp.sock";
+/// `felix-lite`'s control socket.
+pub const FELIX_SOCKET: &str = "/run/rcni/felix.sock";
 /// The folder in which container runtimes look for network configurations.
 pub const CNI_CONF_DIR: &str = "/etc/cni/net.d";
 /// The name of the network configuration that `felix-lite` writes.

@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use crate::blackhole::{BlackholeError, Blackholes};
 use crate::compat::{self, CompatMode};
 use crate::conflist::{self, ConflistError, Written};
+use crate::control::told::{Fixed, Told};
 use crate::desired::Desired;
 use crate::linkdown;
 use crate::monitor::Monitor;
@@ -51,6 +52,19 @@ pub enum StepError {
     /// The record of what was changed.
     #[error(transparent)]
     State(#[from] StateError),
+}
+
+impl StepError {
+    /// Which part of the node it is about.
+    #[must_use]
+    pub fn part(&self) -> &'static str {
+        match self {
+            Self::Setting(_) | Self::Uplink(_) | Self::State(_) => "settings",
+            Self::Rules(_) => "rules",
+            Self::Blackhole(_) => "routes",
+            Self::Conflist(_) => "conflist",
+        }
+    }
 }
 
 /// What a pass did.
@@ -118,6 +132,21 @@ impl<R: Runner + Clone> Agent<R> {
             compat_mode,
             sources: Sources::default(),
             linkdown: None,
+        }
+    }
+
+    /// What it is about.
+    #[must_use]
+    pub fn fixed(&self) -> Fixed {
+        Fixed {
+            pod_cidrs: self
+                .desired
+                .blackholes
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            conflist: self.desired.conflist.path.display().to_string(),
+            refresh: self.refresh,
         }
     }
 
@@ -218,11 +247,7 @@ impl<R: Runner + Clone> Agent<R> {
         let preferred = conflist::preferred_to(&wanted.path);
         if preferred != self.preferred {
             if let Some(other) = &preferred {
-                let other = other.display();
-                tracing::warn!(
-                    "{other} sorts before {path}: the container runtime uses that one, and new \
-                     pods do not get rcni"
-                );
+                tracing::warn!("{}", self.outdone(other));
             }
             self.preferred = preferred;
         }
@@ -233,11 +258,31 @@ impl<R: Runner + Clone> Agent<R> {
         })
     }
 
-    /// Runs until SIGTERM or SIGINT.
+    /// What deserves attention although the node is ready.
+    fn notes(&self) -> Vec<String> {
+        let linkdown = self.linkdown.iter();
+        let linkdown =
+            linkdown.map(|error| format!("links without carrier stay in routes: {error}"));
+        let preferred = self.preferred.iter().map(|other| self.outdone(other));
+        linkdown
+            .chain(preferred)
+            .chain(self.sources.notes())
+            .collect()
+    }
+
+    fn outdone(&self, other: &std::path::Path) -> String {
+        format!(
+            "{} sorts before {}: the container runtime uses that one, and new pods do not get rcni",
+            other.display(),
+            self.desired.conflist.path.display()
+        )
+    }
+
+    /// Leaves what each pass finds in `told`, and runs until SIGTERM or SIGINT.
     ///
     /// # Errors
     /// No events or signals can be had; nothing was changed.
-    pub async fn run(mut self) -> std::io::Result<()> {
+    pub async fn run(mut self, told: &Told) -> std::io::Result<()> {
         let folder = self.desired.conflist.path.parent().map(ToOwned::to_owned);
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -254,6 +299,7 @@ impl<R: Runner + Clone> Agent<R> {
             let pass = self.pass().await;
             pass.log_changes(verb);
             schedule.report(&pass);
+            told.passed(&pass, self.notes(), std::time::Instant::now());
             if pass.is_ready() {
                 verb = REPAIRED;
             }

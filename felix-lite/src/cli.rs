@@ -1,15 +1,24 @@
 //! The command line.
 
+mod ask;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use rcni_config::{FelixConfig, kernel, load_felix, paths};
+use rcni_control::cli::{self, LogOptions, Output};
+use rcni_control::log::Begun;
+use rcni_control::server::serve;
+use rcni_control::socket;
 
 use crate::agent::{APPLIED, Agent};
+use crate::control::PROGRAM;
+use crate::control::server::{Known, router};
+use crate::control::told::Told;
 use crate::desired::{self, Desired};
 use crate::state::{State, current_epoch};
 use crate::table::render;
@@ -18,6 +27,8 @@ use crate::{blackhole, clean, compat};
 
 /// The configuration is refused; nothing was changed.
 const REFUSED: u8 = 2;
+/// Writes the log.
+const LOG_THREAD: &str = "felix-lite-log";
 
 /// The rcni node agent: forwarding rules, translation, node settings and the CNI configuration.
 #[derive(Debug, Parser)]
@@ -33,9 +44,11 @@ const EXAMPLES: &str = "Examples:
   felix-lite run                                 do it, and keep it so
   felix-lite run --oneshot                       do it, and exit
   felix-lite clean                               undo it
+  felix-lite status                              is the node ready, and if not, why?
+  felix-lite events --since 10m                  what was put back, what failed
 
 Exit codes: 0 fine, 2 the configuration is refused and nothing was changed, 1 anything else.
-RUST_LOG=debug shows more.";
+`felix-lite log debug --for 10m` shows more.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -46,6 +59,40 @@ enum Command {
         /// Do it once and exit: 0 if the node is ready, else 1.
         #[arg(long)]
         oneshot: bool,
+        #[command(flatten)]
+        asked: Asked,
+        /// A group, by name or number, whose members may ask there as well as root.
+        #[arg(long, value_name = "GROUP")]
+        socket_group: Option<String>,
+        #[command(flatten)]
+        log: LogOptions,
+    },
+    /// Show whether the node is ready, and what is wrong: 0 it is, 1 it is not, 2 the agent cannot be asked.
+    Status {
+        /// table for people, json for programs
+        #[arg(short, long, value_enum, default_value_t = Output::Table)]
+        output: Output,
+        #[command(flatten)]
+        asked: Asked,
+    },
+    /// Show what has happened: what was put back, what failed.
+    Events {
+        #[command(flatten)]
+        options: cli::events::Options,
+        #[command(flatten)]
+        asked: Asked,
+    },
+    /// Show or change what the running agent logs.
+    Log {
+        #[command(flatten)]
+        options: cli::log::Options,
+        #[command(flatten)]
+        asked: Asked,
+    },
+    /// Print the numbers of the running agent, as Prometheus reads them.
+    Metrics {
+        #[command(flatten)]
+        asked: Asked,
     },
     /// Undo all that `run` did: rules, blackhole routes, settings, the CNI configuration.
     Clean {
@@ -58,12 +105,24 @@ enum Command {
         #[arg(default_value = paths::FELIX_CONFIG)]
         file: PathBuf,
     },
+    /// Print completions for a shell.
+    Completions {
+        /// Which.
+        shell: clap_complete::Shell,
+    },
     /// Print what `run` would make of a node that has nothing, and change nothing.
     Render {
         /// The configuration.
         #[arg(long, value_name = "FILE", default_value = paths::FELIX_CONFIG)]
         config: PathBuf,
     },
+}
+
+#[derive(Debug, clap::Args)]
+struct Asked {
+    /// The control socket of the agent.
+    #[arg(long, value_name = "PATH", default_value = paths::FELIX_SOCKET)]
+    socket: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]
@@ -81,15 +140,42 @@ struct Files {
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
-        Command::Run { files, oneshot } => run(&files, oneshot),
+        Command::Run {
+            files,
+            oneshot: true,
+            log,
+            ..
+        } => once(&files, &log),
+        Command::Run {
+            files,
+            asked,
+            socket_group,
+            log,
+            ..
+        } => run(&files, &asked.socket, socket_group.as_deref(), &log),
+        Command::Status { output, asked } => Ok(ask::status(&asked.socket, output)),
+        Command::Events { options, asked } => Ok(options.run(PROGRAM, &asked.socket)),
+        Command::Log { options, asked } => Ok(options.run(PROGRAM, &asked.socket)),
+        Command::Metrics { asked } => Ok(ask::metrics(&asked.socket)),
         Command::Clean { files } => clean_up(&files),
         Command::Check { file } => check(&file),
         Command::Render { config } => print_rendered(&config),
+        Command::Completions { shell } => {
+            print_completions(shell);
+            Ok(ExitCode::SUCCESS)
+        }
     };
     outcome.unwrap_or_else(|error| {
         complain(&format!("{error:#}"));
         ExitCode::FAILURE
     })
+}
+
+fn print_completions(shell: clap_complete::Shell) {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "felix-lite", &mut text);
+    // As below.
+    let _ = std::io::stdout().write_all(&text);
 }
 
 fn say(text: &str) {
@@ -112,21 +198,25 @@ fn load(file: &Path) -> Result<(FelixConfig, Desired), ExitCode> {
     Ok((config, desired))
 }
 
-fn run(files: &Files, oneshot: bool) -> anyhow::Result<ExitCode> {
+/// All that a run needs, or the exit code after having said what is wrong.
+fn prepare(files: &Files) -> anyhow::Result<Result<Agent<SystemRunner>, ExitCode>> {
     let (config, desired) = match load(&files.config) {
         Ok(loaded) => loaded,
-        Err(code) => return Ok(code),
+        Err(code) => return Ok(Err(code)),
     };
     need_root()?;
-    start_logging();
     let state = State::open(&files.state_dir, &current_epoch())?;
     let refresh = Duration::from_secs(u64::from(config.refresh_secs));
-    let mut agent = Agent::new(desired, refresh, SystemRunner, state);
+    Ok(Ok(Agent::new(desired, refresh, SystemRunner, state)))
+}
+
+fn once(files: &Files, log: &LogOptions) -> anyhow::Result<ExitCode> {
+    let _log = log.begin(LOG_THREAD, kind).map_err(anyhow::Error::msg)?;
+    let mut agent = match prepare(files)? {
+        Ok(agent) => agent,
+        Err(code) => return Ok(code),
+    };
     runtime()?.block_on(async {
-        if !oneshot {
-            agent.run().await.context("cannot listen to the kernel")?;
-            return Ok(ExitCode::SUCCESS);
-        }
         let pass = agent.pass().await;
         pass.log_changes(APPLIED);
         for failure in &pass.failures {
@@ -138,6 +228,49 @@ fn run(files: &Files, oneshot: bool) -> anyhow::Result<ExitCode> {
         tracing::info!("node ready");
         Ok(ExitCode::SUCCESS)
     })
+}
+
+fn run(
+    files: &Files,
+    socket: &Path,
+    group: Option<&str>,
+    log: &LogOptions,
+) -> anyhow::Result<ExitCode> {
+    let Begun {
+        levels,
+        events,
+        flush: _flush,
+    } = log.begin(LOG_THREAD, kind).map_err(anyhow::Error::msg)?;
+    let agent = match prepare(files)? {
+        Ok(agent) => agent,
+        Err(code) => return Ok(code),
+    };
+    let told = Told::new(agent.fixed(), Instant::now());
+    runtime()?.block_on(async {
+        let socket = socket::bind(socket, PROGRAM, group)?;
+        let known = Known {
+            told: told.clone(),
+            events,
+            levels,
+        };
+        tokio::spawn(serve(socket, router(known)));
+        agent
+            .run(&told)
+            .await
+            .context("cannot listen to the kernel")?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// What a part of the agent records, by the path of its module: `felix-lite events` shows it.
+fn kind(module: &str) -> &'static str {
+    let inner = module.strip_prefix("felix_lite::").unwrap_or_default();
+    match inner.split("::").next().unwrap_or_default() {
+        "table" | "source" | "nfnetlink" => "rules",
+        "sysctl" | "uplink" | "compat" | "linkdown" => "settings",
+        // What is put back says itself what it is.
+        _ => "agent",
+    }
 }
 
 fn clean_up(files: &Files) -> anyhow::Result<ExitCode> {
@@ -223,18 +356,6 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
         .enable_all()
         .build()
         .context("cannot start")
-}
-
-fn start_logging() {
-    let filter = tracing_subscriber::EnvFilter::builder()
-        .with_default_directive(tracing::Level::INFO.into())
-        .from_env_lossy();
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-        .with_target(false)
-        .init();
 }
 
 /// `CAP_NET_ADMIN`, linux/capability.h.

@@ -5,6 +5,7 @@
 //!                  |-> uplink, sysctl, compat, linkdown -> /proc/sys/net
 //!                  |-> blackhole   -> rtnetlink
 //!                  '-> conflist    -> /etc/cni/net.d        (last of all)
+//! agent -> control (what the last pass found) <- felix-lite status, Prometheus, the kubelet
 //! monitor (nftables, routes, forwarding, folder) -> agent -> the same way again
 //! ```
 //!
@@ -18,6 +19,7 @@ pub mod clean;
 pub mod cli;
 pub mod compat;
 pub mod conflist;
+pub mod control;
 pub mod desired;
 pub mod linkdown;
 pub mod monitor;

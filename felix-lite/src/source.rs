@@ -25,16 +25,25 @@ impl Sources {
                     tracing::info!("this node has {address} of nodeAddresses now");
                 }
             } else if self.missing.insert(*address) {
-                tracing::warn!(
-                    "this node does not have {address} of nodeAddresses (or it is a duplicate): what \
-                     leaves the cluster gets the address of its link, and does not outlive that link; \
-                     add it, such as by `ip address add {address} dev lo`"
-                );
+                tracing::warn!("{}", absent(*address));
             }
         }
         let rules = desired.rules.iter();
         rules.map(|rules| without(rules, &self.missing)).collect()
     }
+
+    /// What is missing, for people.
+    pub fn notes(&self) -> impl Iterator<Item = String> {
+        self.missing.iter().map(|address| absent(*address))
+    }
+}
+
+fn absent(address: IpAddr) -> String {
+    format!(
+        "this node does not have {address} of nodeAddresses (or it is a duplicate): what leaves the \
+         cluster gets the address of its link, and does not outlive that link; add it, such as by \
+         `ip address add {address} dev lo`"
+    )
 }
 
 /// Rules that name none of these addresses.

@@ -13,6 +13,7 @@ pub mod cli;
 pub mod client;
 pub mod events;
 pub mod exposition;
+pub mod health;
 pub mod jitter;
 pub mod log;
 pub mod record;

@@ -13,6 +13,7 @@
 
 mod apply;
 mod clean;
+mod control;
 mod dataplane;
 mod drift;
 mod ipv6;

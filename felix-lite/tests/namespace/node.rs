@@ -179,7 +179,8 @@ impl Node {
 
     pub(crate) fn start(&self) -> Running<'_> {
         let _ = fs::remove_file(self.path("log"));
-        let script = "echo $$ > $DIR/pid; exec $FELIX run $FILES 2> $DIR/log";
+        let script =
+            "echo $$ > $DIR/pid; exec $FELIX run $FILES --socket $DIR/felix.sock 2> $DIR/log";
         let child = self.command(script).spawn().unwrap();
         Running { node: self, child }
     }
