@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 
 use rcni_bgp_proto::speaker::Speaker;
 use rcni_config::{Remote, SpeakerConfig};
+use rcni_control::cli::ServeOptions;
 use rcni_control::events::Events;
 use rcni_control::log::Levels;
+use rcni_control::server::listen;
 use rcni_control::socket::{self, SocketError};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -31,6 +33,7 @@ use crate::fib::task::{Command, Fib};
 use crate::marker::Marker;
 use crate::reload::state::State;
 use crate::reload::{Change, Reloader};
+use crate::tasks::Doors;
 use crate::transport::Event;
 use crate::transport::interfaces::{Interfaces, Watcher};
 use crate::transport::listener::ListenError;
@@ -56,6 +59,9 @@ pub enum DaemonError {
     /// The control socket.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// The address for those who measure.
+    #[error("{0}")]
+    Metrics(String),
     /// EPERM from netlink.
     #[error(
         "not allowed to install routes: run as root or with CAP_NET_ADMIN; \
@@ -81,8 +87,8 @@ pub enum DaemonError {
 pub struct Own<'a> {
     /// Where it is asked; marks are beside it.
     pub socket: &'a Path,
-    /// Who but root may ask there: a group's name or number.
-    pub group: Option<&'a str>,
+    /// Who but root may ask there, and where else.
+    pub serve: &'a ServeOptions,
     /// What is logged.
     pub levels: Levels,
     /// What was.
@@ -144,7 +150,7 @@ async fn start(
     file: &Path,
     Own {
         socket,
-        group,
+        serve,
         levels,
         events: kept,
     }: Own<'_>,
@@ -153,7 +159,7 @@ async fn start(
     let (terminate, interrupt, hangup) = signals().map_err(DaemonError::Signals)?;
     let side = tasks::Side::start("rcni-bgp-side").map_err(DaemonError::Thread)?;
     let wire = tasks::Side::start(tasks::WIRE).map_err(DaemonError::Thread)?;
-    let control = side.within(|| socket::bind(socket, PROGRAM, group))?;
+    let control = side.within(|| doors(socket, serve))?;
     raise_descriptors();
     let settings = settings(config);
     let (found, link_inlet) = look_at_links(config, socket)
@@ -217,6 +223,16 @@ async fn start(
         _wire: wire,
     };
     Ok((core, inlets))
+}
+
+/// Where the daemon is asked.
+fn doors(path: &Path, serve: &ServeOptions) -> Result<Doors, DaemonError> {
+    let group = serve.socket_group.as_deref();
+    let metrics = serve.metrics_address.map(listen).transpose();
+    Ok(Doors {
+        socket: socket::bind(path, PROGRAM, group)?,
+        metrics: metrics.map_err(DaemonError::Metrics)?,
+    })
 }
 
 /// SIGTERM, SIGINT, SIGHUP.

@@ -40,7 +40,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rcni_bgp_proto::speaker::ConnId;
-use rcni_control::server::serve;
+use rcni_control::server::{serve, serve_tcp};
 use rcni_control::socket::ControlSocket;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::Signal;
@@ -48,7 +48,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
 use crate::control::asker::Asker;
-use crate::control::server::router;
+use crate::control::server::{public, router};
 use crate::discovery::Links;
 use crate::discovery::link::Watched;
 use crate::discovery::task::Discovery;
@@ -318,7 +318,20 @@ pub fn spawn_fib(
     }
 }
 
-/// The control socket.
-pub fn spawn_control(side: &Side, socket: ControlSocket, asker: Asker) {
-    side.tasks.spawn(serve(socket, router(Arc::new(asker))));
+/// Where the daemon is asked.
+#[derive(Debug)]
+pub struct Doors {
+    /// All that can be asked and ordered.
+    pub socket: ControlSocket,
+    /// Numbers and readiness, over TCP.
+    pub metrics: Option<TcpListener>,
+}
+
+/// What is answered there.
+pub fn spawn_control(side: &Side, doors: Doors, asker: Asker) {
+    let asker = Arc::new(asker);
+    if let Some(listener) = doors.metrics {
+        side.tasks.spawn(serve_tcp(listener, public(asker.clone())));
+    }
+    side.tasks.spawn(serve(doors.socket, router(asker)));
 }

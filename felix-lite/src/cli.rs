@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use clap::{CommandFactory, Parser, Subcommand};
 use rcni_config::{FelixConfig, kernel, load_felix, paths};
-use rcni_control::cli::{self, LogOptions, Output};
+use rcni_control::cli::{self, LogOptions, Output, ServeOptions};
 use rcni_control::log::Begun;
-use rcni_control::server::serve;
+use rcni_control::server::{listen, serve, serve_tcp};
 use rcni_control::socket;
 
 use crate::agent::{APPLIED, Agent};
 use crate::control::PROGRAM;
-use crate::control::server::{Known, router};
+use crate::control::server::{Known, public, router};
 use crate::control::told::Told;
 use crate::desired::{self, Desired};
 use crate::state::{State, current_epoch};
@@ -61,9 +61,8 @@ enum Command {
         oneshot: bool,
         #[command(flatten)]
         asked: Asked,
-        /// A group, by name or number, whose members may ask there as well as root.
-        #[arg(long, value_name = "GROUP")]
-        socket_group: Option<String>,
+        #[command(flatten)]
+        serve: ServeOptions,
         #[command(flatten)]
         log: LogOptions,
     },
@@ -149,10 +148,10 @@ pub fn main() -> ExitCode {
         Command::Run {
             files,
             asked,
-            socket_group,
+            serve,
             log,
             ..
-        } => run(&files, &asked.socket, socket_group.as_deref(), &log),
+        } => run(&files, &asked.socket, &serve, &log),
         Command::Status { output, asked } => Ok(ask::status(&asked.socket, output)),
         Command::Events { options, asked } => Ok(options.run(PROGRAM, &asked.socket)),
         Command::Log { options, asked } => Ok(options.run(PROGRAM, &asked.socket)),
@@ -233,7 +232,7 @@ fn once(files: &Files, log: &LogOptions) -> anyhow::Result<ExitCode> {
 fn run(
     files: &Files,
     socket: &Path,
-    group: Option<&str>,
+    options: &ServeOptions,
     log: &LogOptions,
 ) -> anyhow::Result<ExitCode> {
     let Begun {
@@ -247,12 +246,17 @@ fn run(
     };
     let told = Told::new(agent.fixed(), Instant::now());
     runtime()?.block_on(async {
-        let socket = socket::bind(socket, PROGRAM, group)?;
+        let metrics = options.metrics_address.map(listen).transpose();
+        let metrics = metrics.map_err(anyhow::Error::msg)?;
+        let socket = socket::bind(socket, PROGRAM, options.socket_group.as_deref())?;
         let known = Known {
             told: told.clone(),
             events,
             levels,
         };
+        if let Some(listener) = metrics {
+            tokio::spawn(serve_tcp(listener, public(known.clone())));
+        }
         tokio::spawn(serve(socket, router(known)));
         agent
             .run(&told)

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use rcni_config::paths;
-use rcni_control::cli::LogOptions;
+use rcni_control::cli::{LogOptions, ServeOptions};
 use rcni_control::log::Begun;
 
 use super::{REFUSED, complain, load, runtime};
@@ -19,9 +19,8 @@ pub(super) struct Options {
     /// Where `rcni-bgp status` asks
     #[arg(long, value_name = "PATH", default_value = paths::BGP_SOCKET)]
     socket: PathBuf,
-    /// A group, by name or number, whose members may ask there as well as root, and order
-    #[arg(long, value_name = "GROUP")]
-    socket_group: Option<String>,
+    #[command(flatten)]
+    serve: ServeOptions,
     #[command(flatten)]
     log: LogOptions,
 }
@@ -47,7 +46,7 @@ pub(super) fn run(options: &Options) -> ExitCode {
     };
     let own = Own {
         socket: &options.socket,
-        group: options.socket_group.as_deref(),
+        serve: &options.serve,
         levels,
         events,
     };

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use rcni_bgp_proto::speaker::{Order, PeerId, SpeakerStatus};
 use rcni_control::events::Events;
+use rcni_control::health::Check;
 use rcni_control::log::Levels;
 use tokio::sync::{mpsc, oneshot};
 
@@ -13,6 +14,7 @@ use super::drain::{DrainError, DrainOrder, DrainStatus};
 use super::metrics::{self, Exposition};
 use super::model::{Listener, Parts, Status};
 use super::orders::PeerOrder;
+use super::ready;
 use super::routes::{Found, NoRoutes, Route, RoutesPage, RoutesRequest, Wanted};
 use crate::bfd::{ByPeer, Changes};
 use crate::discovery::Links;
@@ -129,10 +131,14 @@ pub struct Asker {
 
 impl Asker {
     pub(super) async fn status(&self) -> Option<Status> {
+        Some(Status::new(self.parts().await?, Instant::now()))
+    }
+
+    async fn parts(&self) -> Option<Parts> {
         let fib = self.fib_status().await?;
         let core = self.core_answer(fib.unsettled.clone()).await?;
         let bfd = self.bfd.report().await;
-        let parts = Parts {
+        Some(Parts {
             bfd,
             watched: core.watched,
             drain: core.drain,
@@ -147,8 +153,7 @@ impl Asker {
             started: self.started,
             listener: Listener::new(self.gate.counts(), core.range_hints),
             configuration: self.configuration.status(Instant::now()),
-        };
-        Some(Status::new(parts, Instant::now()))
+        })
     }
 
     pub(super) async fn order(&self, request: PeerOrder) -> Option<Result<String, Vec<String>>> {
@@ -221,13 +226,18 @@ impl Asker {
     }
 
     pub(super) async fn numbers(&self) -> Option<Exposition> {
-        let fib = self.fib_status().await?;
-        let core = self.core_answer(Vec::new()).await?;
+        let parts = self.parts().await?;
         let mut out = Exposition::default();
-        metrics::kernel(&mut out, self.install, &fib);
-        metrics::bfd(&mut out, &self.bfd.report().await);
-        metrics::links(&mut out, &core.links);
+        metrics::kernel(&mut out, self.install, &parts.fib);
+        metrics::bfd(&mut out, &parts.bfd);
+        metrics::links(&mut out, &parts.links);
+        metrics::sessions(&mut out, &Status::new(parts, Instant::now()));
         Some(out)
+    }
+
+    /// What must be as it should for the node to be used.
+    pub(super) async fn checks(&self) -> Option<Vec<Check>> {
+        Some(ready::checks(&self.status().await?))
     }
 
     async fn fib_status(&self) -> Option<FibStatus> {

@@ -5,10 +5,12 @@
 mod bfd;
 mod kernel;
 mod links;
+mod sessions;
 
 pub use bfd::bfd;
 pub use kernel::kernel;
 pub use links::links;
+pub use sessions::sessions;
 
 pub use rcni_control::exposition::{CONTENT_TYPE, Exposition, Kind};
 

@@ -26,6 +26,7 @@ pub mod drain;
 pub mod metrics;
 pub mod model;
 pub mod orders;
+pub mod ready;
 pub mod render;
 pub mod routes;
 pub mod server;

@@ -88,6 +88,10 @@ pub struct Operation {
     /// (RFC 4724 §4.1): what they send is not in the kernel yet, what was there stays.
     #[serde(default = "yes")]
     pub synced: bool,
+    /// Whose initial routes are waited for since the start, a minute at most: peers, and ranges and links
+    /// where others may come from.
+    #[serde(default)]
+    pub learning: Vec<String>,
     /// On the way out of use?
     #[serde(default)]
     pub drain: DrainStatus,
@@ -284,6 +288,7 @@ impl Status {
             conflicts,
             operation: Operation {
                 synced,
+                learning: parts.speaker.learning,
                 drain: parts.drain,
             },
             ranges,

@@ -449,4 +449,4 @@ pub fn duration(secs: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -9,6 +9,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post};
 use rcni_control::events::EventsRequest;
+use rcni_control::health;
 use rcni_control::log::LevelOrder;
 use rcni_control::server::within;
 use rcni_control::text::escape;
@@ -38,7 +39,16 @@ pub fn router(asker: Arc<Asker>) -> Router {
             post(compare).layer(DefaultBodyLimit::max(CANDIDATE_BYTES)),
         )
         .route("/v1/log", get(level).post(set_level))
+        .with_state(asker.clone())
+        .merge(public(asker))
+}
+
+/// What tells nothing that is secret, and changes nothing.
+pub fn public(asker: Arc<Asker>) -> Router {
+    Router::new()
         .route("/metrics", get(numbers))
+        .route("/healthz", get(lives))
+        .route("/readyz", get(ready))
         .with_state(asker)
 }
 
@@ -52,6 +62,21 @@ async fn status(State(asker): State<Arc<Asker>>) -> Response {
 async fn numbers(State(asker): State<Arc<Asker>>) -> Response {
     match within(asker.numbers()).await {
         Ok(out) => ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], out.into_text()).into_response(),
+        Err(instead) => instead,
+    }
+}
+
+/// The sessions' thread answers, so it lives.
+async fn lives(State(asker): State<Arc<Asker>>) -> Response {
+    match within(asker.status()).await {
+        Ok(_) => "ok\n".into_response(),
+        Err(instead) => instead,
+    }
+}
+
+async fn ready(State(asker): State<Arc<Asker>>) -> Response {
+    match within(asker.checks()).await {
+        Ok(checks) => health::answer(&checks),
         Err(instead) => instead,
     }
 }

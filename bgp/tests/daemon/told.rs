@@ -1,6 +1,7 @@
 //! What a running daemon tells of what has happened, and what it logs.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -263,6 +264,87 @@ fn a_groups_members_may_ask() {
         .unwrap();
     let data = wait("the socket is there", || std::fs::metadata(&socket).ok());
     assert_eq!((data.mode() & 0o777, data.gid()), (0o660, 4242));
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// What a request is answered with over TCP: the status line's code, and the body.
+fn over_tcp(namespace: &Namespace, request: &str) -> (u16, String) {
+    let request = format!("{request} HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n");
+    let answer = namespace.run(move || async move {
+        let mut stream = TcpStream::connect("127.0.0.1:9179").unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    });
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (
+        head.split(' ').nth(1).unwrap().parse().unwrap(),
+        body.to_owned(),
+    )
+}
+
+#[test]
+fn readiness_and_numbers_are_there_for_everybody_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = pair();
+    let (file, socket) = (folder.path().join("a.yaml"), folder.path().join("a.sock"));
+    std::fs::write(&file, config_a()).unwrap();
+    let start = |log: Stdio| {
+        let mut command = a.command(PROGRAM);
+        command
+            .args(["run", "--metrics-address", "127.0.0.1:9179", "--config"])
+            .arg(&file);
+        command
+            .arg("--socket")
+            .arg(&socket)
+            .stderr(log)
+            .spawn()
+            .unwrap()
+    };
+    let mut child = start(Stdio::null());
+    wait("it answers", || socket.exists().then_some(()));
+    assert_eq!(over_tcp(&a, "GET /healthz"), (200, "ok\n".to_owned()));
+    let (code, why) = over_tcp(&a, "GET /readyz");
+    assert_eq!(code, 503, "{why}");
+    assert!(
+        why.contains("[-]end-of-rib failed: waiting for the initial routes of other\n"),
+        "{why}"
+    );
+    assert!(
+        why.contains("[-]sessions failed: none of 1 sessions is established\n"),
+        "{why}"
+    );
+    let _other = Daemon::start(&b, folder.path(), "b", &config_b());
+    wait("it is ready", || {
+        (over_tcp(&a, "GET /readyz").0 == 200).then_some(())
+    });
+    let (code, numbers) = over_tcp(&a, "GET /metrics");
+    assert_eq!(code, 200);
+    for line in [
+        "rcni_bgp_peer_up{peer=\"other\"} 1\n",
+        "rcni_bgp_complete 1\n",
+    ] {
+        assert!(numbers.contains(line), "{numbers}");
+    }
+    // Secrets and orders are for the socket.
+    for request in [
+        "GET /v1/status",
+        "GET /v1/events",
+        "POST /v1/drain",
+        "POST /v1/log",
+    ] {
+        assert_eq!(over_tcp(&a, request).0, 404, "{request}");
+    }
+    // A second one finds the port taken, and says so.
+    let second = start(Stdio::piped()).wait_with_output().unwrap();
+    assert_eq!(second.status.code(), Some(1));
+    let said = String::from_utf8(second.stderr).unwrap();
+    assert!(
+        said.contains("cannot listen on --metrics-address 127.0.0.1:9179"),
+        "{said}"
+    );
     child.kill().unwrap();
     child.wait().unwrap();
 }

@@ -1,6 +1,7 @@
-//! The daemon's end of the control socket.
+//! The daemon's end: the control socket, and a TCP address for those who measure.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,9 +9,10 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use hyper::rt::{Read, Write};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::UnixStream;
+use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
@@ -18,7 +20,7 @@ use tracing::{debug, warn};
 use crate::jitter::jitter;
 use crate::socket::ControlSocket;
 
-/// Requests that are served at one time.
+/// Requests that are served at one time, of each listener.
 const CLIENTS: usize = 16;
 /// For a whole request with its answer.
 const REQUEST: Duration = Duration::from_secs(10);
@@ -44,7 +46,7 @@ pub async fn serve(socket: ControlSocket, router: Router) {
     while let Ok(place) = places.clone().acquire_owned().await {
         match listener.accept().await {
             Ok((stream, _)) => {
-                tokio::spawn(client(stream, router.clone(), place));
+                tokio::spawn(client(TokioIo::new(stream), router.clone(), place));
             }
             Err(error) => {
                 warn!(%error, "cannot accept on the control socket");
@@ -54,12 +56,51 @@ pub async fn serve(socket: ControlSocket, router: Router) {
     }
 }
 
-async fn client(stream: UnixStream, router: Router, _place: OwnedSemaphorePermit) {
+/// The same on a TCP address, where everybody may ask who reaches it: the router must tell no secrets, and
+/// change nothing.
+pub async fn serve_tcp(listener: TcpListener, router: Router) {
+    let router = router.layer(DefaultBodyLimit::max(0));
+    let places = Arc::new(Semaphore::new(CLIENTS));
+    // As above.
+    while let Ok(place) = places.clone().acquire_owned().await {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                tokio::spawn(client(TokioIo::new(stream), router.clone(), place));
+            }
+            Err(error) => {
+                warn!(%error, "cannot accept on the metrics address");
+                sleep(jitter(ACCEPT_PAUSE)).await;
+            }
+        }
+    }
+}
+
+/// Listens on `address`. Must be called within a runtime.
+///
+/// # Errors
+/// A sentence that names the address and what to do.
+pub fn listen(address: SocketAddr) -> Result<TcpListener, String> {
+    let bound = std::net::TcpListener::bind(address).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        TcpListener::from_std(listener)
+    });
+    bound.map_err(|error| {
+        format!(
+            "cannot listen on --metrics-address {address}: {error}; give it a free port, and an address \
+             that this node has"
+        )
+    })
+}
+
+async fn client<S>(stream: TokioIo<S>, router: Router, _place: OwnedSemaphorePermit)
+where
+    TokioIo<S>: Read + Write + Unpin + Send + 'static,
+{
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER)
         .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        .serve_connection(stream, TowerToHyperService::new(router));
     match timeout(REQUEST, served).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => debug!(%error, "control request failed"),

@@ -193,19 +193,22 @@ impl Speaker {
     #[must_use]
     pub fn unready(&self, now: Instant) -> Vec<&str> {
         match self.drain {
-            DrainState::Returning(Return::Learning(since)) => {
-                let awaited = self.unlearned(since).filter(|(_, until)| *until > now);
-                let awaited = awaited.map(|(peer, _)| peer.config.name.as_str());
-                let others = self.others_until(since).filter(|until| *until > now);
-                let others = others.into_iter().flat_map(|_| self.neighbors.expecting());
-                awaited.chain(others).collect()
-            }
+            DrainState::Returning(Return::Learning(since)) => self.expected(since, now).collect(),
             DrainState::Returning(Return::Installing(_)) => Vec::new(),
             _ => {
                 let untold = self.neighbors.iter().filter(|peer| !self.is_told(peer));
                 untold.map(|peer| peer.config.name.as_str()).collect()
             }
         }
+    }
+
+    /// Whose initial routes are waited for by who has begun to at `since`.
+    pub(super) fn expected(&self, since: Instant, now: Instant) -> impl Iterator<Item = &str> {
+        let awaited = self.unlearned(since).filter(move |(_, until)| *until > now);
+        let awaited = awaited.map(|(peer, _)| peer.config.name.as_str());
+        let others = self.others_until(since).filter(|until| *until > now);
+        let others = others.into_iter().flat_map(|_| self.neighbors.expecting());
+        awaited.chain(others)
     }
 
     /// Is there nothing left to be sent to the peer?

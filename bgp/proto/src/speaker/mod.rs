@@ -95,6 +95,8 @@ pub struct Speaker {
     links: BTreeMap<ConnId, Link>,
     rib: Rib,
     deferral: Deferral,
+    /// When it was started, while it runs.
+    started: Option<Instant>,
     /// The next `Start` follows an earlier run whose routes are in the kernel.
     restarting: bool,
     drain: DrainState,
@@ -118,6 +120,7 @@ impl Speaker {
             rib: Rib::new(&config.networks, neighbors.len(), config.multipath()),
             neighbors,
             deferral: Deferral::Stopped,
+            started: None,
             restarting: config.restarting,
             drain: DrainState::Off,
             ids: ConnIds::default(),
@@ -266,7 +269,7 @@ impl Speaker {
 
     /// A snapshot.
     #[must_use]
-    pub fn status(&self, _now: Instant) -> SpeakerStatus {
+    pub fn status(&self, now: Instant) -> SpeakerStatus {
         let mut own: Vec<Family> = self.config.networks.iter().map(Family::of).collect();
         own.sort_unstable();
         own.dedup();
@@ -277,6 +280,7 @@ impl Speaker {
             asn: self.config.asn,
             router_id: self.config.router_id,
             synced: self.deferral == Deferral::Done,
+            learning: self.learning(now),
             drain: self.drain,
             prefixes: self.rib.loc().len(),
             peers: peers.collect(),
@@ -285,10 +289,17 @@ impl Speaker {
         }
     }
 
+    fn learning(&self, now: Instant) -> Vec<String> {
+        let since = self.started.into_iter();
+        let names = since.flat_map(|since| self.expected(since, now));
+        names.map(str::to_owned).collect()
+    }
+
     fn start(&mut self, now: Instant) {
         if self.deferral != Deferral::Stopped {
             return;
         }
+        self.started = Some(now);
         // Own networks are known from the beginning; what peers say comes after this.
         self.deferral = Deferral::Waiting(now);
         if !self.restarting || self.drain == DrainState::Closed {
@@ -307,6 +318,7 @@ impl Speaker {
             return;
         }
         self.deferral = Deferral::Stopped;
+        self.started = None;
         for index in 0..self.neighbors.len() {
             self.feed_peer(index, PeerInput::Stop(mode), now);
         }

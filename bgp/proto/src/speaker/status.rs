@@ -27,6 +27,10 @@ pub struct SpeakerStatus {
     pub router_id: Ipv4Addr,
     /// False while route selection waits for End-of-RIB after a restart.
     pub synced: bool,
+    /// Whose initial routes are still waited for since `Start`, by the rule of a restart
+    /// ([`restart`](super::restart)), also where nothing is held back for them; ranges and links where
+    /// others may come from among them.
+    pub learning: Vec<String>,
     /// On the way out of use?
     pub drain: DrainState,
     /// Prefixes in the Loc-RIB, own networks included.

@@ -101,12 +101,61 @@ fn the_kernels_side_is_told_in_prometheus_words() {
         .map(|(key, value)| (key.to_owned(), value))
         .collect();
     assert_eq!(samples, expected);
-    // Documented, each of them.
+    documented(&samples);
+}
+
+/// Each of them.
+fn documented(samples: &BTreeMap<String, u64>) {
     let readme = include_str!("../../../README.md");
     for key in samples.keys() {
         let name = key.split('{').next().unwrap();
-        assert!(readme.contains(&format!("`{name}")), "{name}");
+        assert!(readme.contains(&format!("`{name}`")), "{name}");
     }
+}
+
+#[test]
+fn sessions_are_told_by_peer_and_nothing_by_prefix() {
+    use crate::control::render::tests::{down, peer, status};
+    let mut tor_a = peer("tor-a", "10.0.1.1");
+    tor_a.prefixes_by_family.ipv4 = tor_a.prefixes;
+    tor_a.details.messages.sent.total = 9;
+    tor_a.details.messages.sent.updates = 4;
+    let cease = ("Cease".to_owned(), 2);
+    tor_a.details.messages.sent.notifications = [cease].into();
+    let mut out = Exposition::default();
+    sessions(&mut out, &status(vec![tor_a, down("tor-b", "10.0.2.1")]));
+    let samples = strictly_parsed(&out.into_text());
+    for (key, value) in [
+        (r#"rcni_bgp_peers{state="established"}"#, 1),
+        (r#"rcni_bgp_peers{state="down"}"#, 1),
+        (r#"rcni_bgp_peer_up{peer="tor-a"}"#, 1),
+        (r#"rcni_bgp_peer_up{peer="tor-b"}"#, 0),
+        (
+            r#"rcni_bgp_peer_last_error_age_seconds{peer="tor-b",class="refused"}"#,
+            4,
+        ),
+        (
+            r#"rcni_bgp_peer_messages_total{peer="tor-a",direction="sent",type="other"}"#,
+            3,
+        ),
+        (
+            r#"rcni_bgp_peer_prefixes{peer="tor-a",family="ipv4",state="installed"}"#,
+            2,
+        ),
+        (r#"rcni_bgp_drain{state="off"}"#, 0),
+        ("rcni_bgp_complete", 1),
+    ] {
+        assert_eq!(samples.get(key), Some(&value), "{key}\n{samples:#?}");
+    }
+    documented(&samples);
+}
+
+#[test]
+fn the_rest_is_documented_too() {
+    let mut out = Exposition::default();
+    bfd(&mut out, &crate::bfd::Report::default());
+    links(&mut out, &crate::discovery::Links::default());
+    documented(&strictly_parsed(&out.into_text()));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::control::model::{
     VERSION,
 };
 
-fn peer(name: &str, address: &str) -> Peer {
+pub(in crate::control) fn peer(name: &str, address: &str) -> Peer {
     Peer {
         name: name.to_owned(),
         address: address.parse().unwrap(),
@@ -36,7 +36,7 @@ fn peer(name: &str, address: &str) -> Peer {
     }
 }
 
-fn down(name: &str, address: &str) -> Peer {
+pub(in crate::control) fn down(name: &str, address: &str) -> Peer {
     Peer {
         state: "Active".to_owned(),
         since_seconds: 4,
@@ -52,7 +52,7 @@ fn down(name: &str, address: &str) -> Peer {
     }
 }
 
-fn status(peers: Vec<Peer>) -> Status {
+pub(in crate::control) fn status(peers: Vec<Peer>) -> Status {
     Status {
         slowest_step_micros: 1_500,
         configuration: Configuration::default(),
@@ -84,6 +84,7 @@ fn status(peers: Vec<Peer>) -> Status {
         conflicts: vec![],
         operation: Operation {
             synced: true,
+            learning: vec![],
             drain: DrainStatus::default(),
         },
         bfd: BfdSockets::default(),

@@ -5,6 +5,7 @@ pub mod events;
 pub mod log;
 
 use std::io::{self, IsTerminal, Write};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use crate::client::AskError;
@@ -21,6 +22,18 @@ pub enum Output {
     Table,
     /// As the daemon said it.
     Json,
+}
+
+/// Where a daemon is asked, beside its socket's path.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ServeOptions {
+    /// A group, by name or number, whose members may ask on the control socket as well as root, and order
+    #[arg(long, value_name = "GROUP")]
+    pub socket_group: Option<String>,
+    /// Answer /metrics, /healthz and /readyz on this address, too, to everybody who reaches it: such as
+    /// 10.0.1.11:9179, or [::]:9179 for all. Default: nowhere
+    #[arg(long, value_name = "IP:PORT")]
+    pub metrics_address: Option<SocketAddr>,
 }
 
 /// How a daemon logs.
