@@ -20,6 +20,7 @@ pub mod core;
 pub mod daemon;
 pub mod discovery;
 pub mod drained;
+pub mod explain;
 pub mod fib;
 pub mod log;
 pub mod marker;

@@ -28,6 +28,7 @@ use crate::state::{State, StateError};
 use crate::sysctl::{self, SysctlError, Sysctls};
 use crate::table::apply::TableError;
 use crate::table::keeper::{Keeper, LegacyWatch};
+use crate::table::model::RuleSet;
 use crate::table::runner::Runner;
 use crate::uplink::{self, UplinkError};
 
@@ -113,6 +114,8 @@ pub struct Agent<R> {
     preferred: Option<std::path::PathBuf>,
     compat_mode: CompatMode,
     sources: Sources,
+    /// As they should be, with the addresses that the node has.
+    rules: Vec<RuleSet>,
     /// Why uplinks without carrier are not left out.
     linkdown: Option<String>,
 }
@@ -131,6 +134,7 @@ impl<R: Runner + Clone> Agent<R> {
             preferred: None,
             compat_mode,
             sources: Sources::default(),
+            rules: Vec::new(),
             linkdown: None,
         }
     }
@@ -139,12 +143,7 @@ impl<R: Runner + Clone> Agent<R> {
     #[must_use]
     pub fn fixed(&self) -> Fixed {
         Fixed {
-            pod_cidrs: self
-                .desired
-                .blackholes
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
+            pod_cidrs: self.desired.blackholes.clone(),
             conflist: self.desired.conflist.path.display().to_string(),
             refresh: self.refresh,
         }
@@ -160,8 +159,8 @@ impl<R: Runner + Clone> Agent<R> {
             Err(error) => pass.failures.push(error.into()),
         }
         // After what takes no time: on a node with many rules, reading them takes a second.
-        let rules = self.sources.rules(&self.desired);
-        let (found, failures) = self.tables.ensure(&rules, &mut self.state).await;
+        self.rules = self.sources.rules(&self.desired);
+        let (found, failures) = self.tables.ensure(&self.rules, &mut self.state).await;
         pass.repaired.extend(found);
         pass.failures.extend(failures);
         if pass.failures.is_empty() {
@@ -299,7 +298,7 @@ impl<R: Runner + Clone> Agent<R> {
             let pass = self.pass().await;
             pass.log_changes(verb);
             schedule.report(&pass);
-            told.passed(&pass, self.notes(), std::time::Instant::now());
+            told.passed(&pass, self.notes(), &self.rules, std::time::Instant::now());
             if pass.is_ready() {
                 verb = REPAIRED;
             }

@@ -5,6 +5,8 @@ mod address;
 mod common;
 #[path = "dual/drain.rs"]
 mod drain;
+#[path = "dual/explained.rs"]
+mod explained;
 
 use std::net::IpAddr;
 

@@ -3,6 +3,7 @@
 mod check;
 mod clean;
 mod drain;
+mod explain;
 mod metrics;
 mod peer;
 mod reload;
@@ -43,6 +44,7 @@ Examples:
   rcni-bgp status -o json | jq .peers   the same for programs
   rcni-bgp routes 10.244.2.0/24         every path of it, and why it is in use or not
   rcni-bgp events --since 10m           what has happened
+  rcni-bgp explain 10.244.2.17          how does a packet get there, and if not, why?
   rcni-bgp peer shutdown tor --message \"new line card, back at 5\"
 
 Exit codes: 0 fine; 2 configuration or order refused, or the daemon cannot be asked; 1 everything else
@@ -97,6 +99,18 @@ Examples:
   rcni-bgp routes 10.244.2.17 --covering         all that could carry this address
   rcni-bgp routes -o json | jq '.routes[] | select(.state == \"rejected\")'")]
     Routes(routes::Options),
+    /// Say how a packet gets to an address from this node, and what is wrong if something is
+    #[command(after_help = "\
+One sentence first; then what it rests on: the kernel's route and next hops with their links and
+neighbours, the BGP paths that competed and why each lost, what rules do (felix-lite tells), and the
+last changes. Run it on the node, in its network namespace.
+
+Exit code: 0 nothing wrong was found; 1 something is wrong; 2 the daemon cannot be asked.
+
+Examples:
+  rcni-bgp explain 10.244.2.17
+  rcni-bgp explain fd00:10:244:2::11 -o json | jq .verdict")]
+    Explain(explain::Options),
     /// Show what has happened: sessions with the causes of their ends, kernel routes that were put back,
     /// links, reloads
     #[command(after_help = "\
@@ -232,6 +246,7 @@ pub fn main() -> ExitCode {
         Command::Status(options) => status::run(&options),
         Command::Metrics(options) => metrics::run(&options),
         Command::Routes(options) => routes::run(options),
+        Command::Explain(options) => explain::run(&options),
         Command::Events { options, asked } => options.run(PROGRAM, &asked.socket),
         Command::Log { options, asked } => options.run(PROGRAM, &asked.socket),
         Command::Peer(options) => peer::run(options),

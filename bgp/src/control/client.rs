@@ -4,6 +4,7 @@ use std::path::Path;
 
 use bytes::Bytes;
 use rcni_control::client::Client;
+use rcni_control::events::{EventsPage, EventsRequest};
 use serde::de::DeserializeOwned;
 
 use super::PROGRAM;
@@ -44,6 +45,14 @@ pub async fn routes(path: &Path, request: &RoutesRequest) -> Result<RoutesPage, 
     let query = serde_urlencoded::to_string(request).unwrap_or_default();
     let answer = at(path).get(&format!("/v1/routes?{query}")).await?;
     at(path).read(&answer)
+}
+
+/// Asks for what has happened; also returns the answer's text as it came.
+///
+/// # Errors
+/// [`AskError`]; [`AskError::Rejected`] if `since` is no time.
+pub async fn events(path: &Path, request: &EventsRequest) -> Result<(EventsPage, Bytes), AskError> {
+    understood(path, at(path).get(&request.uri()).await?)
 }
 
 /// Gives an order; what the daemon says to it.

@@ -89,7 +89,7 @@ pub struct Attributes {
 }
 
 impl Attributes {
-    fn new(attributes: &PathAttributes) -> Self {
+    pub(crate) fn new(attributes: &PathAttributes) -> Self {
         let standard = attributes.communities.iter();
         let standard = standard.map(|value| Community::Standard(*value));
         let extended = attributes.extended_communities().iter();

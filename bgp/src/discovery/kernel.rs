@@ -130,7 +130,7 @@ fn name_of(attributes: &[u8]) -> Option<String> {
     Some(String::from_utf8_lossy(name).into_owned())
 }
 
-fn is_pod_link(name: &str) -> bool {
+pub(crate) fn is_pod_link(name: &str) -> bool {
     let hash = name.strip_prefix(POD_LINKS);
     name.len() == POD_LINK_LEN
         && hash.is_some_and(|hash| hash.bytes().all(|byte| byte.is_ascii_hexdigit()))

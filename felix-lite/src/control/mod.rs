@@ -6,6 +6,7 @@
 //!
 //! The agent waits for nobody: it leaves what is true in [`told`], and who asks reads that.
 
+pub mod explain;
 pub mod metrics;
 pub mod model;
 pub mod render;

@@ -14,6 +14,7 @@ use rcni_control::exposition;
 use rcni_control::health;
 use rcni_control::log::{LevelOrder, Levels};
 
+use super::explain::ExplainRequest;
 use super::metrics;
 use super::told::Told;
 
@@ -33,6 +34,7 @@ pub fn router(known: Known) -> Router {
     Router::new()
         .route("/v1/status", get(status))
         .route("/v1/events", get(events))
+        .route("/v1/explain", get(explain))
         .route("/v1/log", get(level).post(set_level))
         .with_state(Arc::new(known.clone()))
         .merge(public(known))
@@ -63,6 +65,16 @@ async fn lives() -> Response {
 
 async fn ready(State(known): State<Arc<Known>>) -> Response {
     health::answer(&known.told.checks(Instant::now()))
+}
+
+async fn explain(
+    State(known): State<Arc<Known>>,
+    Query(request): Query<ExplainRequest>,
+) -> Response {
+    match request.address() {
+        Ok(address) => Json(known.told.explain(address, Instant::now())).into_response(),
+        Err(text) => (StatusCode::BAD_REQUEST, text).into_response(),
+    }
 }
 
 async fn events(State(known): State<Arc<Known>>, Query(request): Query<EventsRequest>) -> Response {

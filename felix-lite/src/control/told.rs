@@ -1,12 +1,16 @@
 //! What is true of the node, as the last pass found it.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rcni_config::Cidr;
 use rcni_control::health::Check;
 
+use super::explain::{Explanation, explain};
 use super::model::{Status, VERSION};
 use crate::agent::Pass;
+use crate::table::model::RuleSet;
 
 /// A pass takes a second on a node with many rules; who has not ended one for so long beyond the interval
 /// hangs.
@@ -20,7 +24,7 @@ pub struct Told(Arc<Mutex<Known>>);
 #[derive(Clone, Debug, Default)]
 pub struct Fixed {
     /// The node's own.
-    pub pod_cidrs: Vec<String>,
+    pub pod_cidrs: Vec<Cidr>,
     /// The network configuration's path.
     pub conflist: String,
     /// How often everything is looked at.
@@ -39,6 +43,8 @@ struct Known {
     failed_passes: u64,
     repaired: u64,
     notes: Vec<String>,
+    /// As they should be.
+    rules: Vec<RuleSet>,
 }
 
 impl Told {
@@ -55,12 +61,16 @@ impl Told {
             failed_passes: 0,
             repaired: 0,
             notes: Vec::new(),
+            rules: Vec::new(),
         })))
     }
 
     /// A pass has ended. What the passes before the node was ready have changed is no repair.
-    pub fn passed(&self, pass: &Pass, notes: Vec<String>, now: Instant) {
+    pub fn passed(&self, pass: &Pass, notes: Vec<String>, rules: &[RuleSet], now: Instant) {
         let mut known = self.lock();
+        if known.rules != rules {
+            known.rules = rules.to_vec();
+        }
         known.passes += 1;
         known.last_pass = Some(now);
         if known.ready_since.is_some() {
@@ -102,7 +112,12 @@ impl Told {
                 .chain(late)
                 .collect(),
             notes: known.notes.clone(),
-            pod_cidrs: known.fixed.pod_cidrs.clone(),
+            pod_cidrs: known
+                .fixed
+                .pod_cidrs
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
             conflist: known.fixed.conflist.clone(),
         }
     }
@@ -126,6 +141,15 @@ impl Told {
         let mut checks: Vec<Check> = parts.map(|part| Check::new(part, of(part))).into();
         checks.push(Check::new("agent", known.late(now).map_or(Ok(()), Err)));
         checks
+    }
+
+    /// What rules do with packets from and to an address.
+    #[must_use]
+    pub fn explain(&self, address: IpAddr, now: Instant) -> Explanation {
+        let known = self.lock();
+        let failures = known.failures.iter().map(|(_, text)| text.clone());
+        let failures = failures.chain(known.late(now)).collect();
+        explain(address, &known.fixed.pod_cidrs, &known.rules, failures)
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -180,19 +204,19 @@ mod tests {
             failed(&told, start),
             ["settings", "routes", "rules", "conflist"]
         );
-        told.passed(&pass(&["made"], false), vec![], start);
+        told.passed(&pass(&["made"], false), vec![], &[], start);
         assert_eq!(failed(&told, start), [""; 0]);
         let status = told.status(start);
         assert!(status.ready && status.repaired == 0, "{status:?}");
 
         // Somebody flushes the rules, and they cannot be put back.
-        told.passed(&pass(&["FORWARD"], true), vec![], start);
+        told.passed(&pass(&["FORWARD"], true), vec![], &[], start);
         assert_eq!(failed(&told, start), ["rules", "conflist"]);
         let status = told.status(start);
         assert!(!status.ready && status.failures.len() == 1, "{status:?}");
         assert_eq!((status.repaired, status.failed_checks), (1, 1));
 
-        told.passed(&pass(&[], false), vec![], start);
+        told.passed(&pass(&[], false), vec![], &[], start);
         assert!(told.status(start).ready);
         // It hangs.
         let later = start + Duration::from_secs(61);
