@@ -16,7 +16,7 @@ export RCNI_CACHE := $(CACHE)
 # Debian packages by what needs them. cc and libc are there wherever Rust links anything.
 PACKAGES_BUILD := gcc libc6-dev
 PACKAGES_DEMO  := iproute2 iptables iputils-ping
-PACKAGES_TEST  := $(PACKAGES_DEMO) debootstrap nftables procps
+PACKAGES_TEST  := $(PACKAGES_DEMO) debootstrap nftables procps tmux
 PACKAGES_FUZZ  := g++
 
 # install PACKAGES, those that are missing, and only those

@@ -28,3 +28,4 @@ pub mod memory;
 pub mod reload;
 pub mod tasks;
 pub mod transport;
+pub mod watch;

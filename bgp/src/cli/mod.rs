@@ -10,6 +10,7 @@ mod reload;
 mod routes;
 mod run;
 mod status;
+mod watch;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -129,6 +130,16 @@ Examples:
         #[command(flatten)]
         asked: Asked,
     },
+    /// Show sessions, rates and events as they are now, on a terminal
+    #[command(after_help = "\
+For 80 columns and 24 lines, or more; it goes on over a restart of the daemon. Keys: q ends, up and
+down (j, k, PageUp, PageDown, Home, End) scroll the peers.
+
+Exit code: 0 fine; 2 this is no terminal.
+
+Example:
+  ssh node7 -t rcni-bgp watch")]
+    Watch(watch::Options),
     /// Show or change what the running daemon logs
     #[command(after_help = "\
 Exit code: 0 fine; 2 that is no level, or the daemon cannot be asked.
@@ -248,6 +259,7 @@ pub fn main() -> ExitCode {
         Command::Routes(options) => routes::run(options),
         Command::Explain(options) => explain::run(&options),
         Command::Events { options, asked } => options.run(PROGRAM, &asked.socket),
+        Command::Watch(options) => watch::run(&options),
         Command::Log { options, asked } => options.run(PROGRAM, &asked.socket),
         Command::Peer(options) => peer::run(options),
         Command::Drain(options) => drain::run(&options),

@@ -449,4 +449,4 @@ pub fn duration(secs: u64) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+pub(crate) mod tests;

@@ -14,6 +14,7 @@ mod common;
 mod refused;
 mod strangers;
 mod told;
+mod watched;
 
 use std::io::Read;
 use std::time::{Duration, Instant};

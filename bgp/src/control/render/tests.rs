@@ -6,7 +6,7 @@ use crate::control::model::{
     VERSION,
 };
 
-pub(in crate::control) fn peer(name: &str, address: &str) -> Peer {
+pub(crate) fn peer(name: &str, address: &str) -> Peer {
     Peer {
         name: name.to_owned(),
         address: address.parse().unwrap(),
@@ -36,7 +36,7 @@ pub(in crate::control) fn peer(name: &str, address: &str) -> Peer {
     }
 }
 
-pub(in crate::control) fn down(name: &str, address: &str) -> Peer {
+pub(crate) fn down(name: &str, address: &str) -> Peer {
     Peer {
         state: "Active".to_owned(),
         since_seconds: 4,
@@ -52,7 +52,7 @@ pub(in crate::control) fn down(name: &str, address: &str) -> Peer {
     }
 }
 
-pub(in crate::control) fn status(peers: Vec<Peer>) -> Status {
+pub(crate) fn status(peers: Vec<Peer>) -> Status {
     Status {
         slowest_step_micros: 1_500,
         configuration: Configuration::default(),
