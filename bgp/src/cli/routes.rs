@@ -186,7 +186,8 @@ impl Printer {
                 0 => self.separator(),
                 _ => "\n".to_owned(),
             };
-            print(&format!("{begin}]}}\n"));
+            // All pages in one: nothing comes after it.
+            print(&format!("{begin}],\"next\":null}}\n"));
         }
         self.routes
     }

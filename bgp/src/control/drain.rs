@@ -10,6 +10,7 @@ const WAITING_SHOWN: usize = 20;
 
 /// The whole request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DrainOrder {
     /// What to do.
@@ -21,6 +22,7 @@ pub struct DrainOrder {
 
 /// What can be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Step {
     /// Announce everything with GRACEFUL_SHUTDOWN.
@@ -76,6 +78,7 @@ impl DrainError {
 
 /// Whether the node is in use.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct DrainStatus {
     /// `off`, `draining` (announced with GRACEFUL_SHUTDOWN), `drained` (no sessions) or `returning`

@@ -37,6 +37,7 @@ pub const VERSION: u32 = 1;
 
 /// The whole answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
     /// [`VERSION`].
@@ -83,6 +84,7 @@ pub struct Status {
 
 /// Whether routes are complete, and the node in use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Operation {
     /// False after a restart, as long as route selection waits for the peers' End-of-RIB
     /// (RFC 4724 §4.1): what they send is not in the kernel yet, what was there stays.
@@ -99,6 +101,7 @@ pub struct Operation {
 
 /// One network, or a part of it, on two nodes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Conflict {
     /// What is announced.
@@ -113,6 +116,7 @@ pub struct Conflict {
 
 /// One session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Peer {
     /// Configured name.
@@ -153,6 +157,7 @@ pub struct Peer {
 
 /// Route counts of one peer by family.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ByFamily {
     /// Of IPv4 unicast.
     pub ipv4: Prefixes,
@@ -182,6 +187,7 @@ impl Peer {
 
 /// Why a connection or an attempt ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct LastError {
     /// A word for scripts: `refused`, `unreachable`, `timed-out`, `wrong-as`, ….
@@ -194,6 +200,7 @@ pub struct LastError {
 
 /// Route counts of one peer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Prefixes {
     /// All that it has announced.

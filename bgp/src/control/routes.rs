@@ -22,6 +22,7 @@ const LOCAL_PREF: u32 = 100;
 
 /// The whole answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RoutesPage {
     /// [`VERSION`].
@@ -35,6 +36,7 @@ pub struct RoutesPage {
 
 /// One path of one prefix.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Route {
     /// The prefix.
@@ -62,6 +64,7 @@ pub struct Route {
 
 /// What a path says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Attributes {
     /// NEXT_HOP; a link-local address beside it in parentheses. Null for own networks.

@@ -13,6 +13,7 @@ pub const VERSION: u32 = 1;
 
 /// The whole answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Facts {
     /// [`VERSION`].
@@ -31,6 +32,7 @@ pub struct Facts {
 
 /// What is wrong, or that nothing is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Verdict {
     /// Nothing wrong was found.
     pub ok: bool,
@@ -40,6 +42,7 @@ pub struct Verdict {
 
 /// The kernel's side.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Kernel {
     /// Why it could not be asked.
@@ -52,6 +55,7 @@ pub struct Kernel {
 
 /// A route of the kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Used {
     /// `10.244.2.0/24`.
@@ -75,6 +79,7 @@ pub struct Used {
 
 /// One way.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Hop {
     /// Null: the address itself is on the link.
@@ -87,6 +92,7 @@ pub struct Hop {
 
 /// A link.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Link {
     /// `eth0`.
@@ -111,6 +117,7 @@ impl Link {
 
 /// The daemon's side.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Bgp {
     /// Why it could not be asked.
@@ -131,6 +138,7 @@ pub struct Bgp {
 
 /// felix-lite's side.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Rules {
     /// Why it could not be asked.

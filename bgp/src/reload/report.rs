@@ -12,6 +12,7 @@ pub const VERSION: u32 = 1;
 
 /// What `POST /v1/compare` takes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Candidate {
     /// The file's name in errors.
     pub name: String,
@@ -21,6 +22,7 @@ pub struct Candidate {
 
 /// What happens to a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Effect {
     /// Its session stays.
@@ -48,6 +50,7 @@ impl Effect {
 
 /// One peer, or a range with all of its peers, that is concerned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct PeerReport {
     /// Configured name.
@@ -87,6 +90,7 @@ impl PeerReport {
 
 /// The whole answer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     /// [`VERSION`].

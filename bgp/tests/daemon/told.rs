@@ -35,6 +35,46 @@ fn text(event: &Value) -> &str {
     event["text"].as_str().unwrap()
 }
 
+/// What `-o json` prints is as its schema says.
+fn fits(name: &str, answer: &Value) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/observability/schemas");
+    let schema = std::fs::read(folder.join(format!("{name}.json"))).unwrap();
+    let schema: Value = serde_json::from_slice(&schema).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let errors: Vec<String> = validator
+        .iter_errors(answer)
+        .map(|error| error.to_string())
+        .collect();
+    assert!(errors.is_empty(), "{name}: {errors:#?}\n{answer:#}");
+}
+
+#[test]
+fn what_is_printed_as_json_is_as_its_schema_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = pair();
+    let daemon = Daemon::start(&a, folder.path(), "a", &config_a());
+    let answer = |arguments: &[&str]| -> Value {
+        let output = ask(&daemon, &[arguments, &["-o", "json"]].concat());
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    wait("it answers", || daemon.json());
+    // Down, and up.
+    fits("bgp-status", &answer(&["status"]));
+    let _other = Daemon::start(&b, folder.path(), "b", &config_b());
+    daemon.established();
+    fits("bgp-status", &answer(&["status"]));
+    fits("bgp-status", &answer(&["status", "other"]));
+    fits("events", &answer(&["events"]));
+    wait("routes", || {
+        answer(&["routes"])["routes"]
+            .as_array()
+            .filter(|all| all.len() > 2)
+            .map(drop)
+    });
+    fits("bgp-explain", &answer(&["explain", "10.244.2.7"]));
+    fits("bgp-routes", &answer(&["routes"]));
+}
+
 #[test]
 fn events_name_causes_and_counts_and_can_be_followed_over_a_restart() {
     let folder = tempfile::tempdir().unwrap();
@@ -291,19 +331,19 @@ fn readiness_and_numbers_are_there_for_everybody_and_nothing_else() {
     let (a, b) = pair();
     let (file, socket) = (folder.path().join("a.yaml"), folder.path().join("a.sock"));
     std::fs::write(&file, config_a()).unwrap();
-    let start = |log: Stdio| {
+    let start = |socket: &Path, log: Stdio| {
         let mut command = a.command(PROGRAM);
         command
             .args(["run", "--metrics-address", "127.0.0.1:9179", "--config"])
             .arg(&file);
         command
             .arg("--socket")
-            .arg(&socket)
+            .arg(socket)
             .stderr(log)
             .spawn()
             .unwrap()
     };
-    let mut child = start(Stdio::null());
+    let mut child = start(&socket, Stdio::null());
     wait("it answers", || socket.exists().then_some(()));
     assert_eq!(over_tcp(&a, "GET /healthz"), (200, "ok\n".to_owned()));
     let (code, why) = over_tcp(&a, "GET /readyz");
@@ -338,7 +378,9 @@ fn readiness_and_numbers_are_there_for_everybody_and_nothing_else() {
         assert_eq!(over_tcp(&a, request).0, 404, "{request}");
     }
     // A second one finds the port taken, and says so.
-    let second = start(Stdio::piped()).wait_with_output().unwrap();
+    let second = start(&folder.path().join("c.sock"), Stdio::piped())
+        .wait_with_output()
+        .unwrap();
     assert_eq!(second.status.code(), Some(1));
     let said = String::from_utf8(second.stderr).unwrap();
     assert!(

@@ -18,8 +18,6 @@ impl Screen {
         };
         let begun = screen.tmux(&["new-session", "-d", "-x", "80", "-y", "24", command]);
         assert!(begun.is_some(), "tmux is needed (package tmux)");
-        // What it ended with stays to be read.
-        screen.tmux(&["set-option", "-g", "remain-on-exit", "on"]);
         screen
     }
 
@@ -62,7 +60,8 @@ fn sessions_and_events_are_on_80_by_24_and_q_ends() {
     let mut daemon = Daemon::start(&a, folder.path(), "a", &config_a());
     wait("it answers", || daemon.json());
     let socket = daemon.socket.display();
-    let command = format!("{PROGRAM} watch --interval 200ms --socket {socket}; echo ended with $?");
+    let command =
+        format!("{PROGRAM} watch --interval 200ms --socket {socket}; echo ended with $?; sleep 60");
     let screen = Screen::start(folder.path(), &command);
     screen.wait_for("0 of 1 peers established");
     let _other = Daemon::start(&b, folder.path(), "b", &config_b());

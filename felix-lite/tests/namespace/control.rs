@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -26,6 +27,38 @@ fn ask(node: &Node, command: &str) -> (Option<i32>, String) {
         output.status.code(),
         String::from_utf8(output.stdout).unwrap(),
     )
+}
+
+/// What is answered is as its schema says.
+fn fits(name: &str, answer: &Value) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/observability/schemas");
+    let schema = fs::read(folder.join(format!("{name}.json"))).unwrap();
+    let schema: Value = serde_json::from_slice(&schema).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let errors: Vec<String> = validator
+        .iter_errors(answer)
+        .map(|error| error.to_string())
+        .collect();
+    assert!(errors.is_empty(), "{name}: {errors:#?}\n{answer:#}");
+}
+
+#[test]
+fn rules_are_explained_for_an_address() {
+    let node = Node::new();
+    let running = node.run();
+    let (code, body) = get(&node, "/v1/explain?address=10.244.1.7");
+    assert_eq!(code, 200, "{body}");
+    let answer: Value = serde_json::from_str(&body).unwrap();
+    fits("felix-explain", &answer);
+    assert_eq!(answer["ownPodRange"], true);
+    assert!(
+        body.contains("accepted: from a pod of this node") && body.contains("MASQUERADE"),
+        "{body}"
+    );
+    let (code, body) = get(&node, "/v1/explain?address=nowhere");
+    assert_eq!(code, 400);
+    assert!(body.contains("nowhere is no address"), "{body}");
+    running.stop();
 }
 
 #[test]

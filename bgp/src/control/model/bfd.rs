@@ -10,6 +10,7 @@ use crate::bfd::{Report, Reported};
 
 /// One session of BFD.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Bfd {
     /// `AdminDown`, `Down`, `Init` or `Up`.
@@ -40,6 +41,7 @@ pub struct Bfd {
 
 /// Times in use, in microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Intervals {
     /// Between own packets, before jitter; null: none are sent.
@@ -52,6 +54,7 @@ pub struct Intervals {
 
 /// Numbers of packets.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Packets {
     /// To the peer.
@@ -66,6 +69,7 @@ pub struct Packets {
 
 /// What is true of BFD as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct BfdSockets {
     /// Dropped packets by reason, whoever sent them; all reasons.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// An established session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Session {
     /// Own end, `10.0.1.11:43210`.
@@ -25,6 +26,7 @@ pub struct Session {
 
 /// One capability; of multiprotocol there is one for each family.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Capability {
     /// `multiprotocol ipv4 unicast`, `graceful-restart`, …; `code 131` if it is not known.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// The file, and whether the daemon runs with what is in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Configuration {
     /// Its path.
@@ -20,6 +21,7 @@ pub struct Configuration {
 
 /// Why the file is not used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Refused {
     /// For so long.

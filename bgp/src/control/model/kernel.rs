@@ -10,6 +10,7 @@ use crate::fib::{FibStatus, ObjectsStatus, Ownership, Prefix};
 
 /// The kernel's side.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Kernel {
     /// Own route protocol number.
@@ -49,6 +50,7 @@ pub struct Kernel {
 
 /// What routes with several next hops use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct NextHops {
     /// `groups`: nexthop groups, shared by routes; `resilient`: such that keep flows where they are;
@@ -82,6 +84,7 @@ impl From<ObjectsStatus> for NextHops {
 
 /// What other programs do to own routes, and beside them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Others {
     /// Own routes that were put back or put right after somebody else changed them, since the start.
@@ -103,6 +106,7 @@ pub struct Others {
 
 /// How often own routes were put back or put right, by cause.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RepairedBy {
     /// Another program deleted it.
     pub deleted: u64,
@@ -127,6 +131,7 @@ impl From<Repairs> for RepairedBy {
 
 /// A route of another program.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ForeignRoute {
     /// Which.
@@ -177,6 +182,7 @@ impl ForeignRoute {
 
 /// A route that is not in the kernel, or not as BGP has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Failed {
     /// Which.
     pub prefix: String,

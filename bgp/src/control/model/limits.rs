@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// `maximumPrefixes` of a peer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Limits {
     /// `restart`, `shutdown`, `drop` or `warn`.
@@ -26,6 +27,7 @@ pub struct Limits {
 
 /// The limit of one family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Limit {
     /// Configured.
     pub limit: u32,

@@ -8,6 +8,7 @@ use crate::discovery::{Report, State};
 
 /// One link of a `peerInterface`, or of a link-local `peerIP`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Link {
     /// The BGPPeer's name.

@@ -6,6 +6,7 @@ use crate::transport::gate::Counts;
 
 /// Connections that others began, since the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Listener {
     /// From a peer's address or range, and let in.

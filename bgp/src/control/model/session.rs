@@ -11,6 +11,7 @@ use super::{Limits, Session};
 
 /// What kind of peer it is, and what was said so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Details {
     /// Our AS number towards it.
@@ -38,6 +39,7 @@ pub struct Details {
 
 /// Routes that are kept although the session in which they came is over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct Stale {
     /// All (RFC 4724).
@@ -67,6 +69,7 @@ impl Stale {
 
 /// Messages in both directions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Both {
     /// From the peer.
     pub received: Counts,
@@ -76,6 +79,7 @@ pub struct Both {
 
 /// Messages in one direction.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Counts {
     /// All.
     pub total: u64,
@@ -87,6 +91,7 @@ pub struct Counts {
 
 /// What was agreed; nulls and no families while not Established.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Negotiated {
     /// Seconds; 0 is none.
@@ -100,6 +105,7 @@ pub struct Negotiated {
 
 /// A peerRange.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Range {
     /// Configured name.

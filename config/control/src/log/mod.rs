@@ -136,6 +136,7 @@ struct Now {
 
 /// What `POST /v1/log` takes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LevelOrder {
     /// A level or directives; null: those of the start.
@@ -147,6 +148,7 @@ pub struct LevelOrder {
 
 /// What `GET /v1/log` and `POST /v1/log` answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct LevelStatus {
     /// Now.

@@ -106,7 +106,7 @@ impl Event {
             LinkDown => tor.shell("ip link set eth2 down").map(drop),
             RouterDrained => {
                 configure(tor, &["bgp graceful-shutdown"])?;
-                fabric.wait_moved()?;
+                fabric.wait_unused()?;
                 let away = ["neighbor NODES shutdown", "neighbor CORE shutdown"];
                 configure(tor, &away)
             }

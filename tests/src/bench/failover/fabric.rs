@@ -157,6 +157,22 @@ impl Fabric {
         )
     }
 
+    /// Waits until nobody sends to tor-a any more: nodes, and the core.
+    pub(super) fn wait_unused(&self) -> Result<()> {
+        wait_until(DEADLINE, "tor-a out of use", || -> Result<()> {
+            for (node, prefix, gateway) in [
+                ("node1", "10.244.2.0/24", "10.2.1.0"),
+                ("node1", "default", "10.2.1.0"),
+                ("node2", "10.244.1.0/24", "10.2.2.0"),
+                ("core", "10.244.1.0/24", "10.0.20.1"),
+                ("core", "10.255.1.1", "10.0.20.1"),
+            ] {
+                self.has_ways(node, prefix, &[gateway])?;
+            }
+            Ok(())
+        })
+    }
+
     /// Waits until tor-a itself knows every way.
     pub(super) fn wait_router(&self) -> Result<()> {
         wait_until(DEADLINE, "all routes on tor-a", || -> Result<()> {
