@@ -43,12 +43,12 @@ packages-demo:
 packages-test:
 	@$(call install,$(PACKAGES_BUILD) $(PACKAGES_TEST))
 
-build: ## the three programs, statically linked, in target/dist
+build: ## the programs, statically linked, in target/dist
 	@$(call install,$(PACKAGES_BUILD))
 	mkdir -p $(DIST)
 	# One at a time: cargo unifies features among packages built together, and the plugin
 	# must not carry what only the daemons need.
-	for package in rcni-cni:rcni rcni-bgp:rcni-bgp felix-lite:felix-lite; do
+	for package in rcni-cni:rcni rcni-bgp:rcni-bgp rcni-bgp:rcni-bgpd rcni-bgp:rcni-bgp-watch felix-lite:felix-lite; do
 		RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --locked --release --target $(TARGET) -p "$${package%:*}" --bin "$${package#*:}"
 		install -m 755 "$(TARGET_DIR)/$(TARGET)/release/$${package#*:}" $(DIST)/
 	done

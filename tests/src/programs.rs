@@ -5,7 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 /// Programs that an rcni node contains, besides `rcni-lab`.
-pub const NODE_PROGRAMS: [&str; 3] = ["rcni-bgp", "felix-lite", "rcni"];
+pub const NODE_PROGRAMS: [&str; 5] = [
+    "rcni-bgp",
+    "rcni-bgpd",
+    "rcni-bgp-watch",
+    "felix-lite",
+    "rcni",
+];
 
 /// The programs that labs use, as absolute paths on the host.
 #[derive(Clone, Debug)]

@@ -8,7 +8,7 @@ mod metrics;
 mod peer;
 mod reload;
 mod routes;
-mod run;
+pub mod run;
 mod status;
 mod watch;
 
@@ -307,6 +307,12 @@ fn load(file: &Path) -> Option<SpeakerConfig> {
 fn print(text: &str) {
     let mut out = io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
+/// A program that is installed beside this one.
+fn beside(program: &str) -> PathBuf {
+    let own = std::env::current_exe().unwrap_or_default();
+    own.parent().unwrap_or(Path::new("")).join(program)
 }
 
 /// One thread, so that nothing needs a lock; `None` after a complaint.

@@ -1,14 +1,16 @@
-//! `rcni-bgp watch`.
+//! `rcni-bgp watch`: becomes `rcni-bgp-watch`, the program beside this one.
 
-use std::io::{self, IsTerminal};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use rcni_config::paths;
 
-use super::{REFUSED, complain};
-use crate::watch;
+use super::{REFUSED, beside, complain};
+
+/// A terminal's library is resident in whatever program has it: not in the daemon.
+const PROGRAM: &str = "rcni-bgp-watch";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Options {
@@ -29,17 +31,18 @@ fn interval(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) fn run(options: &Options) -> ExitCode {
-    if !(io::stdout().is_terminal() && io::stdin().is_terminal()) {
-        complain(
-            "watch needs a terminal; elsewhere use `rcni-bgp status` and `rcni-bgp events --follow`",
-        );
-        return REFUSED.into();
-    }
-    match watch::run(&options.socket, options.interval) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            complain(format!("the terminal fails: {error}"));
-            ExitCode::FAILURE
-        }
-    }
+    let program = beside(PROGRAM);
+    // Returns only if it fails.
+    let error = Command::new(&program)
+        .arg("--interval-millis")
+        .arg(options.interval.as_millis().to_string())
+        .arg("--socket")
+        .arg(&options.socket)
+        .exec();
+    complain(format!(
+        "cannot run {}: {error}; it belongs beside rcni-bgp. `rcni-bgp status` and `rcni-bgp events \
+         --follow` show the same",
+        program.display()
+    ));
+    REFUSED.into()
 }
