@@ -1,14 +1,20 @@
 //! The file of the control socket.
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rustix::fs::Gid;
 use tokio::net::UnixListener;
 
 use crate::Program;
 use crate::text::escape;
+
+/// How long one that accepts may be silent. A killed process keeps its sockets open until its last thread
+/// has left the kernel, which takes as long as others keep the lock that it waits for.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// Why there is no control socket.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +78,8 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 /// Binds `path` for root alone (mode 0600), or for the members of `group`, a name or a number, too (0660):
 /// whoever may open it may also drain the node. A socket that nobody answers on is replaced, in one step.
 ///
+/// Blocks for up to 5 s if somebody accepts connections there and does not answer.
+///
 /// # Errors
 /// [`SocketError`].
 pub fn bind(
@@ -88,7 +96,7 @@ pub fn bind(
         if !data.file_type().is_socket() {
             return Err(SocketError::NotASocket(path.to_owned()));
         }
-        if std::os::unix::net::UnixStream::connect(path).is_ok() {
+        if is_answered(path) {
             return Err(SocketError::Live {
                 program: program.name,
                 path: path.to_owned(),
@@ -122,6 +130,25 @@ pub fn bind(
         identity: identity(path),
     };
     Ok(ControlSocket { listener, file })
+}
+
+/// Whether a live process holds the socket: it answers, or is silent for longer than one that ends.
+fn is_answered(path: &Path) -> bool {
+    let deadline = Instant::now() + SILENCE;
+    while let Some(left) = deadline.checked_duration_since(Instant::now()) {
+        let Ok(mut stream) = UnixStream::connect(path) else {
+            return false;
+        };
+        let asked = stream
+            .set_read_timeout(Some(left.max(Duration::from_millis(1))))
+            .and_then(|()| stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: rcni\r\nConnection: close\r\n\r\n"));
+        if asked.is_ok() && matches!(stream.read(&mut [0]), Ok(1)) {
+            return true;
+        }
+        // Reset or closed: whoever it was has gone, or is about to.
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    true
 }
 
 /// First the group, then its rights: never another group's.
@@ -174,11 +201,17 @@ mod tests {
             std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
             0o600
         );
+        let listener = first.listener.into_std().unwrap();
+        listener.set_nonblocking(false).unwrap();
+        let server = std::thread::spawn(move || {
+            listener.accept().unwrap().0.write_all(b"HTTP").unwrap();
+            listener
+        });
         let text = bind(&path, PROGRAM, None).unwrap_err().to_string();
         assert!(text.contains("another rcni-bgp answers"), "{text}");
+        let (listener, file) = (server.join().unwrap(), first.file);
 
         // As after SIGKILL: the file stays, nobody listens.
-        let ControlSocket { listener, file } = first;
         drop(listener);
         assert!(path.exists());
         let second = bind(&path, PROGRAM, None).unwrap();
@@ -187,6 +220,26 @@ mod tests {
         assert!(path.exists());
         drop(second);
         assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn one_that_accepts_and_is_silent_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("bgp.sock");
+        // As a process that was killed and is not out of the kernel yet.
+        let dying = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let end = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(300));
+            drop(dying);
+        });
+        bind(&path, PROGRAM, None).unwrap();
+        end.join().unwrap();
+        // And one that hangs is somebody's.
+        let _hangs = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        assert!(matches!(
+            bind(&path, PROGRAM, None),
+            Err(SocketError::Live { .. })
+        ));
     }
 
     #[tokio::test]

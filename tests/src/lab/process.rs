@@ -137,14 +137,15 @@ pub struct ProcessId {
 }
 
 impl ProcessId {
-    /// The running process `pid`; `None` if there is none or it is a zombie.
+    /// The running process `pid`; `None` if there is none or it is a zombie, with all of its threads: one that
+    /// is still in the kernel keeps the process's sockets and files open.
     #[must_use]
     pub fn of(pid: i32) -> Option<Self> {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         // The name is in parentheses and may hold anything, also parentheses.
         let (_, rest) = stat.rsplit_once(')')?;
         let mut fields = rest.split_ascii_whitespace();
-        if matches!(fields.next()?, "Z" | "X") {
+        if matches!(fields.next()?, "Z" | "X") && !has_live_thread(pid) {
             return None;
         }
         Some(Self {
@@ -199,6 +200,18 @@ impl ProcessId {
             },
         )
     }
+}
+
+/// Whether a process whose first thread has ended has another one that has not.
+fn has_live_thread(pid: i32) -> bool {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else {
+        return false;
+    };
+    threads.flatten().any(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        let state = stat.rsplit_once(") ").map(|(_, rest)| rest);
+        state.is_some_and(|state| !state.starts_with(['Z', 'X']))
+    })
 }
 
 /// `/dev/null` for a child's standard input.
