@@ -16,7 +16,6 @@ mod common;
 mod peer;
 
 use std::io::Write;
-use std::time::Duration;
 
 use common::{Daemon, Namespace, pair, wait};
 use peer::{Bystander, connect, establish, keepalive, read_until, routes};

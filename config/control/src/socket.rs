@@ -141,7 +141,10 @@ fn is_answered(path: &Path) -> bool {
         };
         let asked = stream
             .set_read_timeout(Some(left.max(Duration::from_millis(1))))
-            .and_then(|()| stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: rcni\r\nConnection: close\r\n\r\n"));
+            .and_then(|()| {
+                stream
+                    .write_all(b"GET /healthz HTTP/1.1\r\nHost: rcni\r\nConnection: close\r\n\r\n")
+            });
         if asked.is_ok() && matches!(stream.read(&mut [0]), Ok(1)) {
             return true;
         }

@@ -56,8 +56,7 @@ pub struct Cli {
     /// Small numbers for everything
     #[arg(long, conflicts_with_all = ["routes", "repeat", "pods", "write"])]
     quick: bool,
-    /// Also put the tables into this file, between its two comments; with some parts only theirs,
-    /// beside the others of the same machine and versions
+    /// Also put the tables into this file, between its two comments; with some parts only theirs
     #[arg(long, conflicts_with_all = ["subject", "scenario", "case"])]
     write: Option<PathBuf>,
 }

@@ -11,6 +11,9 @@ pub const BEGIN: &str = "<!-- bench: what follows is written by `make bench WRIT
 /// Behind them.
 pub const END: &str = "<!-- bench: end -->";
 
+/// Below a table that is of another machine or of other versions than the rest.
+const ELSEWHERE: &str = "This table is of another run: ";
+
 /// Replaces what is between the comments.
 ///
 /// # Errors
@@ -23,25 +26,26 @@ pub fn write(path: &Path, tables: &str) -> Result<()> {
 }
 
 /// Replaces the tables with the titles of `tables`, each by the one of this run. A new one comes
-/// after the one that is before it in `tables`.
+/// after the one that is before it in `tables`. If `on` is not the machine and the versions that stand
+/// before all tables, it is said below each of these.
 ///
 /// # Errors
-/// As [`write`]; or the others are of another machine or of other versions than `on` says.
+/// As [`write`].
 pub fn write_some(path: &Path, on: &str, tables: &[Table]) -> Result<()> {
     let place = || path.display().to_string();
     let text = std::fs::read_to_string(path).with_context(place)?;
     let (_, rest) = text.split_once(BEGIN).unwrap_or_default();
     let (old, _) = rest.split_once(END).unwrap_or_default();
-    let text = replace(&text, &merge(old.trim(), on, tables)?).with_context(place)?;
+    let text = replace(&text, &merge(old.trim(), on, tables)).with_context(place)?;
     std::fs::write(path, text).with_context(place)
 }
 
-fn merge(old: &str, on: &str, tables: &[Table]) -> Result<String> {
+fn merge(old: &str, on: &str, tables: &[Table]) -> String {
     let mut blocks: Vec<String> = Vec::new();
     for paragraph in old.split("\n\n") {
         match blocks.last_mut() {
-            // Title and text, then the cells.
-            Some(last) if paragraph.starts_with('|') => {
+            // Title and text, then the cells, then where it was measured, if elsewhere.
+            Some(last) if paragraph.starts_with('|') || paragraph.starts_with(ELSEWHERE) => {
                 last.push_str("\n\n");
                 last.push_str(paragraph);
             }
@@ -49,15 +53,15 @@ fn merge(old: &str, on: &str, tables: &[Table]) -> Result<String> {
         }
     }
     let before = blocks.first().map(String::as_str).unwrap_or_default();
-    ensure!(
-        without_load(before) == without_load(on),
-        "the other tables are of another machine or of other versions: run all parts\n{before}\n{on}"
-    );
+    let elsewhere = without_load(before) != without_load(on);
     let mut after = 0;
     for table in tables {
         let title = format!("**{}.**", table.title);
         let place = blocks.iter().position(|block| block.starts_with(&title));
-        let text = table.to_string().trim().to_owned();
+        let mut text = table.to_string().trim().to_owned();
+        if elsewhere {
+            text.push_str(&format!("\n\n{ELSEWHERE}{on}"));
+        }
         match place {
             Some(place) => {
                 after = place;
@@ -69,7 +73,7 @@ fn merge(old: &str, on: &str, tables: &[Table]) -> Result<String> {
             }
         }
     }
-    Ok(blocks.join("\n\n"))
+    blocks.join("\n\n")
 }
 
 /// The load is another one each time.
@@ -111,7 +115,7 @@ mod tests {
         let on = |load| format!("AMD EPYC; load before the run {load}. BIRD version 2.0.12.");
         let old = format!("{}\n\n{}\n{}", on(0.5), table("A", "a1"), table("C", "c1"));
         let new = [table("A", "a2"), table("B", "b2")];
-        let merged = merge(old.trim(), &on(1.5), &new).unwrap();
+        let merged = merge(old.trim(), &on(1.5), &new);
         let expected = format!(
             "{}\n\n{}\n{}\n{}",
             on(0.5),
@@ -120,9 +124,17 @@ mod tests {
             table("C", "c1")
         );
         assert_eq!(merged, expected.trim());
-        assert_eq!(merge(&merged, &on(2.5), &new).unwrap(), merged);
+        assert_eq!(merge(&merged, &on(2.5), &new), merged);
         let other = on(0.5).replace("2.0", "2.1");
-        assert!(merge(&merged, &other, &new).is_err());
+        let newer = merge(&merged, &other, &new[1..]);
+        let own = format!(
+            "{}\n\n{ELSEWHERE}{other}",
+            table("B", "b2").to_string().trim()
+        );
+        assert!(newer.contains(&own), "{newer}");
+        assert_eq!(newer.matches(ELSEWHERE).count(), 1);
+        assert_eq!(merge(&newer, &other, &new[1..]), newer);
+        assert_eq!(merge(&newer, &on(0.5), &new[1..]), merged);
     }
 
     #[test]

@@ -87,7 +87,7 @@ const SETTLE: Duration = Duration::from_secs(1);
 /// # Errors
 /// A fabric does not come up, or does not recover.
 pub fn run(scale: &Scale, say: &dyn Fn(&str)) -> Result<Results> {
-    let mut results = Results::open(scale.kept.as_deref())?;
+    let mut results = Results::open(scale.kept.as_deref(), &super::machine::describe()?)?;
     for routes in &scale.routes {
         for speaker in &scale.speakers {
             for bfd in [true, false] {

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::{Event, Setup};
@@ -37,6 +37,7 @@ pub struct Sample {
 
 #[derive(Serialize, Deserialize)]
 struct Line {
+    machine: String,
     #[serde(flatten)]
     key: Key,
     #[serde(flatten)]
@@ -47,17 +48,23 @@ struct Line {
 #[derive(Default)]
 pub struct Results {
     known: BTreeMap<Key, Sample>,
+    machine: String,
     file: Option<File>,
 }
 
 impl Results {
     /// Those in the file, which then gets what is added. A last line that is half written does not count.
+    /// `machine`: which this one is.
     ///
     /// # Errors
-    /// It cannot be read or written, or has something else in it.
-    pub fn open(path: Option<&Path>) -> Result<Self> {
+    /// It cannot be read or written, has something else in it, or repetitions of another machine.
+    pub fn open(path: Option<&Path>, machine: &str) -> Result<Self> {
+        let machine = machine.to_owned();
         let Some(path) = path else {
-            return Ok(Self::default());
+            return Ok(Self {
+                machine,
+                ..Self::default()
+            });
         };
         let text = match std::fs::read_to_string(path) {
             Ok(text) => text,
@@ -73,12 +80,19 @@ impl Results {
                     path.display()
                 )
             })?;
+            ensure!(
+                line.machine == machine,
+                "{}:{number}: a repetition of another machine ({}); remove the file to begin anew",
+                path.display(),
+                line.machine
+            );
             known.insert(line.key, line.sample);
         }
         std::fs::write(path, whole).with_context(|| path.display().to_string())?;
         let file = File::options().append(true).open(path)?;
         Ok(Self {
             known,
+            machine,
             file: Some(file),
         })
     }
@@ -90,7 +104,13 @@ impl Results {
     pub(super) fn add(&mut self, key: Key, sample: Sample) -> Result<()> {
         self.known.insert(key, sample);
         if let Some(file) = &mut self.file {
-            writeln!(file, "{}", serde_json::to_string(&Line { key, sample })?)?;
+            let machine = self.machine.clone();
+            let line = Line {
+                machine,
+                key,
+                sample,
+            };
+            writeln!(file, "{}", serde_json::to_string(&line)?)?;
         }
         Ok(())
     }
@@ -137,17 +157,19 @@ mod tests {
             from_node: 3,
             ..Sample::default()
         };
-        let mut results = Results::open(Some(&path)).unwrap();
+        let mut results = Results::open(Some(&path), "one").unwrap();
         results.add(key(0), sample).unwrap();
         let mut text = std::fs::read_to_string(&path).unwrap();
         text.push_str("{\"speaker\":\"rc");
         std::fs::write(&path, text).unwrap();
-        let mut results = Results::open(Some(&path)).unwrap();
+        let mut results = Results::open(Some(&path), "one").unwrap();
         assert!(results.has(&key(0)) && !results.has(&key(1)));
         results.add(key(1), sample).unwrap();
-        let results = Results::open(Some(&path)).unwrap();
+        let results = Results::open(Some(&path), "one").unwrap();
         assert_eq!(results.of(key(0).setup, Event::LinkDown), [sample; 2]);
+        let error = Results::open(Some(&path), "another").err().unwrap();
+        assert!(error.to_string().contains("(one)"), "{error}");
         std::fs::write(&path, "what\n").unwrap();
-        assert!(Results::open(Some(&path)).is_err());
+        assert!(Results::open(Some(&path), "one").is_err());
     }
 }

@@ -471,6 +471,22 @@ fn what_a_lost_peer_left_is_judged_by_new_rules_too() {
     assert_eq!(net.peer(0, 0).prefixes.stale, 2);
 }
 
+/// What is listed, in parts of `most` routes.
+fn listed(solo: &Solo, listing: crate::speaker::Listing, most: usize) -> Vec<String> {
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let part = solo.speaker.list(listing, after, most);
+        found.extend(part.routes.iter().map(|route| {
+            let who = route.peer.map_or("own", |_| "learned");
+            format!("{} {who}", route.prefix)
+        }));
+        after = part.next;
+        if after.is_none() {
+            return found;
+        }
+    }
+}
+
 #[test]
 fn routes_are_listed_in_parts() {
     use crate::speaker::Listing;
@@ -522,18 +538,7 @@ fn routes_are_listed_in_parts() {
                 ],
             ),
         ] {
-            let (mut found, mut after) = (Vec::new(), None);
-            loop {
-                let part = solo.speaker.list(listing, after, most);
-                found.extend(part.routes.iter().map(|route| {
-                    let who = route.peer.map_or("own", |_| "learned");
-                    format!("{} {who}", route.prefix)
-                }));
-                after = part.next;
-                if after.is_none() {
-                    break;
-                }
-            }
+            let found = listed(&solo, listing, most);
             assert_eq!(found, expected, "{listing:?} by {most}");
         }
     }
