@@ -153,7 +153,7 @@ fn every_path_is_shown_with_what_became_of_it_and_why() {
     assert_eq!(routes[2]["reason"], "from-a importV4[1]");
     let (_, none) = ask(&["-o", "json", "10.1.0.0/16"]);
     assert!(
-        none.starts_with("{\"version\":1,\"routes\":[\n]}"),
+        none.starts_with("{\"version\":1,\"routes\":[\n],\"next\":null}"),
         "{none}"
     );
 }
