@@ -86,6 +86,9 @@ fn routes_are_exchanged_survive_sigkill_and_are_adopted() {
     first.established();
     let shown = other.established();
     assert_eq!(shown["asn"], 65002);
+    // What was called has become the program that has nothing but the daemon.
+    let program = std::fs::read_link(format!("/proc/{}/exe", shown["pid"])).unwrap();
+    assert_eq!(program.file_name().unwrap(), "rcni-bgpd");
     assert_eq!(shown["peers"][0]["type"], "external");
     let counts = wait("all is counted", || {
         let json = first.json()?;

@@ -248,4 +248,33 @@ mod tests {
         assert!(!earlier.is_alive());
         earlier.kill().unwrap();
     }
+
+    #[test]
+    fn a_process_lives_as_long_as_one_of_its_threads() {
+        // SAFETY: the child starts a thread and ends its own first one; it shares nothing with the other tests.
+        let child = match unsafe { nix::unistd::fork() }.unwrap() {
+            nix::unistd::ForkResult::Parent { child } => child,
+            nix::unistd::ForkResult::Child => {
+                std::thread::spawn(|| std::thread::sleep(Duration::from_secs(600)));
+                // SAFETY: exit(2) ends this thread alone, and nothing of it is used any more.
+                unsafe { libc::syscall(libc::SYS_exit, 0) };
+                unreachable!("the thread has ended")
+            }
+        };
+        let pid = child.as_raw();
+        let zombie = crate::wait::wait_until(Duration::from_secs(20), "a zombie", || {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+            if stat.contains(") Z ") {
+                Ok(())
+            } else {
+                Err(stat)
+            }
+        });
+        let seen = ProcessId::of(pid);
+        kill(child, Signal::SIGKILL).unwrap();
+        nix::sys::wait::waitpid(child, None).unwrap();
+        zombie.unwrap();
+        assert!(seen.is_some(), "its other thread runs");
+        assert_eq!(ProcessId::of(pid), None);
+    }
 }
